@@ -1,0 +1,95 @@
+// Runs the contestants of a case against each other: every round asks each of them for a slice of about a millisecond,
+// so that whatever slows the machine down slows all of them down.
+import { compilerVersion } from './compile-c.js';
+import type { Case, Component } from './component.js';
+import { Contestant } from './contestant.js';
+
+const SLICE_NS = 1e6;
+/** Work done before anything is measured, for the optimising compiler. */
+const WARM_UP_NS = 300e6;
+
+/** A contestant's time for one operation. */
+export interface Timing {
+  readonly p20: number;
+  readonly median: number;
+}
+
+export interface Result {
+  readonly component: string;
+  readonly case: string;
+  /** By contestant: `ours`, `c`, `naive`, and peers by their names. */
+  readonly timings: ReadonlyMap<string, Timing>;
+  /** Slices of each. */
+  readonly samples: number;
+}
+
+/** How many times longer `contestant` takes than `than`; `undefined` when one of them did not run. */
+export function ratio(result: Result, contestant: string, than: string): number | undefined {
+  const a = result.timings.get(contestant);
+  const b = result.timings.get(than);
+  return a && b && a.p20 / b.p20;
+}
+
+/** @throws Error when the contestants do not agree on the answers. */
+export async function measure(component: Component, benchCase: Case, rounds: number): Promise<Result> {
+  const contestants = await enter(component, benchCase);
+  try {
+    await agree(component, benchCase, contestants);
+    const counts: number[] = [];
+    for (const contestant of contestants) counts.push(await warmUp(contestant));
+    const samples = contestants.map((): number[] => []);
+    for (let round = 0; round < rounds; round++) {
+      for (let turn = 0; turn < contestants.length; turn++) {
+        const who = (round + turn) % contestants.length;
+        samples[who]!.push(await contestants[who]!.slice(counts[who]!));
+      }
+    }
+    const timings = contestants.map(({ name }, who) => [name, timing(samples[who]!)] as const);
+    return {
+      component: component.name,
+      case: benchCase.name,
+      timings: new Map(timings),
+      samples: rounds,
+    };
+  } finally {
+    for (const contestant of contestants) contestant.stop();
+  }
+}
+
+async function enter(component: Component, benchCase: Case): Promise<Contestant[]> {
+  const names = ['ours', ...(benchCase.naive ? ['naive'] : []), ...Object.keys(benchCase.peers ?? {})];
+  const contestants: Contestant[] = [];
+  for (const name of names) contestants.push(await Contestant.ofWork(component, benchCase, name));
+  if (benchCase.c && compilerVersion !== null) contestants.push(await Contestant.ofC(benchCase.c()));
+  return contestants;
+}
+
+async function agree(
+  component: Component,
+  benchCase: Case,
+  contestants: readonly Contestant[],
+): Promise<void> {
+  const sums: string[] = [];
+  for (const contestant of contestants) sums.push(await contestant.verify());
+  if (sums.every((sum) => sum === sums[0])) return;
+  const answers = contestants.map(({ name }, who) => `${name} ${sums[who]}`).join(', ');
+  throw new Error(`${component.name}, ${benchCase.name}: different answers: ${answers}`);
+}
+
+/** Lets a contestant work until it is as fast as it gets; returns the units that fill a slice. */
+async function warmUp(contestant: Contestant): Promise<number> {
+  const { opsPerUnit } = contestant.size;
+  let count = 1;
+  for (let spent = 0; spent < WARM_UP_NS; ) {
+    const ns = Math.max((await contestant.slice(count)) * count * opsPerUnit, 1);
+    spent += ns;
+    count = Math.max(1, Math.round(Math.min(SLICE_NS / ns, 16) * count));
+  }
+  return count;
+}
+
+function timing(samples: readonly number[]): Timing {
+  const sorted = [...samples].sort((a, b) => a - b);
+  const at = (part: number): number => sorted[Math.floor((sorted.length - 1) * part)]!;
+  return { p20: at(0.2), median: at(0.5) };
+}

@@ -1,0 +1,42 @@
+import { Option } from 'commander';
+import {
+  type PteFormat,
+  sv32,
+  sv39,
+  sv48,
+  sv57,
+  x86Legacy,
+  x86Long4,
+  x86Long5,
+  x86Pae,
+} from '../pte/index.js';
+
+/** The formats under the names that the command and the dumps use. */
+const FORMATS = {
+  sv32,
+  sv39,
+  sv48,
+  sv57,
+  'x86-32': x86Legacy,
+  pae: x86Pae,
+  'x86-64-4': x86Long4,
+  'x86-64-5': x86Long5,
+} as const;
+
+/** The name of a translation mode. */
+export type Mode = keyof typeof FORMATS;
+
+/** The format of a mode. */
+export function formatOf(mode: Mode): PteFormat {
+  return FORMATS[mode];
+}
+
+/** The name of a format's mode. */
+export function modeOf(format: PteFormat): string {
+  return Object.entries(FORMATS).find(([, known]) => known === format)?.[0] ?? format.name;
+}
+
+/** The option that chooses a mode. */
+export function modeOption(): Option {
+  return new Option('--mode <mode>', 'translation mode').choices(Object.keys(FORMATS));
+}

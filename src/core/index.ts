@@ -1,0 +1,31 @@
+/**
+ * Words that everybody uses: page numbers and addresses, the crossing between bigints and words, accesses, faults,
+ * errors, seeded randomness, events.
+ *
+ * @packageDocumentation
+ */
+export * from './access.js';
+export {
+  type Address,
+  addressFromVpn,
+  addressOf,
+  alignDown,
+  alignUp,
+  isAligned,
+  isCanonical,
+  PAGE_BYTES,
+  PAGE_NUMBER_END,
+  PAGE_SHIFT,
+  pageAndOffset,
+  pageOffset,
+  toCanonical,
+  vpnFromAddress,
+  vpnFromWords,
+} from './address.js';
+export * from './error.js';
+export * from './event.js';
+export * from './fault.js';
+export * from './layout.js';
+export { type Plain, plain } from './plain.js';
+export * from './random.js';
+export * from './words.js';

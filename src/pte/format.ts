@@ -1,0 +1,395 @@
+import {
+  type AddressLayout,
+  bigintFromWords,
+  checkBits,
+  checkInteger,
+  highWord,
+  lowWord,
+  type Plain,
+  plain,
+  VmError,
+} from '../core/index.js';
+import { type BitField, checkPartition, decodeFields, encodeFields } from './bit-field.js';
+import type { DecodedEntry, EntryFields, EntryKind, EntrySpec, PteFormatOptions } from './entry.js';
+
+/** Base pages in a Svnapot group, the only size defined: 64 KiB, PPN[3:0] = 1000 (RISC-V Privileged, Svnapot). */
+const NAPOT_PAGES = 16;
+const NAPOT_CODE = 8;
+
+/**
+ * The format of a page table: where its fields are, as same-shape data, and the codecs that run on it. One class and one
+ * constructor for every architecture, so that code which meets many formats stays monomorphic.
+ *
+ * Entries are two int32 words (`low`, `high`; `high` is 0 in 4-byte formats) on the hot methods, which check nothing
+ * and allocate nothing, and a bigint on `decode`, `encode` and `build`.
+ *
+ * A format says what bits mean. What control registers make of them (PS with CR4.PSE clear, XD with NXE clear, frame
+ * bits above MAXPHYADDR, Svnapot switched off) is the walker's business.
+ *
+ * @example
+ * ```ts
+ * import { x86Long4 } from 'pagewright/pte';
+ *
+ * const entry = x86Long4.decode(0x8000_0000_4020_00e7n, 1);
+ * entry.kind; // => 'leaf'
+ * entry.pfn; // => 0x40200
+ * entry.pages; // => 512
+ * const { XD, RW } = entry.fields;
+ * [XD, RW]; // => [1, 1]
+ * x86Long4.encode(entry); // => 0x80000000402000e7n
+ * ```
+ * @public
+ */
+export class PteFormat implements AddressLayout {
+  /** The format's name, such as `sv39`. */
+  readonly name: string;
+  /** Whose entries they are. */
+  readonly architecture: 'x86' | 'riscv';
+  /** log2 of the base page in bytes. */
+  readonly pageShift: number;
+  /** Implemented bits of a virtual address. */
+  readonly virtualBits: number;
+  /** Whether the address bits above repeat the top one (`true`) or are absent. */
+  readonly signExtended: boolean;
+  /** Number of table levels; the root is level `levels - 1`. */
+  readonly levels: number;
+  /** Lowest address bit of each level's index, by level. */
+  readonly indexShift: readonly number[];
+  /** Width of each level's index, by level. */
+  readonly indexBits: readonly number[];
+  /** Bytes in an entry: 4 or 8. */
+  readonly entryBytes: number;
+  /** The greatest width of a physical address. */
+  readonly physicalBits: number;
+  /** Lowest bit of the frame number in an entry. */
+  readonly frameShift: number;
+  /** Width of the frame number in an entry. */
+  readonly frameBits: number;
+  /** The bits of the high word that belong to the frame number. */
+  readonly frameHighMask: number;
+  /** By level: the bits of the low word that belong to the frame number of a leaf, aligned to its size. */
+  readonly leafLowMask: readonly number[];
+  /** The same of the high word. */
+  readonly leafHighMask: readonly number[];
+  /**
+   * By level: the base pages that an entry covers, and so a leaf maps (but for a NAPOT group). Typed, because plain
+   * arrays would be of two kinds: those of the formats with a value above 2^31, and the rest.
+   */
+  readonly levelPages: Float64Array;
+  /** What one unit of the high word adds to the frame number: `2 ** (32 - frameShift)`. */
+  readonly frameHighUnit: number;
+  /** Bit n set: an entry of level n may be a leaf. */
+  readonly leafLevels: number;
+  /** By level: a present entry is a leaf when one of these bits of its low word is set. */
+  readonly leafMask: readonly number[];
+  /** By level: the bits of the low word that every leaf has set besides bit 0. */
+  readonly leafBits: readonly number[];
+  /** 0xff when level 1 leaves keep frame bits 27:20 in bits 20:13 (PSE-36), else 0. */
+  readonly pse36Mask: number;
+  /** Bit 31 when bit 63 of a level 0 leaf marks a 16-page group (Svnapot), else 0; an int32 mask of the high word. */
+  readonly napotMask: number;
+  private readonly fieldLists: readonly FieldLists[];
+
+  /**
+   * @param options - The format's data; the fields are checked to cover every bit exactly once.
+   * @throws {@link VmError} `bad-argument` or `out-of-range` for data that make no format.
+   */
+  constructor(options: PteFormatOptions) {
+    const { indexBits, entryBytes, frameShift, frameBits } = options;
+    this.name = options.name;
+    this.architecture = options.architecture;
+    this.pageShift = checkInteger('pageShift', options.pageShift ?? 12, 8, 16);
+    this.signExtended = options.signExtended;
+    this.levels = checkInteger('indexBits.length', indexBits.length, 1, 6);
+    this.indexBits = [...indexBits];
+    const shifts = [this.pageShift];
+    for (const bits of indexBits)
+      shifts.push(shifts.at(-1)! + checkInteger('indexBits', bits, 1, 20));
+    this.virtualBits = checkInteger('virtual address bits', shifts.pop()!, 1, 64);
+    this.indexShift = shifts;
+    this.levelPages = Float64Array.from(shifts, (shift) => 2 ** (shift - this.pageShift));
+    this.entryBytes = entryBytes;
+    this.physicalBits = checkInteger('physicalBits', options.physicalBits, this.pageShift, 64);
+    this.frameShift = checkInteger('frameShift', frameShift, 1, 31);
+    const top = entryBytes === 8 ? 63 : 32;
+    this.frameBits = checkInteger('frameBits', frameBits, 32 - frameShift, top - frameShift);
+    this.frameHighUnit = 2 ** (32 - frameShift);
+    this.frameHighMask = 2 ** (frameShift + frameBits - 32) - 1;
+    this.leafLowMask = shifts.map((s) => onesFrom(frameShift + s - this.pageShift));
+    this.leafHighMask = shifts.map(
+      (s) => this.frameHighMask & onesFrom(frameShift + s - this.pageShift - 32),
+    );
+    this.leafMask = byLevel('leafMask', options.leafMask, this.levels);
+    this.leafBits = byLevel('leafBits', options.leafBits, this.levels);
+    this.leafLevels = this.leafMask.reduce((set, mask, level) => set | (+(mask !== 0) << level), 0);
+    this.pse36Mask = options.pse36 === true ? 0xff : 0;
+    this.napotMask = options.napot === true ? -0x80000000 : 0;
+    this.fieldLists = indexBits.map((_, level) => fieldLists(options, level));
+  }
+
+  /**
+   * The fields of a kind of entry, from the highest bit down. They cover every bit exactly once.
+   *
+   * @param kind - What the entry is.
+   * @param level - Its level.
+   * @returns The fields.
+   * @throws {@link VmError} `bad-argument` when that kind does not occur at that level, `out-of-range` for a level that
+   * the format does not have.
+   */
+  fieldsOf(kind: EntryKind, level: number): readonly BitField[] {
+    checkInteger('level', level, 0, this.levels - 1);
+    const fields = this.fieldLists[level]!.get(kind);
+    if (fields === undefined) {
+      const expected = `a kind of entry that ${this.name} has at level ${level}`;
+      throw new VmError('bad-argument', { argument: 'kind', value: kind, expected });
+    }
+    return fields;
+  }
+
+  /**
+   * What an entry is, by structure alone. RISC-V: V clear is not present, any of R, W, X is a leaf. x86: P clear is not
+   * present; level 0, or PS at a level that may hold leaves, is a leaf. Hot: nothing is checked.
+   *
+   * @param low - Bits 31:0 of the entry.
+   * @param _high - Bits 63:32; no format needs them to tell.
+   * @param level - The entry's level.
+   * @returns The kind.
+   */
+  kindOf(low: number, _high: number, level: number): EntryKind {
+    if ((low & 1) === 0) return 'not-present';
+    return (low & this.leafMask[level]!) !== 0 ? 'leaf' : 'pointer';
+  }
+
+  /**
+   * The frame number of a pointer's table: the frame bits as they stand. Hot: nothing is checked.
+   *
+   * @param low - Bits 31:0 of the entry.
+   * @param high - Bits 63:32.
+   * @returns The frame number, in base pages.
+   */
+  tablePfn(low: number, high: number): number {
+    return (low >>> this.frameShift) + (high & this.frameHighMask) * this.frameHighUnit;
+  }
+
+  /**
+   * The first frame that a leaf maps: the frame bits without those below the page's size (the PAT bit of a large x86
+   * page, the size code of a RISC-V NAPOT page), with the high part of a PSE-36 page. A RISC-V superpage with such bits
+   * set is misaligned; whether it is, is for the walker to ask. Hot: nothing is checked.
+   *
+   * @param low - Bits 31:0 of the entry.
+   * @param high - Bits 63:32.
+   * @param level - The entry's level.
+   * @returns The frame number, in base pages.
+   */
+  leafPfn(low: number, high: number, level: number): number {
+    const frame =
+      ((low & this.leafLowMask[level]!) >>> this.frameShift) +
+      (high & this.leafHighMask[level]!) * this.frameHighUnit;
+    if (level === 0) return this.isNapot(low, high) ? frame - NAPOT_CODE : frame;
+    return level === 1 ? frame + ((low >>> 13) & this.pse36Mask) * 2 ** 20 : frame;
+  }
+
+  /**
+   * {@link PteFormat.leafPfn} or {@link PteFormat.tablePfn}, whichever fits. Hot: nothing is checked.
+   *
+   * @param low - Bits 31:0 of the entry.
+   * @param high - Bits 63:32.
+   * @param level - The entry's level.
+   * @returns The frame number in base pages; -1 when the entry is not present.
+   */
+  pfn(low: number, high: number, level: number): number {
+    if ((low & 1) === 0) return -1;
+    if ((low & this.leafMask[level]!) === 0) return this.tablePfn(low, high);
+    return this.leafPfn(low, high, level);
+  }
+
+  /**
+   * The base pages that a leaf maps. Hot: nothing is checked.
+   *
+   * @param low - Bits 31:0 of the entry.
+   * @param high - Bits 63:32.
+   * @param level - The entry's level.
+   * @returns A power of two: 16 for a NAPOT group, 1 for a reserved NAPOT encoding.
+   */
+  leafPages(low: number, high: number, level: number): number {
+    return level === 0 && this.isNapot(low, high) ? NAPOT_PAGES : this.levelPages[level]!;
+  }
+
+  /**
+   * The low word of a leaf. For a NAPOT group pass its size code with the frame (`pfn | 8`). Hot: nothing is checked.
+   *
+   * @param pfn - The first frame, in base pages, aligned to the page's size.
+   * @param level - The entry's level.
+   * @param flags - The other bits of the low word; the x86 PS bit of a large page is added.
+   * @returns An int32.
+   */
+  leafLow(pfn: number, level: number, flags: number): number {
+    const split = level === 1 ? ((pfn * 2 ** -20) & this.pse36Mask) << 13 : 0;
+    return (pfn << this.frameShift) | split | this.leafBits[level]! | flags;
+  }
+
+  /**
+   * The high word of a leaf. Hot: nothing is checked.
+   *
+   * @param pfn - The first frame, in base pages.
+   * @param _level - The entry's level; no format needs it.
+   * @param flags - The other bits of the high word, as an int32.
+   * @returns An int32; 0 in 4-byte formats when `flags` is 0.
+   */
+  leafHigh(pfn: number, _level: number, flags: number): number {
+    return this.tableHigh(pfn, flags);
+  }
+
+  /**
+   * The low word of a pointer. Hot: nothing is checked.
+   *
+   * @param pfn - The frame of the table, in base pages.
+   * @param flags - The other bits of the low word.
+   * @returns An int32.
+   */
+  tableLow(pfn: number, flags: number): number {
+    return (pfn << this.frameShift) | flags;
+  }
+
+  /**
+   * The high word of a pointer. Hot: nothing is checked.
+   *
+   * @param pfn - The frame of the table, in base pages.
+   * @param flags - The other bits of the high word, as an int32.
+   * @returns An int32; 0 in 4-byte formats when `flags` is 0.
+   */
+  tableHigh(pfn: number, flags: number): number {
+    return ((pfn / this.frameHighUnit) & this.frameHighMask) | flags;
+  }
+
+  /**
+   * Decodes an entry into plain data, losing nothing: {@link PteFormat.encode} gives every bit back.
+   *
+   * @param word - The entry.
+   * @param level - The level it stands at.
+   * @returns Plain data. O(fields).
+   * @throws {@link VmError} for a word wider than an entry, or a level that the format does not have.
+   */
+  decode(word: bigint | number, level: number): Plain<DecodedEntry> {
+    const raw = checkBits('word', word, 8 * this.entryBytes);
+    checkInteger('level', level, 0, this.levels - 1);
+    const low = lowWord(raw);
+    const high = highWord(raw);
+    const kind = this.kindOf(low, high, level);
+    const pages = kind === 'leaf' ? this.leafPages(low, high, level) : 0;
+    return plain<DecodedEntry>({
+      type: 'entry',
+      format: this.name,
+      level,
+      kind,
+      raw,
+      pfn: kind === 'not-present' ? null : this.pfn(low, high, level),
+      pages,
+      pageShift: pages === 0 ? 0 : this.pageShift + Math.log2(pages),
+      fields: decodeFields(this.fieldsOf(kind, level), low, high),
+    });
+  }
+
+  /**
+   * Encodes field values as they are, reserved and contradictory ones too: the inverse of {@link PteFormat.decode}.
+   *
+   * @param entry - A decoded entry, or its kind, level and fields; fields that are not named are 0.
+   * @returns The entry's bits, unsigned.
+   * @throws {@link VmError} `bad-argument` for an unknown kind or field name, `out-of-range` for a level that the format
+   * does not have or a value wider than its field.
+   */
+  encode(entry: EntryFields): bigint {
+    return encodeFields(this.fieldsOf(entry.kind, entry.level), entry.fields);
+  }
+
+  /**
+   * Builds an entry from a frame number and flags. The bits that make it the kind it is (V or P, PS of a large page) are
+   * set; a RISC-V leaf needs at least one of R, W, X from you.
+   *
+   * @param spec - The kind, level, frame and other fields by name (`N: 1` makes a RISC-V NAPOT group of 16 pages).
+   * @returns The entry's bits, unsigned.
+   * @throws {@link VmError} `bad-argument` for unknown kinds or fields, a missing or needless `pfn`, and fields that make
+   * another kind of entry; `out-of-range` for values and frames too wide; `misaligned` for a frame not aligned to the
+   * page's size.
+   *
+   * @example
+   * ```ts
+   * import { sv39, x86Legacy } from 'pagewright/pte';
+   *
+   * sv39.build({ kind: 'leaf', pfn: 0x80210, fields: { R: 1, N: 1 } }); // => 0x8000000020086003n
+   * x86Legacy.build({ kind: 'leaf', level: 1, pfn: 0x148c00, fields: { RW: 1 } }); // => 0x48c02083n
+   * ```
+   */
+  build(spec: EntrySpec): bigint {
+    const { kind, level = 0, pfn, fields = {} } = spec;
+    const list = this.fieldsOf(kind, level);
+    let word = encodeFields(list, fields);
+    if (kind !== 'not-present') word |= 1n | this.frameWord(spec, level, fields);
+    else if (pfn !== undefined) throw badPfn(pfn, 'none in an entry that is not present');
+    const low = lowWord(word);
+    const high = highWord(word);
+    const built = decodeFields(list, low, high);
+    const asked = list.every(
+      ({ name }) => !Object.hasOwn(fields, name) || built[name] === fields[name],
+    );
+    if (!asked || this.kindOf(low, high, level) !== kind) {
+      const expected = `fields that leave it a ${this.name} ${kind} entry of level ${level}, and its frame to pfn`;
+      throw new VmError('bad-argument', { argument: 'fields', value: fields, expected });
+    }
+    return word;
+  }
+
+  /** The frame number of a pointer or leaf in its place, and the bits that come with a leaf's shape. */
+  private frameWord(spec: EntrySpec, level: number, fields: EntryFields['fields']): bigint {
+    const { kind, pfn } = spec;
+    const { N } = fields;
+    if (pfn === undefined) throw badPfn(pfn, `the frame of a ${kind} entry`);
+    const leaf = kind === 'leaf';
+    const split = leaf && level === 1 && this.pse36Mask !== 0;
+    checkInteger('pfn', pfn, 0, 2 ** (this.frameBits + (split ? 8 : 0)) - 1);
+    if (!leaf) return bigintFromWords(this.tableLow(pfn, 0), this.tableHigh(pfn, 0));
+    const napot = level === 0 && this.napotMask !== 0 && N === 1;
+    const pages = napot ? NAPOT_PAGES : this.levelPages[level]!;
+    if (pfn % pages !== 0) {
+      const expected = `a multiple of ${pages}, the pages that the entry maps`;
+      throw new VmError('misaligned', { argument: 'pfn', value: pfn, expected });
+    }
+    const code = napot ? NAPOT_CODE << this.frameShift : 0;
+    return bigintFromWords(this.leafLow(pfn, level, code), this.leafHigh(pfn, level, 0));
+  }
+
+  /** Whether a level 0 leaf is a NAPOT group: N set, and the one size code that is defined. */
+  private isNapot(low: number, high: number): boolean {
+    if ((high & this.napotMask) === 0) return false;
+    return ((low >>> this.frameShift) & (NAPOT_PAGES - 1)) === NAPOT_CODE;
+  }
+}
+
+function badPfn(value: number | undefined, expected: string): VmError {
+  return new VmError('bad-argument', { argument: 'pfn', value, expected });
+}
+
+/** An int32 with bits 31 to `from` set, however far `from` is outside 0 to 31. */
+function onesFrom(from: number): number {
+  return from > 31 ? 0 : -1 << Math.max(0, from);
+}
+
+/** A value for every level, copied. */
+function byLevel(argument: string, values: readonly number[], levels: number): readonly number[] {
+  checkInteger(`${argument}.length`, values.length, levels, levels);
+  return values.map((value) => checkInteger(argument, value, 0, 0xfff));
+}
+
+/** One level's fields, by the kinds of entry that occur there. */
+type FieldLists = ReadonlyMap<EntryKind, readonly BitField[]>;
+
+function fieldLists(options: PteFormatOptions, level: number): FieldLists {
+  const mask = options.leafMask[level]!;
+  const kinds: EntryKind[] = ['not-present'];
+  if ((mask & 1) === 0) kinds.push('pointer');
+  if (mask !== 0) kinds.push('leaf');
+  const bits = 8 * options.entryBytes;
+  const list = (kind: EntryKind): readonly BitField[] =>
+    checkPartition(`fields(${kind}, ${level})`, options.fields(kind, level), bits);
+  return new Map(kinds.map((kind) => [kind, list(kind)]));
+}

@@ -1,0 +1,27 @@
+/**
+ * What an entry's bits mean: the formats of RISC-V and x86 page tables, and the registers around them, with every field
+ * as data.
+ *
+ * @packageDocumentation
+ */
+export * from './bit-field.js';
+export * from './entry.js';
+export * from './format.js';
+export {
+  type DecodedRegister,
+  decodeRegister,
+  encodeRegister,
+  type RegisterFields,
+  type RegisterLayout,
+} from './register.js';
+export * from './riscv.js';
+export * from './riscv-cause.js';
+export * from './riscv-format.js';
+export * from './riscv-registers.js';
+export * from './x86.js';
+export * from './x86-cr3.js';
+export * from './x86-flags.js';
+export * from './x86-format.js';
+export * from './x86-memory-type.js';
+export * from './x86-mtrr.js';
+export * from './x86-registers.js';

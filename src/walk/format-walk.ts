@@ -1,0 +1,103 @@
+import type { FaultTranslation, PageTranslation, WalkReport, WalkStep } from './report.js';
+
+/**
+ * A report as text that a student understands: one line for each entry read, then the verdict with its reason.
+ *
+ * @param report - What `explain` returned.
+ * @returns Several lines without a final newline.
+ *
+ * @example
+ * ```ts
+ * import { Access } from 'pagewright/core';
+ * import { PhysicalMemory } from 'pagewright/memory';
+ * import { sv39 } from 'pagewright/pte';
+ * import { formatWalk, RiscvWalker } from 'pagewright/walk';
+ *
+ * const memory = PhysicalMemory.allocate(0x2000, { base: 0x8000_0000 });
+ * memory.write(0x8000_0000, 8, sv39.build({ kind: 'pointer', level: 2, pfn: 0x80001 }));
+ * memory.write(0x8000_1008, 8, sv39.build({ kind: 'leaf', level: 1, pfn: 0x80200, fields: { R: 1, A: 1 } }));
+ *
+ * const walker = new RiscvWalker({ memory, satp: (8n << 60n) | 0x80000n });
+ * const text = formatWalk(walker.explain(0x20_1abc, Access.Write)).split('\n');
+ * text[0]; // => 'supervisor write at 0x201abc (sv39, root 0x80000000)'
+ * text[1]; // => '  level 2 [  0] @0x80000000 = 0x20000401  pointer to 0x80001000, rwxu so far'
+ * text[3].includes('a store needs W: page fault (cause 15, tval 0x201abc)'); // => true
+ * ```
+ * @public
+ */
+export function formatWalk(report: WalkReport): string {
+  const { access, format, root, steps, va } = report;
+  const who = [access.privilege, ...access.modifiers, access.kind].join(' ');
+  const title = `${who} at ${hex(va)}`;
+  const where =
+    format === null ? 'no translation' : root === null ? format : `${format}, root ${hex(root)}`;
+  const width = steps.length === 0 ? 0 : Math.max(...steps.map((step) => hex(step.raw).length));
+  return [
+    `${title} (${where})`,
+    ...steps.map((step) => stepLine(step, width)),
+    verdict(report),
+  ].join('\n');
+}
+
+function stepLine(step: WalkStep, width: number): string {
+  const { index, level } = step;
+  const place = `level ${level} [${String(index.index).padStart(3)}]`;
+  const address = step.address === null ? 'register' : `@${hex(step.address)}`;
+  const sets = step.set.length === 0 ? '' : `, sets ${step.set.join(' ')}`;
+  return `  ${place} ${address} = ${hex(step.raw).padEnd(width)}  ${meaning(step)}${sets}`;
+}
+
+function meaning(step: WalkStep): string {
+  if (step.pfn === null) return 'not present';
+  const frame = hex(BigInt(step.pfn) << 12n);
+  if (step.kind === 'pointer') return `pointer to ${frame}, ${step.prot} so far`;
+  return `leaf at ${frame}, ${step.prot}${flags(step)}`;
+}
+
+/** The flags of a leaf that explain most refusals. */
+function flags({ fields }: WalkStep): string {
+  const shown = ['A', 'D', 'G', 'N', 'PK'].filter((name) => fields[name] !== undefined);
+  return shown.map((name) => ` ${name}=${fields[name]}`).join('');
+}
+
+function verdict(report: WalkReport): string {
+  const { outcome, rule } = report;
+  return outcome.kind === 'page' ? reached(outcome) : refused(outcome, rule);
+}
+
+function reached(outcome: PageTranslation): string {
+  if (outcome.level < 0) return `  physical address ${hex(outcome.pa)}, not translated`;
+  return `  physical address ${hex(outcome.pa)}, in a ${formatBytes(outcome.pageBytes)} page`;
+}
+
+function refused(outcome: FaultTranslation, rule: WalkReport['rule']): string {
+  return `  ${outcome.access.kind} refused: ${rule.text}${encoding(outcome)} [${rule.source}]`;
+}
+
+function encoding({ riscv, x86 }: FaultTranslation): string {
+  if (riscv !== undefined) return ` (cause ${riscv.cause}, tval ${hex(riscv.tval)})`;
+  if (x86 === undefined || x86.cr2 === null) return '';
+  return ` (error code ${hex(BigInt(x86.errorCode))}, CR2 ${hex(x86.cr2)})`;
+}
+
+/**
+ * A size in the largest binary unit that divides it.
+ *
+ * @param bytes - A non-negative integer.
+ * @returns For example `2 MiB`.
+ * @public
+ */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'];
+  let unit = 0;
+  let count = bytes;
+  while (count >= 1024 && count % 1024 === 0 && unit < units.length - 1) {
+    count /= 1024;
+    unit++;
+  }
+  return `${count} ${units[unit]}`;
+}
+
+function hex(value: bigint): string {
+  return `0x${value.toString(16)}`;
+}

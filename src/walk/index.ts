@@ -1,0 +1,33 @@
+/**
+ * The hardware's side: page walks exactly as the CPU makes them, with every step explained.
+ *
+ * @packageDocumentation
+ */
+export { WalkFault } from './fault.js';
+export { formatBytes, formatWalk } from './format-walk.js';
+export { LeafCursor, type Mapping, type MappingsOptions, mappings } from './leaf-cursor.js';
+export {
+  type MappedRange,
+  type MergedMappings,
+  type MergedMappingsOptions,
+  mergedMappings,
+} from './merged.js';
+export { Pmp, type PmpOptions, type PmpSnapshot } from './pmp.js';
+export type {
+  ExplainOptions,
+  FaultTranslation,
+  LeafAttributes,
+  PageTranslation,
+  Translation,
+  WalkReport,
+  WalkStep,
+} from './report.js';
+export { RISCV_RULES } from './riscv-rules.js';
+export { RiscvState, type RiscvWalkerOptions, type SatpWrite } from './riscv-state.js';
+export { RiscvFault, RiscvWalker } from './riscv-walker.js';
+export type { WalkRule } from './rule.js';
+export { RadixWalker } from './walker.js';
+export type { ControlWrite, X86PagingMode } from './x86-control.js';
+export { X86_RULES } from './x86-rules.js';
+export { X86State, type X86WalkerOptions } from './x86-state.js';
+export { X86Fault, X86Walker } from './x86-walker.js';

@@ -1,0 +1,212 @@
+import { Access } from '../core/index.js';
+import { RISCV_PTE } from '../pte/index.js';
+import { rule, type WalkRule } from './rule.js';
+
+const PROCESS = 'RISC-V Privileged, 12.3.2 Virtual Address Translation Process';
+const PMP = 'RISC-V Privileged, 3.7.1 Physical Memory Protection CSRs';
+
+/**
+ * Every rule that can decide a RISC-V walk.
+ *
+ * @public
+ */
+export const RISCV_RULES = {
+  translated: rule('riscv.translated', null, `${PROCESS}, step 10`, 'the translation succeeds'),
+  bare: rule(
+    'riscv.bare',
+    null,
+    'RISC-V Privileged, 12.1.11 satp',
+    'no translation: satp.MODE is Bare, or the effective privilege is M',
+  ),
+  nonCanonical: rule(
+    'riscv.non-canonical',
+    'non-canonical',
+    'RISC-V Privileged, 12.4.1 Sv39 (12.5.1 Sv48, 12.6.1 Sv57): Addressing',
+    'address bits above the top index must all equal its highest bit: page fault',
+  ),
+  tableMissing: rule(
+    'riscv.table-missing',
+    'bus-error',
+    `${PROCESS}, step 2`,
+    'there is no memory where the entry should be: access fault',
+  ),
+  tableProtected: rule(
+    'riscv.table-protected',
+    'physical-protection',
+    `${PROCESS}, step 2; ${PMP}`,
+    'PMP does not let S-mode read the entry: access fault',
+  ),
+  invalid: rule('riscv.invalid', 'not-present', `${PROCESS}, step 3`, 'V=0: page fault'),
+  writeOnly: rule(
+    'riscv.write-only',
+    'reserved-bits',
+    `${PROCESS}, step 3`,
+    'R=0 with W=1 is reserved: page fault',
+  ),
+  reservedBits: rule(
+    'riscv.reserved-bits',
+    'reserved-bits',
+    `${PROCESS}, step 3`,
+    'a bit that no enabled extension defines is set: page fault',
+  ),
+  pbmtReserved: rule(
+    'riscv.pbmt-reserved',
+    'reserved-bits',
+    'RISC-V Privileged, 12.8 Svpbmt',
+    'PBMT=3 is reserved: page fault',
+  ),
+  pointerReserved: rule(
+    'riscv.pointer-reserved',
+    'reserved-bits',
+    'RISC-V Privileged, 12.4.1 Sv39: Addressing and Memory Protection',
+    'a pointer with D, A, U, N or PBMT set is reserved: page fault',
+  ),
+  noLeaf: rule(
+    'riscv.no-leaf',
+    'no-leaf',
+    `${PROCESS}, step 4`,
+    'the entry at level 0 is a pointer: page fault',
+  ),
+  supervisorPage: rule(
+    'riscv.supervisor-page',
+    'supervisor-page',
+    `${PROCESS}, step 6`,
+    'U=0: U-mode may not use the page: page fault',
+  ),
+  userPage: rule(
+    'riscv.user-page',
+    'user-page',
+    `${PROCESS}, step 6; 12.1.1.2 SUM`,
+    'U=1: S-mode may not touch the page while SUM=0: page fault',
+  ),
+  userPageFetch: rule(
+    'riscv.user-page-fetch',
+    'user-page',
+    `${PROCESS}, step 6; 12.1.1.2 SUM`,
+    'U=1: S-mode never executes from the page: page fault',
+  ),
+  notReadable: rule(
+    'riscv.not-readable',
+    'not-readable',
+    `${PROCESS}, step 8; 12.1.1.2 MXR`,
+    'a load needs R (or X with MXR=1): page fault',
+  ),
+  notWritable: rule(
+    'riscv.not-writable',
+    'not-writable',
+    `${PROCESS}, step 8`,
+    'a store needs W: page fault',
+  ),
+  notExecutable: rule(
+    'riscv.not-executable',
+    'not-executable',
+    `${PROCESS}, step 8`,
+    'a fetch needs X: page fault',
+  ),
+  misaligned: rule(
+    'riscv.misaligned-superpage',
+    'misaligned-leaf',
+    `${PROCESS}, step 5`,
+    'the low frame bits of a superpage must be 0: page fault',
+  ),
+  napotReserved: rule(
+    'riscv.napot-reserved',
+    'reserved-bits',
+    'RISC-V Privileged, 12.7 Svnapot',
+    'N=1 is defined at level 0 with PPN[3:0] = 1000 (64 KiB) only: page fault',
+  ),
+  accessedClear: rule(
+    'riscv.accessed-clear',
+    'accessed-clear',
+    `${PROCESS}, step 9 (Svade)`,
+    'A=0 and hardware does not update it: page fault',
+  ),
+  dirtyClear: rule(
+    'riscv.dirty-clear',
+    'dirty-clear',
+    `${PROCESS}, step 9 (Svade)`,
+    'a store with D=0 and hardware does not update it: page fault',
+  ),
+  updateProtected: rule(
+    'riscv.update-protected',
+    'physical-protection',
+    `${PROCESS}, step 9 (Svadu); ${PMP}`,
+    'PMP does not let S-mode write the entry: access fault',
+  ),
+  updateMissing: rule(
+    'riscv.update-missing',
+    'bus-error',
+    `${PROCESS}, step 9 (Svadu)`,
+    'the entry cannot be written: access fault',
+  ),
+  contended: rule(
+    'riscv.contended',
+    'contended',
+    `${PROCESS}, step 9 (Svadu)`,
+    'the entry changed at every attempt to set A or D: page fault, the access may be retried',
+  ),
+  targetProtected: rule(
+    'riscv.target-protected',
+    'physical-protection',
+    PMP,
+    'PMP refuses the access itself: access fault',
+  ),
+} as const;
+
+/** The rules that a leaf's low byte can decide. 0 in {@link LEAF_RULE} means that nothing forbids the access. */
+export const LEAF_RULES: readonly WalkRule[] = [
+  RISCV_RULES.translated,
+  RISCV_RULES.invalid,
+  RISCV_RULES.writeOnly,
+  RISCV_RULES.supervisorPage,
+  RISCV_RULES.userPage,
+  RISCV_RULES.userPageFetch,
+  RISCV_RULES.notReadable,
+  RISCV_RULES.notWritable,
+  RISCV_RULES.notExecutable,
+  RISCV_RULES.accessedClear,
+  RISCV_RULES.dirtyClear,
+];
+
+/** Row bit of {@link LEAF_RULE}: sstatus.SUM. */
+export const ROW_SUM = 8;
+/** Row bit of {@link LEAF_RULE}: sstatus.MXR. */
+export const ROW_MXR = 16;
+
+const { V, R, W, X, U, A, D } = RISCV_PTE;
+
+/** Which rule decides for a leaf's low byte, in the order of the manual's steps. */
+function leafRule(row: number, entry: number): WalkRule {
+  const kind = row & 3;
+  const user = (row & Access.User) !== 0;
+  if ((entry & V) === 0) return RISCV_RULES.invalid;
+  if ((entry & (R | W)) === W) return RISCV_RULES.writeOnly;
+  if (user && (entry & U) === 0) return RISCV_RULES.supervisorPage;
+  if (!user && (entry & U) !== 0) {
+    if (kind === Access.Fetch) return RISCV_RULES.userPageFetch;
+    if ((row & ROW_SUM) === 0) return RISCV_RULES.userPage;
+  }
+  const readable = row & ROW_MXR ? R | X : R;
+  if (kind === Access.Read && (entry & readable) === 0) return RISCV_RULES.notReadable;
+  if (kind === Access.Write && (entry & W) === 0) return RISCV_RULES.notWritable;
+  if (kind === Access.Fetch && (entry & X) === 0) return RISCV_RULES.notExecutable;
+  if ((entry & A) === 0) return RISCV_RULES.accessedClear;
+  if (kind === Access.Write && (entry & D) === 0) return RISCV_RULES.dirtyClear;
+  return RISCV_RULES.translated;
+}
+
+/**
+ * {@link leafRule} for every row and every low byte, as indexes into {@link LEAF_RULES}: the walk then decides
+ * validity, rights, SUM, MXR and A/D with one load. Row: bits 1:0 kind, bit 2 user, bit 3 SUM, bit 4 MXR. 8 KiB.
+ * Rows of kind 3, which is no access, are never allowed.
+ */
+export const LEAF_RULE: Uint8Array = /* @__PURE__ */ (() => {
+  const table = new Uint8Array(32 * 256).fill(1);
+  for (let row = 0; row < 32; row++) {
+    if ((row & 3) === 3) continue;
+    for (let entry = 0; entry < 256; entry++) {
+      table[row * 256 + entry] = LEAF_RULES.indexOf(leafRule(row, entry));
+    }
+  }
+  return table;
+})();

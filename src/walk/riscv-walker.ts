@@ -1,0 +1,438 @@
+import {
+  Access,
+  addressOf,
+  describeAccess,
+  type FaultReason,
+  type Plain,
+  Prot,
+  plain,
+  VmError,
+} from '../core/index.js';
+import { BUS_ERROR } from '../memory/index.js';
+import {
+  RISCV_PTE,
+  RISCV_PTE_HIGH,
+  riscvAccessFaultCause,
+  riscvPageFaultCause,
+} from '../pte/index.js';
+import { WalkFault } from './fault.js';
+import type { Pmp } from './pmp.js';
+import type { LeafAttributes, Translation } from './report.js';
+import { LEAF_RULE, LEAF_RULES, RISCV_RULES } from './riscv-rules.js';
+import { RiscvState, type RiscvWalkerOptions } from './riscv-state.js';
+import type { WalkRule } from './rule.js';
+import { LEAF, POINTER, SKIP, UPDATE_ATTEMPTS } from './walker.js';
+
+const { V, R, W, X, U, G, A, D } = RISCV_PTE;
+const { N, PBMT } = RISCV_PTE_HIGH;
+
+/** The accesses that single-stage RISC-V has. */
+const ACCESS_BITS = 3 | Access.User | Access.ReadModifyWrite | Access.Machine;
+
+/** Bits 53:32 of an entry: the upper half of the 44-bit PPN. */
+const PPN_HIGH = 0x003fffff;
+
+/**
+ * A RISC-V fault in fields.
+ *
+ * @public
+ */
+export class RiscvFault extends WalkFault {
+  /** mcause/scause: 12, 13, 15 page faults; 1, 5, 7 access faults. */
+  cause = 0;
+
+  /** mtval/stval: the faulting virtual address. */
+  get tval(): bigint {
+    return this.va;
+  }
+}
+
+/**
+ * The page walk of a RISC-V hart: Sv32, Sv39, Sv48, Sv57 with Svnapot, Svpbmt, Svade/Svadu, Svrsw60t59b and PMP
+ * (RISC-V Privileged, 12.3.2).
+ *
+ * The access says on whose behalf it is made: `Access.User`, nothing for S-mode, or `Access.Machine`. SUM, MXR, MPRV
+ * and MPP are plain fields of the walker and take effect at once.
+ *
+ * @example
+ * ```ts
+ * import { Access } from 'pagewright/core';
+ * import { PhysicalMemory } from 'pagewright/memory';
+ * import { RiscvWalker } from 'pagewright/walk';
+ *
+ * const ram = new ArrayBuffer(0x4000);
+ * const entries = new BigUint64Array(ram);
+ * entries[0x0000 / 8 + 352] = 0x20000401n; // root: pointer to 0x80001000
+ * entries[0x1000 / 8 + 1] = 0x200000cfn; // 2 MiB leaf at 0x80000000, R W X, A and D set
+ *
+ * const memory = PhysicalMemory.wrap(ram, { base: 0x8000_0000 });
+ * const walker = new RiscvWalker({ memory, satp: (8n << 60n) | 0x80000n });
+ * walker.walk(0xf_ffff_fd80_0201, Access.Read); // => 0x80001
+ * walker.walk(0xf_ffff_fd80_0201, Access.Read | Access.User) < 0; // => true
+ * walker.fault.cause; // => 13
+ * walker.fault.reason; // => 'supervisor-page'
+ * ```
+ * @public
+ */
+export class RiscvWalker extends RiscvState {
+  override readonly fault: RiscvFault = new RiscvFault(RISCV_RULES.invalid);
+
+  /** @param options - Memory, registers and extensions. */
+  constructor(options: RiscvWalkerOptions) {
+    super(options);
+    this.observer = options.observer ?? null;
+  }
+
+  override walk(vpn: number, access: number, offset = 0, bytes = 1): number {
+    return this.decide(vpn, access, offset, bytes, true);
+  }
+
+  override probe(vpn: number, access: number, offset = 0, bytes = 1): number {
+    return this.decide(vpn, access, offset, bytes, false);
+  }
+
+  /** The fast path. Whatever it does not let through at once goes to the complete form. */
+  private decide(
+    vpn: number,
+    access: number,
+    offset: number,
+    bytes: number,
+    update: boolean,
+  ): number {
+    const low = vpn | 0;
+    const high = (vpn * 2 ** -27) | 0;
+    // The two parts must give the whole back (an integer from 0 to 2^52 - 1), and the access must be plain.
+    const whole = (high & 0x1ffffff) * 0x8000000 + (low & 0x7ffffff) === vpn;
+    const plainAccess = (access & ~(7 | Access.ReadModifyWrite)) === 0;
+    if (whole && plainAccess && (vpn < this.lowEnd || vpn >= this.highStart)) {
+      const { words, frames, bits, wide, wideMask } = this;
+      let frame = this.rootRelative;
+      for (let level = this.top; frame >>> 0 < frames; level--) {
+        const shift = level * bits;
+        const index = (shift < 27 ? low >>> shift : high >>> (shift - 27)) & ((1 << bits) - 1);
+        const at = (frame << 10) + (index << wide);
+        const entry = words[at]!;
+        const upper = words[at + wide]! & wideMask;
+        if ((entry & (R | W | X)) !== 0) {
+          const row = (access & 7) | ((access >>> 5) & 1) | this.row;
+          const below = (1 << shift) - 1;
+          // Levels 3 and 4 map 512 GiB and more; their alignment spans both words, so the complete form checks it.
+          if (
+            LEAF_RULE[(row << 8) | (entry & 0xff)] !== 0 ||
+            (upper & (this.leafReserved | N)) !== 0 ||
+            (upper & PBMT) === PBMT ||
+            shift > 20 ||
+            ((entry >>> 10) & below) !== 0
+          ) {
+            break;
+          }
+          const pfn = (upper & PPN_HIGH) * 2 ** 22 + ((entry >>> 10) | (low & below));
+          if (this.pmp !== null && !this.permits(this.pmp, pfn, offset, bytes, row)) break;
+          this.leafLevel = level;
+          this.leafLow = entry;
+          this.leafHigh = upper;
+          return pfn;
+        }
+        if (
+          (entry & (V | U | A | D)) !== V ||
+          (upper & this.pointerReserved) !== 0 ||
+          (upper & 0x3ffe00) >>> 9 !== this.windowHigh ||
+          level === 0
+        ) {
+          break;
+        }
+        frame = ((entry >>> 10) | ((upper & 0x1ff) << 22)) - this.windowLow;
+      }
+    }
+    return this.checkAndComplete(vpn, access, offset, bytes, update);
+  }
+
+  /** The final check of the fast path: `false` also when the PMP changed since the window was found open to S-mode. */
+  private permits(pmp: Pmp, pfn: number, offset: number, bytes: number, row: number): boolean {
+    return pmp.version === this.pmpVersion && pmp.allows(pfn, offset, bytes, protFor(row), false);
+  }
+
+  protected override complete(
+    vpn: number,
+    access: number,
+    offset: number,
+    bytes: number,
+    update: boolean,
+  ): number {
+    const { pmp, path } = this;
+    if (pmp !== null && pmp.version !== this.pmpVersion) this.bindWindow();
+    if (this.xlen === 32 && vpn >= 2 ** 20) {
+      throw new VmError('out-of-range', {
+        argument: 'vpn',
+        value: vpn,
+        expected: 'a page of the 32-bit address space',
+      });
+    }
+    const kind = (access & 3) | ((access >>> 5) & 1);
+    const lent = this.mprv && kind !== Access.Fetch && (access & Access.Machine) !== 0;
+    const privilege = (access & Access.Machine) === 0 ? (access & Access.User ? 0 : 1) : 3;
+    const effective = lent ? this.mpp : privilege;
+    path.begin(this.top);
+    this.leafLevel = -1;
+    this.leafLow = 0;
+    this.leafHigh = 0;
+    if (this.current === null || effective === 3) {
+      this.rule = RISCV_RULES.bare;
+      path.last = path.first + 1;
+      return this.checkTarget(vpn, vpn, access, kind, offset, bytes, effective === 3);
+    }
+    if (vpn >= this.lowEnd && vpn < this.highStart) {
+      return this.pageFault(RISCV_RULES.nonCanonical, this.top, vpn, access, offset);
+    }
+    const row = kind | (effective === 0 ? Access.User : 0) | this.row;
+    return this.descend(vpn, access, row, offset, bytes, update);
+  }
+
+  /** Steps 2 to 10 of the process, from the root to the leaf. */
+  private descend(
+    vpn: number,
+    access: number,
+    row: number,
+    offset: number,
+    bytes: number,
+    update: boolean,
+  ): number {
+    const { path, memory, pmp } = this;
+    const entryShift = 2 + this.wide;
+    let table = this.root;
+    let attempts = 0;
+    for (let level = this.top; ; ) {
+      const index = this.indexAt(vpn, level);
+      if (
+        pmp !== null &&
+        !pmp.allows(table, index << entryShift, 1 << entryShift, Prot.Read, false)
+      ) {
+        return this.accessFault(RISCV_RULES.tableProtected, level, vpn, access, offset);
+      }
+      if (this.readEntry(table, index, entryShift) === BUS_ERROR) {
+        return this.accessFault(RISCV_RULES.tableMissing, level, vpn, access, offset);
+      }
+      const entry = memory.low;
+      const upper = memory.high;
+      path.enter(level, table, index, entry, upper);
+      const refusal = this.entryRule(entry, upper, level, row);
+      if (refusal === null) {
+        table = this.tableFrame(entry, upper);
+        level--;
+        continue;
+      }
+      const missing = refusal === RISCV_RULES.translated ? 0 : due(row) & ~entry;
+      const mayUpdate =
+        missing !== 0 &&
+        this.updates &&
+        (refusal === RISCV_RULES.accessedClear || refusal === RISCV_RULES.dirtyClear);
+      if (refusal !== RISCV_RULES.translated && !mayUpdate) {
+        return this.pageFault(refusal, level, vpn, access, offset);
+      }
+      if (missing !== 0) {
+        const outcome = this.updateLeaf(level, missing, entryShift, update);
+        if (outcome === 0 && ++attempts < UPDATE_ATTEMPTS) continue;
+        if (outcome === 0) return this.pageFault(RISCV_RULES.contended, level, vpn, access, offset);
+        const failure =
+          outcome === BUS_ERROR ? RISCV_RULES.updateMissing : RISCV_RULES.updateProtected;
+        if (outcome < 0) return this.accessFault(failure, level, vpn, access, offset);
+      }
+      return this.finish(vpn, access, row & 3, offset, bytes, level, entry, upper);
+    }
+  }
+
+  /** `null` for a pointer to follow; otherwise the rule that decides about this entry. */
+  private entryRule(entry: number, upper: number, level: number, row: number): WalkRule | null {
+    if ((entry & V) === 0) return RISCV_RULES.invalid;
+    const pbmt = upper & PBMT;
+    if ((upper & this.leafReserved) !== 0) return RISCV_RULES.reservedBits;
+    if (pbmt === PBMT) return RISCV_RULES.pbmtReserved;
+    if ((entry & (R | W | X)) === 0) {
+      if ((entry & (U | A | D)) !== 0 || (upper & (N | PBMT)) !== 0) {
+        return RISCV_RULES.pointerReserved;
+      }
+      return level === 0 ? RISCV_RULES.noLeaf : null;
+    }
+    const leaf = LEAF_RULES[LEAF_RULE[(row << 8) | (entry & 0xff)]!]!;
+    // Validity comes before alignment, alignment before rights (steps 3, 5, 6).
+    if (leaf === RISCV_RULES.writeOnly) return leaf;
+    const ppn = this.tableFrame(entry, upper);
+    if (ppn % 2 ** (level * this.bits) !== 0) return RISCV_RULES.misaligned;
+    if (upper < 0 && (level !== 0 || (ppn & 15) !== 8)) return RISCV_RULES.napotReserved;
+    return leaf;
+  }
+
+  /** Sets A and, for a store, D (step 9). */
+  private updateLeaf(level: number, bits: number, entryShift: number, update: boolean): number {
+    const { path, pmp } = this;
+    const offset = path.index[level]! << entryShift;
+    if (
+      pmp !== null &&
+      !pmp.allows(path.table[level]!, offset, 1 << entryShift, Prot.Write, false)
+    ) {
+      return PROTECTED;
+    }
+    path.set[level] = bits;
+    if (!update) return 1;
+    const outcome = this.setBits(level, bits, 0, entryShift);
+    if (outcome !== 1) path.set[level] = 0;
+    return outcome;
+  }
+
+  /** The frame of a leaf, and the last check. */
+  private finish(
+    vpn: number,
+    access: number,
+    kind: number,
+    offset: number,
+    bytes: number,
+    level: number,
+    entry: number,
+    upper: number,
+  ): number {
+    this.rule = RISCV_RULES.translated;
+    this.leafLevel = level;
+    this.leafLow = entry;
+    this.leafHigh = upper;
+    const pfn = this.frameFor(entry, upper, level, vpn);
+    return this.checkTarget(pfn, vpn, access, kind, offset, bytes, false);
+  }
+
+  private checkTarget(
+    pfn: number,
+    vpn: number,
+    access: number,
+    kind: number,
+    offset: number,
+    bytes: number,
+    machine: boolean,
+  ): number {
+    if (this.pmp !== null && !this.pmp.allows(pfn, offset, bytes, protFor(kind), machine)) {
+      const level = Math.max(this.leafLevel, 0);
+      return this.accessFault(RISCV_RULES.targetProtected, level, vpn, access, offset);
+    }
+    return pfn;
+  }
+
+  private pageFault(
+    rule: WalkRule,
+    level: number,
+    vpn: number,
+    access: number,
+    offset: number,
+  ): number {
+    this.fault.cause = riscvPageFaultCause(access);
+    return this.refuse(rule, level, vpn, access, offset);
+  }
+
+  private accessFault(
+    rule: WalkRule,
+    level: number,
+    vpn: number,
+    access: number,
+    offset: number,
+  ): number {
+    this.fault.cause = riscvAccessFaultCause(access);
+    return this.refuse(rule, level, vpn, access, offset);
+  }
+
+  override classify(low: number, high: number, level: number): number {
+    // As a user's load: the rules of validity come before those of rights, A and D.
+    const refusal = this.entryRule(low, high, level, Access.Read | Access.User);
+    if (refusal === null) return POINTER;
+    return refusal.reason === null || RIGHTS_REASONS.has(refusal.reason) ? LEAF : SKIP;
+  }
+
+  override entryProt(low: number, _high: number): number {
+    // Bits 4:1, U X W R, stand in the order of Prot; a pointer limits nothing.
+    return (low & (R | W | X)) === 0 ? 15 : (low >>> 1) & 15;
+  }
+
+  override tableFrame(low: number, high: number): number {
+    return (high & PPN_HIGH) * 2 ** 22 + (low >>> 10);
+  }
+
+  override frameFor(low: number, high: number, level: number, vpn: number): number {
+    const pages = high < 0 ? 16 : 2 ** (level * this.bits);
+    const ppn = this.tableFrame(low, high);
+    return ppn - (ppn % pages) + (vpn % pages);
+  }
+
+  override leafAttributes(low: number, high: number, level: number): LeafAttributes {
+    const pages = level < 0 ? 1 : high < 0 ? 16 : 2 ** (level * this.bits);
+    return {
+      pageBytes: 4096 * pages,
+      global: (low & G) !== 0,
+      riscv: { pbmt: (high & PBMT) >>> 29, napot: high < 0 },
+    };
+  }
+
+  override attributeKey(low: number, high: number, level: number): number {
+    return (level << 6) | (low & G) | (high >>> 29);
+  }
+
+  protected override supportsAccess(access: number): boolean {
+    return (access & ~ACCESS_BITS) === 0;
+  }
+
+  protected override answer(
+    result: number,
+    vpn: number,
+    offset: number,
+    access: number,
+  ): Plain<Translation> {
+    const va = addressOf(vpn, offset);
+    if (result < 0) {
+      const { reason, level, cause, rule } = this.fault;
+      const description = describeAccess(access);
+      return plain<Translation>({
+        kind: 'fault',
+        reason,
+        rule: rule.id,
+        va,
+        access: description,
+        level,
+        riscv: { cause, tval: va },
+      });
+    }
+    const { leafLevel: level, leafLow, leafHigh } = this;
+    return plain<Translation>({
+      kind: 'page',
+      va,
+      pa: addressOf(result, offset),
+      pfn: result,
+      level,
+      prot: level < 0 ? 15 : this.entryProt(leafLow, leafHigh),
+      ...this.leafAttributes(leafLow, leafHigh, level),
+    });
+  }
+
+  /** The index of a page number at a level. */
+  private indexAt(vpn: number, level: number): number {
+    return Math.floor(vpn / 2 ** (level * this.bits)) % 2 ** this.bits;
+  }
+}
+
+/** {@link Pmp} refused an update; beside 1, 0 and BUS_ERROR. */
+const PROTECTED = -2;
+
+/** A for every access, D for stores too. */
+function due(row: number): number {
+  return (row & 3) === Access.Write ? A | D : A;
+}
+
+/** What a kind of access needs of the PMP. */
+function protFor(kind: number): number {
+  return (kind & 3) === Access.Write
+    ? Prot.Write
+    : (kind & 3) === Access.Fetch
+      ? Prot.Execute
+      : Prot.Read;
+}
+
+/** Reasons that depend on who asks, not on whether the entry maps anything. */
+const RIGHTS_REASONS: ReadonlySet<FaultReason> = new Set<FaultReason>([
+  'supervisor-page',
+  'not-readable',
+  'accessed-clear',
+]);

@@ -1,0 +1,33 @@
+import { type FaultReason, faultCode } from '../core/index.js';
+
+/**
+ * One rule of a manual that can decide a walk.
+ *
+ * @public
+ */
+export interface WalkRule {
+  /** Stable identifier, `architecture.rule`. */
+  readonly id: string;
+  /** Why the access is refused, or `null` for the rules that let it through. */
+  readonly reason: FaultReason | null;
+  /** What a walk decided by this rule returns: `-(1 + code)`, or 0 when it is let through. */
+  readonly result: number;
+  /** The manual and section that state it; `docs/sources.md` names the edition. */
+  readonly source: string;
+  /** The rule in words. */
+  readonly text: string;
+}
+
+/**
+ * Makes a rule; its result follows from its reason.
+ *
+ * @internal
+ */
+export function rule(
+  id: string,
+  reason: FaultReason | null,
+  source: string,
+  text: string,
+): WalkRule {
+  return { id, reason, result: reason === null ? 0 : -1 - faultCode(reason), source, text };
+}

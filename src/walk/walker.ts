@@ -1,0 +1,397 @@
+import {
+  type Address,
+  checkInteger,
+  isAccess,
+  type Plain,
+  Prot,
+  pageAndOffset,
+  VmError,
+  type VmObserver,
+} from '../core/index.js';
+import { BUS_ERROR, type PhysicalMemory } from '../memory/index.js';
+import type { PteFormat } from '../pte/index.js';
+import type { WalkFault } from './fault.js';
+import { WalkPath } from './path.js';
+import {
+  type ExplainOptions,
+  type LeafAttributes,
+  type Translation,
+  type WalkReport,
+  walkReport,
+} from './report.js';
+import type { WalkRule } from './rule.js';
+
+/** No words: a walker whose fast path may not be used reads out of it at once. */
+const NO_WORDS = new Int32Array(0);
+
+/** {@link RadixWalker.classify}: nothing that any access could use. */
+export const SKIP = 0;
+/** {@link RadixWalker.classify}: a pointer to the next table. */
+export const POINTER = 1;
+/** {@link RadixWalker.classify}: a leaf. */
+export const LEAF = 2;
+
+/** Attempts to set accessed/dirty bits in an entry that other agents keep changing, before the walk gives up. */
+export const UPDATE_ATTEMPTS = 64;
+
+/**
+ * What every radix walker shares: the view of memory that its fast path reads, the path of the last complete walk,
+ * and the doors that answer in objects.
+ *
+ * A walk comes in two forms that obey one set of rules. The fast path reads flat RAM and answers only when nothing
+ * forbids the access and no bit has to be set: about 10 ns. In every other case it starts over in the complete form,
+ * which reads memory of any kind, finds the rule that decides, updates accessed and dirty bits, and records its path.
+ * Reading twice is harmless, since RAM has no side effects; devices and shared memory never see the fast path.
+ *
+ * @public
+ */
+export abstract class RadixWalker {
+  /** The memory that holds the tables. */
+  readonly memory: PhysicalMemory;
+  /** The last fault; meaningful after a walk or probe returned a negative number. */
+  abstract readonly fault: WalkFault;
+  /** The format of the current mode's entries, or `null` while translation is off. */
+  abstract readonly format: PteFormat | null;
+
+  /** Level of the last leaf: 0 is a base page. -1 while translation is off. */
+  leafLevel = 0;
+  /** Bits 31:0 of the last leaf, before any accessed/dirty update. */
+  leafLow = 0;
+  /** Bits 63:32 of the last leaf. */
+  leafHigh = 0;
+
+  /** The last complete walk. @internal */
+  readonly path: WalkPath = new WalkPath();
+  /** The rule that decided the last complete walk. @internal */
+  rule: WalkRule;
+
+  /** The root's level. @internal */
+  top = 0;
+  /** Width of a level's index in bits. @internal */
+  bits = 9;
+  /** 1 when entries have two words, 0 when one: also their shift beyond a word. @internal */
+  wide = 1;
+  /** The entry that `findPresent` found. @internal */
+  foundLow = 0;
+  /** Its bits 63:32. @internal */
+  foundHigh = 0;
+
+  /** Cuts the upper word of a one-word entry away. */
+  protected wideMask = -1;
+  /** Page numbers in [lowEnd, highStart) are not virtual addresses of the mode. */
+  protected lowEnd = 0;
+  /** The end of that interval. */
+  protected highStart = 0;
+  /** Flat RAM that holds the root, or nothing: see {@link RadixWalker.bindWindow}. */
+  protected words: Int32Array = NO_WORDS;
+  /** Frames in `words`. */
+  protected frames = 0;
+  /** Bits 30:0 of the first frame number in `words`; entries are compared in this form. */
+  protected windowLow = 0;
+  /** Bits 51:31 of the first frame number in `words`. */
+  protected windowHigh = 0;
+
+  private watcher: VmObserver | null = null;
+  private step = 0;
+
+  /** @internal */
+  protected constructor(memory: PhysicalMemory, initial: WalkRule) {
+    this.memory = memory;
+    this.rule = initial;
+  }
+
+  /**
+   * Translates for an access, exactly as the hardware: sets accessed and dirty bits, raises faults. Hot: numbers in,
+   * number out, no allocation.
+   *
+   * @param vpn - The page number: the 64-bit virtual address shifted right by 12.
+   * @param access - {@link Access} bits.
+   * @param offset - The byte in the page; it matters to fault addresses and to physical memory protection.
+   * @param bytes - The size of the access, which must end in the page; it matters to physical memory protection.
+   * @returns The number of the 4 KiB frame, or `-(1 + code)` for a fault that then waits in `fault`. O(levels).
+   * @throws {@link VmError} when an argument is out of range: a caller's mistake, never a guest's.
+   */
+  abstract walk(vpn: number, access: number, offset?: number, bytes?: number): number;
+
+  /**
+   * Answers as {@link RadixWalker.walk} does, and changes nothing in memory.
+   *
+   * @param vpn - As for `walk`.
+   * @param access - As for `walk`.
+   * @param offset - As for `walk`.
+   * @param bytes - As for `walk`.
+   * @returns As `walk`.
+   * @throws As `walk`.
+   */
+  abstract probe(vpn: number, access: number, offset?: number, bytes?: number): number;
+
+  /**
+   * Walks, and answers in an object.
+   *
+   * @param va - The virtual address.
+   * @param access - {@link Access} bits.
+   * @returns The page with its attributes, or the fault in the architecture's own encoding.
+   * @throws {@link VmError} for a bad address or access.
+   */
+  translate(va: Address, access: number): Plain<Translation> {
+    const { vpn, offset } = pageAndOffset(va);
+    const pfn = this.walk(vpn, access, offset);
+    return this.answer(pfn, vpn, offset, access);
+  }
+
+  /**
+   * Walks without side effects and tells everything: which entries were read and what their bits mean, the rule that
+   * decided, the rights so far, and the accessed/dirty bits that the access sets.
+   *
+   * @param va - The virtual address.
+   * @param access - {@link Access} bits.
+   * @param options - With `update`, the bits are really set.
+   * @returns A versioned report, plain data; `formatWalk` makes text of it.
+   * @throws {@link VmError} for a bad address or access.
+   */
+  explain(va: Address, access: number, options: ExplainOptions = {}): Plain<WalkReport> {
+    const { vpn, offset } = pageAndOffset(va);
+    const update = options.update ?? false;
+    const pfn = this.checkAndComplete(vpn, access, offset, 1, update);
+    return walkReport(this, this.answer(pfn, vpn, offset, access), access, update);
+  }
+
+  /** Receives the events of every walk and probe, or `null`. While it is set, the fast path rests. */
+  get observer(): VmObserver | null {
+    return this.watcher;
+  }
+
+  set observer(observer: VmObserver | null) {
+    if (observer !== null && typeof observer !== 'function') {
+      throw new VmError('bad-argument', {
+        argument: 'observer',
+        value: observer,
+        expected: 'a function or null',
+      });
+    }
+    this.watcher = observer;
+    this.step = 0;
+    this.bindWindow();
+  }
+
+  /** Number of root tables: 4 with PAE, else 1; 0 while translation is off. @internal */
+  abstract get rootCount(): number;
+
+  /** The frame of a root table, or -1 when that root is not present. @internal */
+  abstract rootAt(slot: number): number;
+
+  /** What a present entry is to a walk: {@link SKIP}, {@link POINTER} or {@link LEAF}. @internal */
+  abstract classify(low: number, high: number, level: number): number;
+
+  /** The rights that an entry by itself leaves, as {@link Prot} bits. @internal */
+  abstract entryProt(low: number, high: number): number;
+
+  /** The frame that a pointer names. @internal */
+  abstract tableFrame(low: number, high: number): number;
+
+  /** The frame that a leaf gives to a page. @internal */
+  abstract frameFor(low: number, high: number, level: number, vpn: number): number;
+
+  /** What a leaf says beside frame and rights. @internal */
+  abstract leafAttributes(low: number, high: number, level: number): LeafAttributes;
+
+  /** The same as one number, equal for equal attributes. @internal */
+  abstract attributeKey(low: number, high: number, level: number): number;
+
+  /** The rights that the entries of the path down to `level` leave, as {@link Prot} bits. @internal */
+  pathRights(level: number): number {
+    const { path } = this;
+    let prot = Prot.Read | Prot.Write | Prot.Execute | Prot.User;
+    for (let above = path.first; above >= level; above--) {
+      // A PAE PDPTE register grants everything: its rights bits are reserved.
+      if (path.table[above]! >= 0) prot &= this.entryProt(path.low[above]!, path.high[above]!);
+    }
+    return prot;
+  }
+
+  /**
+   * The first entry of a table, from an index on, whose bit 0 says that it is present; its words are then in
+   * `foundLow` and `foundHigh`.
+   *
+   * @returns The index, or -1 when there is none.
+   * @internal
+   */
+  findPresent(table: number, from: number): number {
+    const { words, wide } = this;
+    const entries = 1 << this.bits;
+    const frame = table - (this.windowHigh * 2 ** 31 + this.windowLow);
+    if (frame < 0 || frame >= this.frames) return this.findPresentAnywhere(table, from);
+    const base = frame << 10;
+    for (let index = from; index < entries; index++) {
+      const at = base + (index << wide);
+      const low = words[at]!;
+      if ((low & 1) !== 0) {
+        this.foundLow = low;
+        this.foundHigh = words[at + wide]! & this.wideMask;
+        return index;
+      }
+    }
+    return -1;
+  }
+
+  private findPresentAnywhere(table: number, from: number): number {
+    const entries = 1 << this.bits;
+    for (let index = from; index < entries; index++) {
+      if (this.readEntry(table, index, 2 + this.wide) === BUS_ERROR) continue;
+      if ((this.memory.low & 1) === 0) continue;
+      this.foundLow = this.memory.low;
+      this.foundHigh = this.memory.high;
+      return index;
+    }
+    return -1;
+  }
+
+  /** Whether the walker supports this access; the complete form refuses the others. */
+  protected abstract supportsAccess(access: number): boolean;
+
+  /** The walk in its complete form. Arguments are in range. */
+  protected abstract complete(
+    vpn: number,
+    access: number,
+    offset: number,
+    bytes: number,
+    update: boolean,
+  ): number;
+
+  /** The object for a result. */
+  protected abstract answer(
+    result: number,
+    vpn: number,
+    offset: number,
+    access: number,
+  ): Plain<Translation>;
+
+  /** Called when the window changed, so that roots can be made relative to it. */
+  protected abstract windowChanged(): void;
+
+  /**
+   * Finds the flat RAM that holds the root for the fast path. Done again when a register changes, and when a walk
+   * leaves the window: a WebAssembly memory that grew has detached it.
+   */
+  protected bindWindow(): void {
+    let root = -1;
+    const count = this.watcher === null ? this.rootCount : 0;
+    for (let slot = 0; root < 0 && slot < count; slot++) root = this.rootAt(slot);
+    const window = root < 0 ? null : this.memory.ramWindow(root);
+    this.words = window === null ? NO_WORDS : window.words;
+    this.frames = this.words.length >>> 10;
+    const first = window === null ? 0 : window.firstPfn;
+    this.windowLow = first % 2 ** 31;
+    this.windowHigh = Math.floor(first / 2 ** 31);
+    this.windowChanged();
+  }
+
+  /** Takes the fast path's window away: every walk is complete until the next {@link RadixWalker.bindWindow}. */
+  protected closeWindow(): void {
+    this.words = NO_WORDS;
+    this.frames = 0;
+  }
+
+  /** Whether a frame lies in the window that is bound now. */
+  protected inWindow(pfn: number): boolean {
+    const first = this.windowHigh * 2 ** 31 + this.windowLow;
+    return pfn >= first && pfn < first + this.frames;
+  }
+
+  /** Checks what the fast path leaves unchecked, walks in full, and tells the observer. */
+  protected checkAndComplete(
+    vpn: number,
+    access: number,
+    offset: number,
+    bytes: number,
+    update: boolean,
+  ): number {
+    checkInteger('vpn', vpn, 0, 2 ** 52 - 1);
+    checkInteger('offset', offset, 0, 4095);
+    checkInteger('bytes', bytes, 1, 4096 - offset);
+    if (!isAccess(access) || !this.supportsAccess(access)) {
+      const expected = 'Access bits that this architecture has, with one kind';
+      throw new VmError('bad-argument', { argument: 'access', value: access, expected });
+    }
+    if (this.frames !== this.words.length >>> 10) this.bindWindow();
+    const result = this.complete(vpn, access, offset, bytes, update);
+    if (this.watcher !== null) this.report(this.watcher, vpn, access, result);
+    return result;
+  }
+
+  /** Notes why the access is refused; the return value is the walk's. */
+  protected refuse(
+    rule: WalkRule,
+    level: number,
+    vpn: number,
+    access: number,
+    offset: number,
+  ): number {
+    const { fault } = this;
+    this.rule = rule;
+    fault.rule = rule;
+    fault.level = level;
+    fault.vpn = vpn;
+    fault.offset = offset;
+    fault.access = access;
+    return rule.result;
+  }
+
+  /**
+   * Sets accessed/dirty bits in the low word of an entry of the path, comparing all of the entry's bits. An entry
+   * that differs from what was read in such bits alone is still the entry that was checked.
+   *
+   * @returns 1 when the bits are set, 0 when the entry has changed otherwise, `BUS_ERROR` when it can't be written.
+   */
+  protected setBits(level: number, bits: number, tolerated: number, entryShift: number): number {
+    const { memory, path } = this;
+    const pfn = path.table[level]!;
+    const offset = path.index[level]! << entryShift;
+    let low = path.low[level]!;
+    const high = path.high[level]!;
+    for (let attempt = 0; attempt < UPDATE_ATTEMPTS; attempt++) {
+      const outcome =
+        entryShift === 3
+          ? memory.compareExchangeWords(pfn, offset, low, high, low | bits, high)
+          : memory.compareExchange32(pfn, offset, low, low | bits);
+      if (outcome !== 0) return outcome;
+      const sameHigh = entryShift !== 3 || memory.high === high;
+      if (!sameHigh || ((memory.low ^ low) & ~tolerated) !== 0) return 0;
+      low = memory.low;
+      if ((low & bits) === bits) return 1;
+    }
+    return 0;
+  }
+
+  /** Reads an entry; its words are then in `memory.low` and `memory.high`. */
+  protected readEntry(pfn: number, index: number, entryShift: number): number {
+    const { memory } = this;
+    if (entryShift === 3) return memory.readWords(pfn, index << 3);
+    const value = memory.read32(pfn, index << 2);
+    if (value === BUS_ERROR) return BUS_ERROR;
+    memory.low = value | 0;
+    memory.high = 0;
+    return 0;
+  }
+
+  private report(watcher: VmObserver, vpn: number, access: number, result: number): void {
+    const { path } = this;
+    watcher({ type: 'walk-begin', step: this.step++, vpn, access });
+    for (const type of ['entry-read', 'entry-write'] as const) {
+      for (let level = path.first; level >= path.last; level--) {
+        const set = type === 'entry-write' ? path.set[level]! : 0;
+        if (type === 'entry-write' && set === 0) continue;
+        watcher({
+          type,
+          step: this.step++,
+          level,
+          tablePfn: path.table[level]!,
+          index: path.index[level]!,
+          low: path.low[level]! | set,
+          high: path.high[level]!,
+        });
+      }
+    }
+    watcher({ type: 'walk-end', step: this.step++, result, rule: this.rule.id });
+  }
+}

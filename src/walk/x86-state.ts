@@ -1,0 +1,421 @@
+import {
+  type Address,
+  checkBits,
+  checkInteger,
+  highWord,
+  lowWord,
+  VmError,
+  type VmObserver,
+} from '../core/index.js';
+import { BUS_ERROR, type PhysicalMemory } from '../memory/index.js';
+import {
+  CR0,
+  CR4,
+  EFER,
+  type PteFormat,
+  X86_PTE,
+  X86_PTE_HIGH,
+  x86Legacy,
+  x86Long4,
+  x86Long5,
+  x86Pae,
+} from '../pte/index.js';
+import { RadixWalker } from './walker.js';
+import {
+  type ControlRegisters,
+  type ControlWrite,
+  cr4Invalidates,
+  lowHalf,
+  pagingMode,
+  refuseCr0,
+  refuseCr3,
+  refuseCr4,
+  refuseEfer,
+  reloadsPdptes,
+  type X86PagingMode,
+} from './x86-control.js';
+import { ROW_AC, ROW_SMAP, ROW_SMEP, ROW_WP, X86_RULES } from './x86-rules.js';
+
+const { P, PS } = X86_PTE;
+const { XD } = X86_PTE_HIGH;
+
+/** Bits 51:32 of an entry: the upper half of the frame number. */
+export const FRAME_HIGH = 0x000fffff;
+
+/** Which of the two protection-key registers are in force, as bits of `keys`. */
+export const KEYS_USER = 1;
+export const KEYS_SUPERVISOR = 2;
+
+/** The fields that one paging mode's walk needs, made by one function so that all have one shape. */
+interface ModeShape {
+  readonly format: PteFormat | null;
+  readonly top: number;
+  readonly bits: number;
+  readonly wide: number;
+}
+
+const SHAPES: Record<X86PagingMode, ModeShape> = {
+  none: { format: null, top: 0, bits: 9, wide: 1 },
+  '32-bit': { format: x86Legacy, top: 1, bits: 10, wide: 0 },
+  pae: { format: x86Pae, top: 1, bits: 9, wide: 1 },
+  '4-level': { format: x86Long4, top: 3, bits: 9, wide: 1 },
+  '5-level': { format: x86Long5, top: 4, bits: 9, wide: 1 },
+};
+
+/**
+ * What an {@link X86Walker} is made from. Registers are taken as they are; the `write` methods check as the
+ * instructions do.
+ *
+ * @public
+ */
+export interface X86WalkerOptions {
+  /** The memory that holds the tables. */
+  readonly memory: PhysicalMemory;
+  /** CR0. @defaultValue 0x80010001: PG, WP, PE */
+  readonly cr0?: Address;
+  /** CR3. @defaultValue 0 */
+  readonly cr3?: Address;
+  /** CR4. @defaultValue 0x20: PAE */
+  readonly cr4?: Address;
+  /** IA32_EFER. @defaultValue 0xd00: LMA, LME, NXE */
+  readonly efer?: Address;
+  /** CPUID.80000008H:EAX[7:0], 32 to 52: physical address bits above are reserved. @defaultValue 52 */
+  readonly maxPhyAddr?: number;
+  /** CPUID.80000001H:EDX.Page1GB: PS is a leaf, not reserved, in a PDPTE. @defaultValue true */
+  readonly gigabytePages?: boolean;
+  /** CPUID.01H:EDX.PSE-36: 4 MiB pages reach above 4 GiB. @defaultValue true */
+  readonly pse36?: boolean;
+  /**
+   * The architecture leaves open whether a walk that ends in a fault has set A in the non-leaf entries it passed.
+   * @defaultValue false: a faulting walk changes nothing
+   */
+  readonly accessedOnFault?: boolean;
+  /**
+   * The four PAE PDPTE registers as already loaded, from a dump. Without them they are read from CR3 at construction,
+   * and a reserved bit is the caller's mistake.
+   */
+  readonly pdptes?: readonly Address[];
+  /** Receives the events of every walk. */
+  readonly observer?: VmObserver;
+}
+
+/**
+ * The registers that rule an x86 page walk, and what writing them does: the part of an {@link X86Walker} that changes
+ * seldom. Everything the walk needs of them is derived here once, into flat fields.
+ *
+ * @public
+ */
+export abstract class X86State extends RadixWalker {
+  /** MAXPHYADDR. */
+  readonly maxPhyAddr: number;
+
+  protected registers: ControlRegisters;
+  protected paging: X86PagingMode = 'none';
+  protected current: PteFormat | null = null;
+  protected readonly gigabytePages: boolean;
+  protected readonly pse36: boolean;
+
+  /** CR0.WP, CR4.SMEP, CR4.SMAP and EFLAGS.AC as row bits of the rule tables. */
+  protected row = 0;
+  protected keys = 0;
+  protected userKeys = 0;
+  protected supervisorKeys = 0;
+
+  /** Bit n: PS makes a leaf at level n. */
+  protected leafLevels = 0;
+  /** PS where it makes no leaf and is therefore reserved; 0 where it is ignored. */
+  protected reservedPs = 0;
+  /** Bits 63:32 that are reserved in every present entry. */
+  protected reservedHigh = 0;
+
+  /** The PDPTE registers, as pairs of words. */
+  protected readonly pdptes: Int32Array = new Int32Array(8);
+  /** Root tables: one, or with PAE one for each PDPTE (-1 when not present), chosen by address bits 31:30. */
+  protected readonly roots: Float64Array = new Float64Array(4);
+  protected readonly rootsRelative: Int32Array = new Int32Array(4);
+  protected rootMask = 0;
+
+  /** @internal */
+  protected constructor(options: X86WalkerOptions) {
+    super(options.memory, X86_RULES.unpaged);
+    this.maxPhyAddr = checkInteger('maxPhyAddr', options.maxPhyAddr ?? 52, 32, 52);
+    this.gigabytePages = options.gigabytePages ?? true;
+    this.pse36 = options.pse36 ?? true;
+    this.registers = {
+      cr0: Number(checkBits('cr0', options.cr0 ?? 0x80010001, 32)),
+      cr3: checkBits('cr3', options.cr3 ?? 0n),
+      cr4: Number(checkBits('cr4', options.cr4 ?? CR4.PAE, 32)),
+      efer: Number(checkBits('efer', options.efer ?? EFER.LMA | EFER.LME | EFER.NXE, 32)),
+    };
+    const refusal = refuseCr3(this.registers, this.registers.cr3, this.maxPhyAddr);
+    if (refusal !== null) {
+      const { cr3 } = this.registers;
+      throw new VmError('out-of-range', {
+        argument: 'cr3',
+        value: cr3,
+        expected: `not: ${refusal}`,
+      });
+    }
+    if (options.pdptes !== undefined) this.setPdptes(options.pdptes);
+    else if (pagingMode(this.registers) === 'pae') this.loadPdptesOrThrow();
+    this.applyRegisters();
+  }
+
+  /** The current paging mode. */
+  get mode(): X86PagingMode {
+    return this.paging;
+  }
+
+  /** The format of the current mode's entries, or `null` without paging. */
+  override get format(): PteFormat | null {
+    return this.current;
+  }
+
+  /** CR0. */
+  get cr0(): bigint {
+    return BigInt(this.registers.cr0);
+  }
+
+  /** CR3, without the no-flush bit. */
+  get cr3(): bigint {
+    return this.registers.cr3;
+  }
+
+  /** CR4. */
+  get cr4(): bigint {
+    return BigInt(this.registers.cr4);
+  }
+
+  /** IA32_EFER; LMA follows LME and CR0.PG. */
+  get efer(): bigint {
+    return BigInt(this.registers.efer);
+  }
+
+  /** The PCID that walks are made for: CR3[11:0] while CR4.PCIDE=1, otherwise 0. */
+  get pcid(): number {
+    return this.registers.cr4 & CR4.PCIDE ? Number(this.registers.cr3 & 0xfffn) : 0;
+  }
+
+  /** EFLAGS.AC: with SMAP, explicit supervisor accesses may touch user pages. */
+  get ac(): boolean {
+    return (this.row & ROW_AC) !== 0;
+  }
+
+  set ac(value: boolean) {
+    this.row = value ? this.row | ROW_AC : this.row & ~ROW_AC;
+  }
+
+  /** PKRU: an access-disable and a write-disable bit for each of 16 keys of user pages. */
+  get pkru(): number {
+    return this.userKeys >>> 0;
+  }
+
+  set pkru(value: number) {
+    this.userKeys = checkInteger('pkru', value, 0, 0xffffffff) | 0;
+  }
+
+  /** IA32_PKRS: the same for supervisor pages. */
+  get pkrs(): number {
+    return this.supervisorKeys >>> 0;
+  }
+
+  set pkrs(value: number) {
+    this.supervisorKeys = checkInteger('pkrs', value, 0, 0xffffffff) | 0;
+  }
+
+  /**
+   * MOV to CR0 (Intel SDM Vol. 2B). Loads the PAE PDPTEs where the SDM says so.
+   *
+   * @param value - The register.
+   * @returns What was invalidated, or #GP with nothing changed.
+   * @throws {@link VmError} when `value` is no 64-bit pattern.
+   */
+  writeCr0(value: Address): ControlWrite {
+    const cr0 = lowHalf('cr0', value);
+    if (cr0 === null) return generalProtection('a bit of CR0 above 31 is set');
+    const refusal = refuseCr0(this.registers, cr0);
+    if (refusal !== null) return generalProtection(refusal);
+    const long = (cr0 & CR0.PG) !== 0 && (this.registers.efer & EFER.LME) !== 0;
+    const efer = long ? this.registers.efer | EFER.LMA : this.registers.efer & ~EFER.LMA;
+    const stops = (this.registers.cr0 & ~cr0 & CR0.PG) !== 0;
+    return this.change({ ...this.registers, cr0, efer }, stops ? 'everything' : 'none', false);
+  }
+
+  /**
+   * MOV to CR3 (Intel SDM Vol. 2B; 5.10.4.1 for what it invalidates). With PAE paging it reads and checks the PDPTEs.
+   *
+   * @param value - The register; bit 63 asks to keep the PCID's translations while CR4.PCIDE=1.
+   * @returns What was invalidated, or #GP with nothing changed, the old PDPTEs included.
+   * @throws {@link VmError} when `value` is no 64-bit pattern.
+   */
+  loadCr3(value: Address): ControlWrite {
+    const pattern = checkBits('cr3', value);
+    const refusal = refuseCr3(this.registers, pattern, this.maxPhyAddr);
+    if (refusal !== null) return generalProtection(refusal);
+    const keep = (this.registers.cr4 & CR4.PCIDE) !== 0 && pattern >> 63n !== 0n;
+    const cr3 = keep ? BigInt.asUintN(63, pattern) : pattern;
+    return this.change({ ...this.registers, cr3 }, keep ? 'none' : 'non-global', true);
+  }
+
+  /**
+   * MOV to CR4 (Intel SDM Vol. 2B). Loads the PAE PDPTEs where the SDM says so.
+   *
+   * @param value - The register.
+   * @returns What was invalidated, or #GP with nothing changed.
+   * @throws {@link VmError} when `value` is no 64-bit pattern.
+   */
+  writeCr4(value: Address): ControlWrite {
+    const cr4 = lowHalf('cr4', value);
+    if (cr4 === null) return generalProtection('a reserved bit of CR4 is set');
+    const refusal = refuseCr4(this.registers, cr4);
+    if (refusal !== null) return generalProtection(refusal);
+    const invalidates = cr4Invalidates(this.registers.cr4, cr4);
+    return this.change({ ...this.registers, cr4 }, invalidates, false);
+  }
+
+  /**
+   * WRMSR to IA32_EFER. LMA is read-only and follows LME and CR0.PG.
+   *
+   * @param value - The register.
+   * @returns `written`, or #GP with nothing changed.
+   * @throws {@link VmError} when `value` is no 64-bit pattern.
+   */
+  writeEfer(value: Address): ControlWrite {
+    const written = lowHalf('efer', value);
+    if (written === null) return generalProtection('a reserved bit of EFER is set');
+    const refusal = refuseEfer(this.registers, written);
+    if (refusal !== null) return generalProtection(refusal);
+    const efer = (written & ~EFER.LMA) | (this.registers.efer & EFER.LMA);
+    return this.change({ ...this.registers, efer }, 'none', false);
+  }
+
+  override get rootCount(): number {
+    return this.paging === 'none' ? 0 : this.rootMask + 1;
+  }
+
+  override rootAt(slot: number): number {
+    return this.roots[slot]!;
+  }
+
+  protected override windowChanged(): void {
+    const first = this.windowHigh * 2 ** 31 + this.windowLow;
+    for (let slot = 0; slot < 4; slot++) {
+      const root = this.roots[slot]!;
+      this.rootsRelative[slot] = this.inWindow(root) ? root - first : -1;
+    }
+  }
+
+  /** Takes new registers over, loading the PDPTEs first where they are due: a #GP leaves everything as it was. */
+  private change(
+    next: ControlRegisters,
+    invalidates: 'none' | 'non-global' | 'pcid' | 'everything',
+    cr3Written: boolean,
+  ): ControlWrite {
+    const due = pagingMode(next) === 'pae' && (cr3Written || reloadsPdptes(this.registers, next));
+    if (due) {
+      const refusal = this.loadPdptes(next.cr3);
+      if (refusal !== null) return generalProtection(refusal);
+    }
+    this.registers = next;
+    this.applyRegisters();
+    return { kind: 'written', invalidates, pdptesLoaded: due };
+  }
+
+  /** Reads the four PDPTEs (SDM 5.4.1); returns why that raises #GP, and then leaves the old ones. */
+  private loadPdptes(cr3: bigint): string | null {
+    const { memory } = this;
+    const base = Number(BigInt.asUintN(32, cr3) & ~31n);
+    const words = new Int32Array(8);
+    for (let slot = 0; slot < 4; slot++) {
+      const address = base + 8 * slot;
+      if (memory.readWords(Math.floor(address / 4096), address % 4096) === BUS_ERROR) {
+        return 'there is no memory at the PDPTEs';
+      }
+      words[2 * slot] = memory.low;
+      words[2 * slot + 1] = memory.high;
+      if (this.pdpteReserved(memory.low, memory.high)) {
+        return `a reserved bit is set in PDPTE ${slot}`;
+      }
+    }
+    this.pdptes.set(words);
+    return null;
+  }
+
+  /** Bits 2:1, 8:5 and those from MAXPHYADDR up are reserved in a present PDPTE (SDM table 5-8). */
+  private pdpteReserved(low: number, high: number): boolean {
+    return (
+      (low & P) !== 0 && ((low & 0x1e6) !== 0 || (high & -(2 ** (this.maxPhyAddr - 32))) !== 0)
+    );
+  }
+
+  private loadPdptesOrThrow(): void {
+    const refusal = this.loadPdptes(this.registers.cr3);
+    if (refusal !== null) {
+      const expected = `loadable PDPTEs (${refusal}); give pdptes if they are loaded already`;
+      throw new VmError('bad-argument', { argument: 'cr3', value: this.registers.cr3, expected });
+    }
+  }
+
+  private setPdptes(pdptes: readonly Address[]): void {
+    if (pdptes.length !== 4) {
+      const expected = 'four entries';
+      throw new VmError('bad-argument', { argument: 'pdptes', value: pdptes.length, expected });
+    }
+    pdptes.forEach((value, slot) => {
+      const entry = checkBits('pdptes', value);
+      this.pdptes[2 * slot] = lowWord(entry);
+      this.pdptes[2 * slot + 1] = highWord(entry);
+    });
+  }
+
+  /** Derives the flat fields of the fast path from the registers. */
+  private applyRegisters(): void {
+    const { cr0, cr4, efer } = this.registers;
+    const mode = pagingMode(this.registers);
+    const shape = SHAPES[mode];
+    this.paging = mode;
+    this.current = shape.format;
+    this.top = shape.top;
+    this.bits = shape.bits;
+    this.wide = shape.wide;
+    this.wideMask = -shape.wide;
+    const long = mode === '4-level' || mode === '5-level';
+    const half = long ? 2 ** (mode === '4-level' ? 35 : 44) : 2 ** 19;
+    this.lowEnd = long ? half : 2 * half;
+    this.highStart = long ? 2 ** 52 - half : 2 ** 52;
+    const gigabyte = long && this.gigabytePages ? 4 : 0;
+    this.leafLevels = mode === '32-bit' ? (cr4 & CR4.PSE ? 2 : 0) : 2 | gigabyte;
+    this.reservedPs = long ? PS : 0;
+    // Bits from MAXPHYADDR up are reserved: to 51 in IA-32e mode, to 62 with PAE; bit 63 unless NXE gives it to XD.
+    const above = -(2 ** (this.maxPhyAddr - 32)) & (long ? FRAME_HIGH : 0x7fffffff);
+    this.reservedHigh = mode === '32-bit' ? 0 : above | (efer & EFER.NXE ? 0 : XD);
+    this.row =
+      (this.row & ROW_AC) |
+      (cr0 & CR0.WP ? ROW_WP : 0) |
+      (cr4 & CR4.SMEP ? ROW_SMEP : 0) |
+      (cr4 & CR4.SMAP ? ROW_SMAP : 0);
+    this.keys = long ? (cr4 & CR4.PKE ? KEYS_USER : 0) | (cr4 & CR4.PKS ? KEYS_SUPERVISOR : 0) : 0;
+    this.setRoots(mode);
+    this.bindWindow();
+  }
+
+  private setRoots(mode: X86PagingMode): void {
+    const { cr3 } = this.registers;
+    this.roots.fill(-1);
+    this.rootMask = mode === 'pae' ? 3 : 0;
+    if (mode === 'pae') {
+      for (let slot = 0; slot < 4; slot++) {
+        const low = this.pdptes[2 * slot]!;
+        const high = this.pdptes[2 * slot + 1]!;
+        if (low & P) this.roots[slot] = (high & FRAME_HIGH) * 2 ** 20 + (low >>> 12);
+      }
+    } else if (mode !== 'none') {
+      const width = mode === '32-bit' ? 32 : 52;
+      this.roots[0] = Number(BigInt.asUintN(width, cr3) >> 12n);
+    }
+  }
+}
+
+function generalProtection(why: string): ControlWrite {
+  return { kind: 'fault', vector: 13, why };
+}

@@ -1,0 +1,8 @@
+import type { CaseFormat } from '../case-format.js';
+import { riscvGuest } from './riscv-guest.js';
+import { riscvImage } from './riscv-image.js';
+import { x86Guest } from './x86-guest.js';
+import { x86Image } from './x86-image.js';
+
+/** Every format that has a judge. */
+export const formats: readonly CaseFormat[] = [riscvImage, x86Image, riscvGuest, x86Guest];

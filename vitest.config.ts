@@ -1,0 +1,29 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+const src = (path: string): string => fileURLToPath(new URL(`./src/${path}`, import.meta.url));
+
+export default defineConfig({
+  resolve: {
+    alias: [
+      { find: /^pagewright$/, replacement: src('index.ts') },
+      { find: /^pagewright\/(.+)$/, replacement: src('$1/index.ts') },
+    ],
+  },
+  test: {
+    include: ['test/**/*.test.ts'],
+    // Replaying recordings and starting processes is slow on a small machine under coverage.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    coverage: {
+      provider: 'v8',
+      include: ['src/**/*.ts'],
+      exclude: [
+        'src/**/index.ts', // lists of exports, without a statement of their own
+        'src/cli/**', // tested as a child process, which coverage does not see
+      ],
+      reporter: ['text', 'json-summary', 'lcov'],
+      thresholds: { lines: 97, branches: 95 },
+    },
+  },
+});
