@@ -13,6 +13,9 @@ export default defineConfig([
     platform: 'neutral',
     tsconfig: 'tsconfig.build.json',
     sourcemap: true,
+    esbuildOptions(options) {
+      options.sourcesContent = false; // src is in the package
+    },
     silent: true,
   },
   {

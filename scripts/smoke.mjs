@@ -19,7 +19,7 @@ const fail = (text) => {
   throw new Error(`smoke: ${text}`);
 };
 
-/** Sv39: a root, a level 1 table, a 2 MiB leaf. The types are checked and the program is run. */
+/** Sv39: a root, a level 1 table and a 2 MiB leaf. Its types are checked, then it runs. */
 const CONSUMER = `
 import { Access } from 'pagewright/core';
 import { PhysicalMemory } from 'pagewright/memory';
@@ -27,16 +27,16 @@ import { formatWalk, RiscvWalker } from 'pagewright/walk';
 
 const ram = new ArrayBuffer(0x4000);
 const entries = new BigUint64Array(ram);
-entries[352] = 0x20000401n;
+entries[0] = 0x20000401n;
 entries[0x1000 / 8 + 1] = 0x200000cfn;
 const memory = PhysicalMemory.wrap(ram, { base: 0x8000_0000 });
 const walker = new RiscvWalker({ memory, satp: (8n << 60n) | 0x80000n });
 
-const pfn: number = walker.walk(0xf_ffff_d800_0201, Access.Read);
+const pfn: number = walker.walk(0x201, Access.Read);
 if (pfn !== 0x80001) throw new Error('the walk gave ' + pfn);
-const denied: number = walker.walk(0xf_ffff_d800_0201, Access.Read | Access.User);
+const denied: number = walker.walk(0x201, Access.Read | Access.User);
 if (denied >= 0 || walker.fault.cause !== 13) throw new Error('the fault is missing');
-if (formatWalk(walker.explain(0xffff_ffd8_0020_1000n, Access.Read)) === '') throw new Error('no text');
+if (formatWalk(walker.explain(0x20_1000n, Access.Read)) === '') throw new Error('no text');
 `;
 
 const project = mkdtempSync(join(tmpdir(), 'pagewright-smoke-'));

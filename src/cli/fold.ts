@@ -37,10 +37,20 @@ export function foldRanges(ranges: readonly MappedRange[]): FoldedRange[] {
 
 /** Whether `next` is the repetition of `first` that stands `times` strides after it. */
 function follows(first: MappedRange, next: MappedRange, stride: bigint, times: number): boolean {
-  return next.va === first.va + stride * BigInt(times) && kindOf(next) === kindOf(first);
+  return next.va === first.va + stride * BigInt(times) && alike(first, next);
 }
 
-/** Everything but the addresses. */
-function kindOf({ va: _va, end: _end, pa, ...kind }: MappedRange): string {
-  return JSON.stringify([pa === null, kind]);
+/** Whether two ranges differ in their addresses only. */
+function alike(a: MappedRange, b: MappedRange): boolean {
+  return (
+    a.pages === b.pages &&
+    a.pageBytes === b.pageBytes &&
+    a.prot === b.prot &&
+    a.global === b.global &&
+    (a.pa === null) === (b.pa === null) &&
+    a.x86?.patIndex === b.x86?.patIndex &&
+    a.x86?.protectionKey === b.x86?.protectionKey &&
+    a.riscv?.pbmt === b.riscv?.pbmt &&
+    a.riscv?.napot === b.riscv?.napot
+  );
 }

@@ -106,10 +106,11 @@ function emptyGuest({ base, cpu }: GuestOptions): Guest {
   return { memory, registers: null };
 }
 
-/** The image's registers, or those of a mode: `--mode` and `--satp` say that the image's are not wanted. */
+/** The image's registers, or those of a mode when a root is given with it. */
 function startingRegisters(found: Registers | null, options: GuestOptions): Registers {
   const { cr3, mode, root, satp } = options;
-  if (found !== null && mode === undefined && satp === undefined) return found;
+  const rooted = (root ?? cr3 ?? satp) !== undefined;
+  if (found !== null && (mode === undefined || !rooted)) return found;
   if (mode === undefined && satp === undefined) {
     const expected = 'a mode such as sv39, for no registers are given that tell it';
     throw new VmError('bad-argument', { argument: '--mode', expected });
@@ -199,7 +200,7 @@ function writeEntries(memory: PhysicalMemory, entries: readonly InlineEntry[], b
 /** From an image, PAE's PDPTEs are taken as loaded already: QEMU sets their A bit, with which a CPU would refuse them. */
 function x86Walker(memory: PhysicalMemory, registers: X86Registers, loaded: boolean): X86Walker {
   if (!loaded) return new X86Walker({ memory, ...registers });
-  const table = registers.cr3 & 0xffff_ffe0n;
+  const table = registers.cr3 & 0xffff_ffe0n; // CR3[31:5] (Intel SDM Vol. 3A, 5.4.1 PDPTE Registers)
   const pdptes = [0n, 8n, 16n, 24n].map((at) => {
     const entry = memory.read(table + at, 8);
     return entry.kind === 'value' ? entry.value : 0n;

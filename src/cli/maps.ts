@@ -45,8 +45,8 @@ export function addMaps(program: Command, print: (text: string) => void): void {
 
 function mapsText({ ranges, stoppedAt }: MergedMappings, mode: string): string {
   const bytes = ranges.reduce((sum, { pages }) => sum + pages * 4096, 0);
-  const count = ranges.length.toLocaleString('en');
-  const lines = [`${mode}: ${count} ranges, ${formatBytes(bytes)} mapped`];
+  const count = `${ranges.length.toLocaleString('en')} range${ranges.length === 1 ? '' : 's'}`;
+  const lines = [`${mode}: ${count}, ${formatBytes(bytes)} mapped`];
   if (ranges.length > 0) lines.push(columns([HEADINGS, ...foldRanges(ranges).map(row)]));
   if (stoppedAt !== null) {
     lines.push(`Stopped at ${hex(stoppedAt)}: the limit is reached, the rest is left out.`);

@@ -26,17 +26,19 @@ const FORMATS = {
 /** The name of a translation mode. */
 export type Mode = keyof typeof FORMATS;
 
+const MODES = Object.keys(FORMATS) as Mode[];
+
 /** The format of a mode. */
 export function formatOf(mode: Mode): PteFormat {
   return FORMATS[mode];
 }
 
-/** The name of a format's mode. */
-export function modeOf(format: PteFormat): string {
-  return Object.entries(FORMATS).find(([, known]) => known === format)?.[0] ?? format.name;
+/** The mode of one of these formats. */
+export function modeOf(format: PteFormat): Mode {
+  return MODES.find((mode) => FORMATS[mode] === format)!;
 }
 
 /** The option that chooses a mode. */
 export function modeOption(): Option {
-  return new Option('--mode <mode>', 'translation mode').choices(Object.keys(FORMATS));
+  return new Option('--mode <mode>', 'translation mode').choices(MODES);
 }

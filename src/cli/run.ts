@@ -34,7 +34,7 @@ export function run(argv: readonly string[], output: Output): number {
   } catch (error) {
     // Commander has written its message, or the help that was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    output.err(`pagewright: ${error instanceof Error ? error.message : String(error)}\n`);
+    output.err(`pagewright: ${(error as Error).message}\n`); // nothing else is thrown
     return 2;
   }
 }

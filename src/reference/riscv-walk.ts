@@ -54,7 +54,15 @@ export interface ReferenceWrite {
 
 /** The answer to an access. */
 export type ReferenceRiscvOutcome =
-  | { readonly kind: 'page'; readonly pa: bigint; readonly writes: readonly ReferenceWrite[] }
+  | {
+      readonly kind: 'page';
+      readonly pa: bigint;
+      /** The size of the page; 4096 when nothing was translated. */
+      readonly pageBytes: bigint;
+      /** The Svpbmt memory type. */
+      readonly pbmt: number;
+      readonly writes: readonly ReferenceWrite[];
+    }
   | {
       readonly kind: 'fault';
       readonly cause: number;
@@ -140,7 +148,7 @@ function rightsAllow(pte: bigint, store: boolean, input: ReferenceRiscvInput): b
 }
 
 /**
- * A RISC-V page walk, word for word: Privileged Architecture, "Virtual Address Translation Process", whose step
+ * A RISC-V page walk, word for word: RISC-V Privileged, 12.3.2 "Virtual Address Translation Process", whose step
  * numbers stand beside the code.
  */
 export function referenceRiscvWalk(input: ReferenceRiscvInput): ReferenceRiscvOutcome {
@@ -159,15 +167,15 @@ export function referenceRiscvWalk(input: ReferenceRiscvInput): ReferenceRiscvOu
   const accessFault = (): ReferenceRiscvOutcome => fault(fetch ? 1 : store ? 7 : 5);
 
   const privilege = privilegeOf(input);
-  const finish = (pa: bigint): ReferenceRiscvOutcome => {
+  const finish = (pa: bigint, pageBytes: bigint, pbmt: number): ReferenceRiscvOutcome => {
     const rights: ReferencePmpRight[] = fetch ? ['execute'] : store ? ['write'] : ['read'];
     if (store && access & Access.ReadModifyWrite) rights.push('read');
     const allowed = rights.every((right) => protect(pa, input.bytes ?? 1, right, privilege));
-    return allowed ? { kind: 'page', pa, writes } : accessFault();
+    return allowed ? { kind: 'page', pa, pageBytes, pbmt, writes } : accessFault();
   };
 
   const mode = modeOf(registers);
-  if (mode === null || privilege === 'machine') return finish(va);
+  if (mode === null || privilege === 'machine') return finish(va, 4096n, 0);
 
   // Before step 1: bits 63 and down to the top bit of the virtual address must be equal.
   const vaBits = mode.levels * mode.indexBits + 12;
@@ -209,20 +217,22 @@ export function referenceRiscvWalk(input: ReferenceRiscvInput): ReferenceRiscvOu
     const pages = 2n ** BigInt(level * mode.indexBits);
     if (ppn % pages !== 0n) return pageFault();
 
-    // 6 and 7. The U bit, then R, W and X.
+    // 6 to 8. The U bit, then R, W and X (7 is about shadow stacks).
     if (!userBitAllows(pte, privilege, input)) return pageFault();
     if (!rightsAllow(pte, store, input)) return pageFault();
 
-    // 8. Accessed and dirty.
+    // 9. Accessed and dirty.
     if (!bit(pte, 6) || (store && !bit(pte, 7))) {
       if (!registers.adue) return pageFault();
       if (!protect(address, mode.pteSize, 'write', 'supervisor')) return accessFault();
       writes.push({ pa: address, value: pte | (store ? 0xc0n : 0x40n) });
     }
 
-    // 9. The low bits of the page number come from the virtual address: those of a large page or a NAPOT group.
-    const group = bit(pte, 63) ? 16n : pages;
+    // 10. The low bits of the page number come from the virtual address: those of a large page or a NAPOT group.
+    const group = bit(pte, 63) ? 16n : pages; // bit 63 is N
     const vpn = va / 4096n;
-    return finish((ppn - (ppn % group) + (vpn % group)) * 4096n + (va % 4096n));
+    const frame = ppn - (ppn % group) + (vpn % group);
+    const pbmt = mode.pteSize === 4 ? 0 : Number(field(pte, 62, 61));
+    return finish(frame * 4096n + (va % 4096n), group * 4096n, pbmt);
   }
 }

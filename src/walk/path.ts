@@ -8,7 +8,7 @@ const MAX_LEVELS = 6;
  * @internal
  */
 export class WalkPath {
-  /** The root's level. */
+  /** The root's level, or -1 when nothing was translated. */
   first = 0;
   /** The last level read, or `first + 1` when none was. */
   last = 1;

@@ -148,7 +148,7 @@ export class Pmp {
     const above = entry + 1 < this.entries ? this.config[entry + 1]! : 0;
     const lockedAbove = (above & CONFIG_LOCK) !== 0 && modeOf(above) === MODE_TOR;
     if ((this.config[entry]! & CONFIG_LOCK) !== 0 || lockedAbove) return false;
-    this.addresses[entry] = BigInt.asUintN(this.xlen === 32 ? 32 : 54, pattern);
+    this.addresses[entry] = pattern & addressLimit(this.xlen);
     this.changed();
     return true;
   }
@@ -176,8 +176,7 @@ export class Pmp {
     this.checkEntry(entry);
     checkInteger('value', value, 0, 255);
     if ((this.config[entry]! & CONFIG_LOCK) !== 0) return false;
-    const legal = (value & (CONFIG_R | CONFIG_W)) === CONFIG_W ? value & ~CONFIG_W : value;
-    this.config[entry] = legal & ~0x60;
+    this.config[entry] = legalConfig(value);
     this.changed();
     return true;
   }
@@ -239,25 +238,10 @@ export class Pmp {
    * @throws {@link VmError} `unsupported` for another version, `bad-image` for a damaged one.
    */
   static restore(snapshot: PmpSnapshot): Pmp {
-    const { v, xlen, config, addresses } = snapshot;
-    if (v !== 1) {
-      throw new VmError('unsupported', { argument: 'snapshot.v', value: v, expected: 'version 1' });
-    }
-    const count = config.length;
-    if ((count !== 0 && count !== 16 && count !== 64) || addresses.length !== count) {
-      const expected = '0, 16 or 64 entries with as many addresses';
-      throw new VmError('bad-image', { argument: 'snapshot.config', value: count, expected });
-    }
+    const { config, addresses, xlen } = checkSnapshot(snapshot);
+    const count = config.length as 0 | 16 | 64; // just checked
     const pmp = new Pmp({ entries: count, xlen });
     addresses.forEach((address, entry) => {
-      if (typeof address !== 'string' || !/^0x[0-9a-f]{1,16}$/.test(address)) {
-        const expected = 'hexadecimal strings';
-        throw new VmError('bad-image', {
-          argument: 'snapshot.addresses',
-          value: address,
-          expected,
-        });
-      }
       pmp.setAddress(entry, BigInt(address));
     });
     config.forEach((value, entry) => {
@@ -269,6 +253,10 @@ export class Pmp {
   /** Verifies that the decoded ranges and the cache agree with the registers. Throws an `Error` if not. */
   checkInvariants(): void {
     const fresh = Pmp.restore(this.snapshot());
+    for (const range of ['startPfn', 'startOffset', 'endPfn', 'endOffset'] as const) {
+      const entry = this[range].findIndex((value, index) => value !== fresh[range][index]);
+      if (entry >= 0) throw new Error(`PMP entry ${entry} is decoded wrongly`);
+    }
     for (let slot = 0; slot < CACHE_PAGES; slot++) {
       const pfn = this.cachePfn[slot]!;
       if (pfn >= 0 && this.cacheRights[slot] !== fresh.rightsOf(pfn, 0, pfn + 1, 0)) {
@@ -333,6 +321,45 @@ export class Pmp {
   private checkEntry(entry: number): number {
     return checkInteger('entry', entry, 0, this.entries - 1);
   }
+}
+
+/** Refuses what {@link Pmp.snapshot} never returns: it may have been tampered with. */
+function checkSnapshot(snapshot: PmpSnapshot): PmpSnapshot {
+  const damaged = (argument: string, value: unknown, expected: string): VmError =>
+    new VmError('bad-image', { argument, value, expected });
+  if (typeof snapshot !== 'object' || snapshot === null) {
+    throw damaged('snapshot', snapshot, 'what Pmp.snapshot returned');
+  }
+  const { v, xlen, config, addresses } = snapshot;
+  if (v !== 1) {
+    throw new VmError('unsupported', { argument: 'snapshot.v', value: v, expected: 'version 1' });
+  }
+  if (xlen !== 32 && xlen !== 64) throw damaged('snapshot.xlen', xlen, '32 or 64');
+  const legal = Array.isArray(config) && [0, 16, 64].includes(config.length);
+  if (
+    !legal ||
+    !config.every((value) => (value & 0xff) === value && value === legalConfig(value))
+  ) {
+    throw damaged('snapshot.config', config, '0, 16 or 64 configuration bytes');
+  }
+  const limit = addressLimit(xlen);
+  const fits = (value: unknown): boolean =>
+    typeof value === 'string' && /^0x[0-9a-f]{1,16}$/.test(value) && BigInt(value) <= limit;
+  if (!Array.isArray(addresses) || addresses.length !== config.length || !addresses.every(fits)) {
+    throw damaged('snapshot.addresses', addresses, 'hexadecimal strings, one for each entry');
+  }
+  return snapshot;
+}
+
+/** What a write stores (3.7.1, WARL): bits 6:5 are 0, and the reserved R=0, W=1 becomes R=0, W=0. */
+function legalConfig(value: number): number {
+  const legal = (value & (CONFIG_R | CONFIG_W)) === CONFIG_W ? value & ~CONFIG_W : value;
+  return legal & ~0x60;
+}
+
+/** All implemented bits of an address register set. */
+function addressLimit(xlen: 32 | 64): bigint {
+  return xlen === 32 ? 0xffff_ffffn : 0x3f_ffff_ffff_ffffn;
 }
 
 function modeOf(config: number): number {

@@ -10,7 +10,7 @@ import {
   plain,
   splitAddress,
 } from '../core/index.js';
-import type { EntryKind } from '../pte/index.js';
+import type { EntryKind, PteFormat } from '../pte/index.js';
 import type { RadixWalker } from './walker.js';
 
 /**
@@ -175,13 +175,14 @@ export function walkReport(
   access: number,
   updated: boolean,
 ): Plain<WalkReport> {
-  const { format, path, rule } = walker;
-  const steps = format === null ? [] : walkSteps(walker, outcome);
+  const { path, rule } = walker;
+  const format = path.first < 0 ? null : walker.format;
+  const steps = format === null ? [] : walkSteps(walker, format, outcome);
   const root = steps[0]?.address ?? null;
   return plain<WalkReport>({
     v: 1,
     type: 'walk-report',
-    format: format === null || rule.id.endsWith('.bare') ? null : format.name,
+    format: format === null ? null : format.name,
     va: outcome.va,
     access: describeAccess(access),
     root: root === null ? null : addressOf(path.table[path.first]!, 0),
@@ -193,10 +194,9 @@ export function walkReport(
   });
 }
 
-function walkSteps(walker: RadixWalker, outcome: Translation): WalkStep[] {
-  const { format, path } = walker;
+function walkSteps(walker: RadixWalker, format: PteFormat, outcome: Translation): WalkStep[] {
+  const { path } = walker;
   const steps: WalkStep[] = [];
-  if (format === null) return steps;
   const parts = splitAddress(format, outcome.va);
   for (let level = path.first; level >= path.last; level--) {
     const low = path.low[level]!;

@@ -153,7 +153,7 @@ export const RISCV_RULES = {
   ),
 } as const;
 
-/** The rules that a leaf's low byte can decide. 0 in {@link LEAF_RULE} means that nothing forbids the access. */
+/** The rules that a leaf's low byte can decide. The first means that nothing forbids the access. */
 export const LEAF_RULES: readonly WalkRule[] = [
   RISCV_RULES.translated,
   RISCV_RULES.invalid,
@@ -168,15 +168,20 @@ export const LEAF_RULES: readonly WalkRule[] = [
   RISCV_RULES.dirtyClear,
 ];
 
-/** Row bit of {@link LEAF_RULE}: sstatus.SUM. */
+/** Bits 2:0 of a row are the kind and user bits of the access; the others are state. sstatus.SUM. */
 export const ROW_SUM = 8;
-/** Row bit of {@link LEAF_RULE}: sstatus.MXR. */
+/** Row bit: sstatus.MXR. */
 export const ROW_MXR = 16;
 
 const { V, R, W, X, U, A, D } = RISCV_PTE;
 
+/** The row of an access in a state: the load of a read-modify-write counts as the store that it will be. */
+export function rowOf(access: number, state: number): number {
+  return (access & 7) | ((access & Access.ReadModifyWrite) !== 0 ? Access.Write : 0) | state;
+}
+
 /** Which rule decides for a leaf's low byte, in the order of the manual's steps. */
-function leafRule(row: number, entry: number): WalkRule {
+export function leafRule(row: number, entry: number): WalkRule {
   const kind = row & 3;
   const user = (row & Access.User) !== 0;
   if ((entry & V) === 0) return RISCV_RULES.invalid;
@@ -195,18 +200,27 @@ function leafRule(row: number, entry: number): WalkRule {
   return RISCV_RULES.translated;
 }
 
+/** Accesses that the table knows: kind, user and read-modify-write bits. */
+const ACCESSES = 40;
+
 /**
- * {@link leafRule} for every row and every low byte, as indexes into {@link LEAF_RULES}: the walk then decides
- * validity, rights, SUM, MXR and A/D with one load. Row: bits 1:0 kind, bit 2 user, bit 3 SUM, bit 4 MXR. 8 KiB.
- * Rows of kind 3, which is no access, are never allowed.
+ * {@link leafRule} for every access and every low byte of a leaf, as indexes into {@link LEAF_RULES}: the walk then
+ * decides validity, rights, SUM, MXR and A/D with one load at `access * 256 + byte`. One table of 10 KiB for each state
+ * of SUM and MXR, by row bits 4:3. Accesses that are none of RISC-V's are never let through.
  */
-export const LEAF_RULE: Uint8Array = /* @__PURE__ */ (() => {
-  const table = new Uint8Array(32 * 256).fill(1);
-  for (let row = 0; row < 32; row++) {
-    if ((row & 3) === 3) continue;
-    for (let entry = 0; entry < 256; entry++) {
-      table[row * 256 + entry] = LEAF_RULES.indexOf(leafRule(row, entry));
+export const LEAF_RULE: readonly Uint8Array[] = /* @__PURE__ */ Array.from(
+  { length: 4 },
+  (_, state) => {
+    const table = new Uint8Array(ACCESSES * 256).fill(1);
+    for (let access = 0; access < ACCESSES; access++) {
+      const known =
+        (access & 3) !== 3 && (access & (Access.ImplicitSupervisor | Access.Unprivileged)) === 0;
+      for (let entry = 0; known && entry < 256; entry++) {
+        table[(access << 8) | entry] = LEAF_RULES.indexOf(
+          leafRule(rowOf(access, state << 3), entry),
+        );
+      }
     }
-  }
-  return table;
-})();
+    return table;
+  },
+);

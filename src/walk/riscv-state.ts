@@ -10,7 +10,7 @@ import {
 import type { PhysicalMemory } from '../memory/index.js';
 import { type PteFormat, RISCV_PTE_HIGH, sv32, sv39, sv48, sv57 } from '../pte/index.js';
 import type { Pmp } from './pmp.js';
-import { RISCV_RULES, ROW_MXR, ROW_SUM } from './riscv-rules.js';
+import { LEAF_RULE, RISCV_RULES, ROW_MXR, ROW_SUM } from './riscv-rules.js';
 import { RadixWalker } from './walker.js';
 
 const { N, PBMT, RSW60T59, RESERVED } = RISCV_PTE_HIGH;
@@ -88,6 +88,11 @@ export abstract class RiscvState extends RadixWalker {
   protected leafReserved = 0;
   /** Bits 63:54 that must be 0 in a pointer. */
   protected pointerReserved = 0;
+  /** {@link LEAF_RULE} of the present SUM and MXR. */
+  protected leafRule: Uint8Array = LEAF_RULE[0]!;
+  /** The fast path follows a pointer whose upper word has just the wanted of these bits. */
+  protected pointerHigh = 0;
+  protected pointerWanted = 0;
   protected pmpVersion = -1;
 
   /** @internal */
@@ -130,6 +135,7 @@ export abstract class RiscvState extends RadixWalker {
 
   set sum(value: boolean) {
     this.row = value ? this.row | ROW_SUM : this.row & ~ROW_SUM;
+    this.leafRule = LEAF_RULE[this.row >>> 3]!;
   }
 
   /** mstatus.MXR: loads may read from executable pages. */
@@ -139,6 +145,7 @@ export abstract class RiscvState extends RadixWalker {
 
   set mxr(value: boolean) {
     this.row = value ? this.row | ROW_MXR : this.row & ~ROW_MXR;
+    this.leafRule = LEAF_RULE[this.row >>> 3]!;
   }
 
   /** menvcfg.ADUE: hardware updates A and D. */
@@ -158,6 +165,7 @@ export abstract class RiscvState extends RadixWalker {
   set pbmte(value: boolean) {
     this.memoryTypes = value;
     this.setReserved();
+    this.windowChanged();
   }
 
   /**
@@ -189,6 +197,9 @@ export abstract class RiscvState extends RadixWalker {
   }
 
   protected override windowChanged(): void {
+    // PPN bits 43:31 of an upper word must be the window's, and reserved bits clear.
+    this.pointerHigh = this.wide === 1 ? this.pointerReserved | 0x3ffe00 : 0;
+    this.pointerWanted = this.wide === 1 ? this.windowHigh << 9 : 0;
     const { pmp } = this;
     const first = this.windowHigh * 2 ** 31 + this.windowLow;
     if (pmp !== null) {

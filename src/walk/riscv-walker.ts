@@ -18,16 +18,19 @@ import {
 import { WalkFault } from './fault.js';
 import type { Pmp } from './pmp.js';
 import type { LeafAttributes, Translation } from './report.js';
-import { LEAF_RULE, LEAF_RULES, RISCV_RULES } from './riscv-rules.js';
+import { leafRule, RISCV_RULES, rowOf } from './riscv-rules.js';
 import { RiscvState, type RiscvWalkerOptions } from './riscv-state.js';
 import type { WalkRule } from './rule.js';
-import { LEAF, POINTER, SKIP, UPDATE_ATTEMPTS } from './walker.js';
+import { LEAF, NO_LEAF, POINTER, SKIP, UPDATE_ATTEMPTS } from './walker.js';
 
 const { V, R, W, X, U, G, A, D } = RISCV_PTE;
 const { N, PBMT } = RISCV_PTE_HIGH;
 
 /** The accesses that single-stage RISC-V has. */
 const ACCESS_BITS = 3 | Access.User | Access.ReadModifyWrite | Access.Machine;
+
+/** The fast path follows an entry with V alone of these bits. */
+const POINTER_MASK = V | R | W | X | U | A | D;
 
 /** Bits 53:32 of an entry: the upper half of the 44-bit PPN. */
 const PPN_HIGH = 0x003fffff;
@@ -84,72 +87,68 @@ export class RiscvWalker extends RiscvState {
   }
 
   override walk(vpn: number, access: number, offset = 0, bytes = 1): number {
-    return this.decide(vpn, access, offset, bytes, true);
+    const pfn = this.fastWalk(vpn, access);
+    return pfn >= 0 && (this.pmp === null || this.permits(this.pmp, pfn, access, offset, bytes))
+      ? pfn
+      : this.checkAndComplete(vpn, access, offset, bytes, true);
   }
 
   override probe(vpn: number, access: number, offset = 0, bytes = 1): number {
-    return this.decide(vpn, access, offset, bytes, false);
+    const pfn = this.fastWalk(vpn, access);
+    return pfn >= 0 && (this.pmp === null || this.permits(this.pmp, pfn, access, offset, bytes))
+      ? pfn
+      : this.checkAndComplete(vpn, access, offset, bytes, false);
   }
 
-  /** The fast path. Whatever it does not let through at once goes to the complete form. */
-  private decide(
-    vpn: number,
-    access: number,
-    offset: number,
-    bytes: number,
-    update: boolean,
-  ): number {
+  /**
+   * The fast path down to the leaf; -1 sends the caller to the complete form. This and {@link RiscvWalker.fastLeaf} stay
+   * below 460 bytecodes each, V8's limit for inlining: a caller's loop then holds the whole walk and boxes no page
+   * number, which saves a quarter of the time (measured).
+   */
+  private fastWalk(vpn: number, access: number): number {
     const low = vpn | 0;
     const high = (vpn * 2 ** -27) | 0;
-    // The two parts must give the whole back (an integer from 0 to 2^52 - 1), and the access must be plain.
-    const whole = (high & 0x1ffffff) * 0x8000000 + (low & 0x7ffffff) === vpn;
-    const plainAccess = (access & ~(7 | Access.ReadModifyWrite)) === 0;
-    if (whole && plainAccess && (vpn < this.lowEnd || vpn >= this.highStart)) {
-      const { words, frames, bits, wide, wideMask } = this;
-      let frame = this.rootRelative;
-      for (let level = this.top; frame >>> 0 < frames; level--) {
-        const shift = level * bits;
-        const index = (shift < 27 ? low >>> shift : high >>> (shift - 27)) & ((1 << bits) - 1);
-        const at = (frame << 10) + (index << wide);
-        const entry = words[at]!;
-        const upper = words[at + wide]! & wideMask;
-        if ((entry & (R | W | X)) !== 0) {
-          const row = (access & 7) | ((access >>> 5) & 1) | this.row;
-          const below = (1 << shift) - 1;
-          // Levels 3 and 4 map 512 GiB and more; their alignment spans both words, so the complete form checks it.
-          if (
-            LEAF_RULE[(row << 8) | (entry & 0xff)] !== 0 ||
-            (upper & (this.leafReserved | N)) !== 0 ||
-            (upper & PBMT) === PBMT ||
-            shift > 20 ||
-            ((entry >>> 10) & below) !== 0
-          ) {
-            break;
-          }
-          const pfn = (upper & PPN_HIGH) * 2 ** 22 + ((entry >>> 10) | (low & below));
-          if (this.pmp !== null && !this.permits(this.pmp, pfn, offset, bytes, row)) break;
-          this.leafLevel = level;
-          this.leafLow = entry;
-          this.leafHigh = upper;
-          return pfn;
-        }
-        if (
-          (entry & (V | U | A | D)) !== V ||
-          (upper & this.pointerReserved) !== 0 ||
-          (upper & 0x3ffe00) >>> 9 !== this.windowHigh ||
-          level === 0
-        ) {
-          break;
-        }
-        frame = ((entry >>> 10) | ((upper & 0x1ff) << 22)) - this.windowLow;
-      }
+    // The two parts must give the whole back: vpn is then an integer from 0 to 2^52 - 1.
+    if ((high & 0x1ffffff) * 0x8000000 + (low & 0x7ffffff) !== vpn) return -1;
+    if (vpn >= this.lowEnd && vpn < this.highStart) return -1;
+    const { words, frames, bits, wide, wideMask, pointerHigh, pointerWanted } = this;
+    let frame = this.rootRelative;
+    for (let shift = this.top * bits; frame >>> 0 < frames; shift -= bits) {
+      const index = (shift < 27 ? low >>> shift : high >>> (shift - 27)) & ((1 << bits) - 1);
+      const at = (frame << 10) + (index << wide);
+      const entry = words[at]!;
+      const upper = words[at + wide]! & wideMask;
+      const pointer = (entry & POINTER_MASK) === V && (upper & pointerHigh) === pointerWanted;
+      if (shift === 0 || !pointer) return this.fastLeaf(low, access, shift, entry, upper);
+      frame = ((entry >>> 10) | ((upper & 0x1ff) << 22)) - this.windowLow;
     }
-    return this.checkAndComplete(vpn, access, offset, bytes, update);
+    return -1;
+  }
+
+  /** The end of the fast path: the frame, when the entry is a leaf, nothing forbids the access and no bit is to set. */
+  private fastLeaf(
+    low: number,
+    access: number,
+    shift: number,
+    entry: number,
+    upper: number,
+  ): number {
+    const below = (1 << shift) - 1;
+    // A pointer has no rights, so every access but M-mode's, which is longer than the table, refuses it.
+    if (access >= Access.Machine || this.leafRule[access * 256 + (entry & 0xff)] !== 0) return -1;
+    if ((upper & (this.leafReserved | N)) !== 0 || (upper & PBMT) === PBMT) return -1;
+    // Levels 3 and 4 map 512 GiB and more; their alignment spans both words, so the complete form checks it.
+    if (shift > 20 || ((entry >>> 10) & below) !== 0) return -1;
+    this.leafShift = shift;
+    this.leafLow = entry;
+    this.leafHigh = upper;
+    return (upper & PPN_HIGH) * 2 ** 22 + ((entry >>> 10) | (low & below));
   }
 
   /** The final check of the fast path: `false` also when the PMP changed since the window was found open to S-mode. */
-  private permits(pmp: Pmp, pfn: number, offset: number, bytes: number, row: number): boolean {
-    return pmp.version === this.pmpVersion && pmp.allows(pfn, offset, bytes, protFor(row), false);
+  private permits(pmp: Pmp, pfn: number, access: number, offset: number, bytes: number): boolean {
+    if (pmp.version !== this.pmpVersion || offset + bytes > 4096) return false;
+    return pmp.allows(pfn, offset, bytes, protFor(rowOf(access, 0)), false);
   }
 
   protected override complete(
@@ -168,17 +167,17 @@ export class RiscvWalker extends RiscvState {
         expected: 'a page of the 32-bit address space',
       });
     }
-    const kind = (access & 3) | ((access >>> 5) & 1);
+    const kind = rowOf(access, 0) & 3;
     const lent = this.mprv && kind !== Access.Fetch && (access & Access.Machine) !== 0;
     const privilege = (access & Access.Machine) === 0 ? (access & Access.User ? 0 : 1) : 3;
     const effective = lent ? this.mpp : privilege;
-    path.begin(this.top);
-    this.leafLevel = -1;
+    const bare = this.current === null || effective === 3;
+    path.begin(bare ? -1 : this.top);
+    this.leafShift = NO_LEAF;
     this.leafLow = 0;
     this.leafHigh = 0;
-    if (this.current === null || effective === 3) {
+    if (bare) {
       this.rule = RISCV_RULES.bare;
-      path.last = path.first + 1;
       return this.checkTarget(vpn, vpn, access, kind, offset, bytes, effective === 3);
     }
     if (vpn >= this.lowEnd && vpn < this.highStart) {
@@ -253,7 +252,7 @@ export class RiscvWalker extends RiscvState {
       }
       return level === 0 ? RISCV_RULES.noLeaf : null;
     }
-    const leaf = LEAF_RULES[LEAF_RULE[(row << 8) | (entry & 0xff)]!]!;
+    const leaf = leafRule(row, entry);
     // Validity comes before alignment, alignment before rights (steps 3, 5, 6).
     if (leaf === RISCV_RULES.writeOnly) return leaf;
     const ppn = this.tableFrame(entry, upper);
@@ -291,7 +290,7 @@ export class RiscvWalker extends RiscvState {
     upper: number,
   ): number {
     this.rule = RISCV_RULES.translated;
-    this.leafLevel = level;
+    this.leafShift = level * this.bits;
     this.leafLow = entry;
     this.leafHigh = upper;
     const pfn = this.frameFor(entry, upper, level, vpn);

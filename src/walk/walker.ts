@@ -31,6 +31,9 @@ export const POINTER = 1;
 /** {@link RadixWalker.classify}: a leaf. */
 export const LEAF = 2;
 
+/** {@link RadixWalker.leafShift} when nothing was translated: any negative number above minus one level. */
+export const NO_LEAF = -1;
+
 /** Attempts to set accessed/dirty bits in an entry that other agents keep changing, before the walk gives up. */
 export const UPDATE_ATTEMPTS = 64;
 
@@ -53,12 +56,17 @@ export abstract class RadixWalker {
   /** The format of the current mode's entries, or `null` while translation is off. */
   abstract readonly format: PteFormat | null;
 
-  /** Level of the last leaf: 0 is a base page. -1 while translation is off. */
-  leafLevel = 0;
+  /** log2 of the base pages of the last leaf's level, or {@link NO_LEAF}. @internal */
+  leafShift = 0;
   /** Bits 31:0 of the last leaf, before any accessed/dirty update. */
   leafLow = 0;
   /** Bits 63:32 of the last leaf. */
   leafHigh = 0;
+
+  /** Level of the last successful walk's leaf: 0 is a base page. -1 when nothing was translated. */
+  get leafLevel(): number {
+    return Math.floor(this.leafShift / this.bits);
+  }
 
   /** The last complete walk. @internal */
   readonly path: WalkPath = new WalkPath();
@@ -220,7 +228,8 @@ export abstract class RadixWalker {
     const { words, wide } = this;
     const entries = 1 << this.bits;
     const frame = table - (this.windowHigh * 2 ** 31 + this.windowLow);
-    if (frame < 0 || frame >= this.frames) return this.findPresentAnywhere(table, from);
+    // Not `this.frames`: the words of a memory that grew are gone.
+    if (frame < 0 || frame >= words.length >>> 10) return this.findPresentAnywhere(table, from);
     const base = frame << 10;
     for (let index = from; index < entries; index++) {
       const at = base + (index << wide);
@@ -235,6 +244,10 @@ export abstract class RadixWalker {
   }
 
   private findPresentAnywhere(table: number, from: number): number {
+    if (this.frames !== this.words.length >>> 10) {
+      this.bindWindow();
+      return this.findPresent(table, from);
+    }
     const entries = 1 << this.bits;
     for (let index = from; index < entries; index++) {
       if (this.readEntry(table, index, 2 + this.wide) === BUS_ERROR) continue;

@@ -1,13 +1,13 @@
 import { type Address, checkBits } from '../core/index.js';
 import { CR0, CR4, EFER } from '../pte/index.js';
 
-/** The paging modes (Intel SDM Vol. 3A, 5.1.1 Four Paging Modes). @public */
+/** The paging modes (Intel SDM Vol. 3A, 4.1.1 Four Paging Modes). @public */
 export type X86PagingMode = 'none' | '32-bit' | 'pae' | '4-level' | '5-level';
 
 /**
  * What a write of a control register did.
  *
- * `invalidates` says what the write itself drops from TLBs and paging-structure caches (Intel SDM Vol. 3A, 5.10.4.1):
+ * `invalidates` says what the write itself drops from TLBs and paging-structure caches (Intel SDM Vol. 3A, 4.10.4.1):
  * `none`; `non-global`, everything of the PCID that is current afterwards but global entries; `pcid`, everything of
  * that PCID, global entries too; `everything`, for all PCIDs.
  *
@@ -102,7 +102,7 @@ export function refuseEfer(old: ControlRegisters, efer: number): string | null {
   return null;
 }
 
-/** Why MOV to CR3 would raise #GP, or `null`: reserved bits count in IA-32e mode only (SDM 5.5). @internal */
+/** Why MOV to CR3 would raise #GP, or `null`: reserved bits count in IA-32e mode only (SDM 4.5). @internal */
 export function refuseCr3(
   registers: ControlRegisters,
   cr3: bigint,
@@ -115,7 +115,7 @@ export function refuseCr3(
   return address >> BigInt(maxPhyAddr) === 0n ? null : 'a bit of CR3 above MAXPHYADDR is set';
 }
 
-/** What a CR4 write invalidates (SDM 5.10.4.1). @internal */
+/** What a CR4 write invalidates (SDM 4.10.4.1). @internal */
 export function cr4Invalidates(old: number, value: number): 'none' | 'pcid' | 'everything' {
   const changed = old ^ value;
   if ((changed & CR4.PGE) !== 0 || (old & ~value & CR4.PCIDE) !== 0) return 'everything';
@@ -123,7 +123,7 @@ export function cr4Invalidates(old: number, value: number): 'none' | 'pcid' | 'e
   return 'none';
 }
 
-/** Whether a change of CR0 and CR4 loads the PDPTEs when PAE paging is in use afterwards (SDM 5.4.1). @internal */
+/** Whether a change of CR0 and CR4 loads the PDPTEs when PAE paging is in use afterwards (SDM 4.4.1). @internal */
 export function reloadsPdptes(old: ControlRegisters, next: ControlRegisters): boolean {
   const cr0 = CR0.CD | CR0.NW | CR0.PG;
   const cr4 = CR4.PAE | CR4.PGE | CR4.PSE | CR4.SMEP;

@@ -1,10 +1,10 @@
 import { Access } from '../core/index.js';
 import { X86_PTE } from '../pte/index.js';
-import { rule } from './rule.js';
+import { rule, type WalkRule } from './rule.js';
 
 const SDM = 'Intel SDM Vol. 3A';
-const RIGHTS = `${SDM}, 5.6.1 Determination of Access Rights`;
-const ERROR_CODE = `${SDM}, 5.7 Page-Fault Exceptions`;
+const ACCESS_RIGHTS = `${SDM}, 4.6.1 Determination of Access Rights`;
+const ERROR_CODE = `${SDM}, 4.7 Page-Fault Exceptions`;
 
 /**
  * Every rule that can decide an x86 walk.
@@ -12,11 +12,11 @@ const ERROR_CODE = `${SDM}, 5.7 Page-Fault Exceptions`;
  * @public
  */
 export const X86_RULES = {
-  translated: rule('x86.translated', null, RIGHTS, 'the translation succeeds'),
+  translated: rule('x86.translated', null, ACCESS_RIGHTS, 'the translation succeeds'),
   unpaged: rule(
     'x86.unpaged',
     null,
-    `${SDM}, 5.1.1 Four Paging Modes`,
+    `${SDM}, 4.1.1 Four Paging Modes`,
     'CR0.PG=0: linear addresses are physical addresses',
   ),
   nonCanonical: rule(
@@ -28,7 +28,7 @@ export const X86_RULES = {
   tableMissing: rule(
     'x86.table-missing',
     'bus-error',
-    `${SDM}, 5.2 Hierarchical Paging Structures`,
+    `${SDM}, 4.2 Hierarchical Paging Structures`,
     'there is no memory where the entry should be; no page fault, the platform decides',
   ),
   notPresent: rule('x86.not-present', 'not-present', ERROR_CODE, 'P=0: #PF with P=0'),
@@ -41,62 +41,62 @@ export const X86_RULES = {
   supervisorPage: rule(
     'x86.supervisor-page',
     'supervisor-page',
-    RIGHTS,
+    ACCESS_RIGHTS,
     'user mode needs U/S=1 in every entry: #PF',
   ),
   smep: rule(
     'x86.smep',
     'user-page',
-    RIGHTS,
+    ACCESS_RIGHTS,
     'CR4.SMEP=1: no supervisor fetch from a user page: #PF',
   ),
   smap: rule(
     'x86.smap',
     'user-page',
-    RIGHTS,
+    ACCESS_RIGHTS,
     'CR4.SMAP=1: no supervisor data access to a user page unless explicit with EFLAGS.AC=1: #PF',
   ),
   notWritable: rule(
     'x86.not-writable',
     'not-writable',
-    RIGHTS,
+    ACCESS_RIGHTS,
     'a write needs R/W=1 in every entry, for the supervisor only while CR0.WP=1: #PF',
   ),
   notExecutable: rule(
     'x86.not-executable',
     'not-executable',
-    RIGHTS,
+    ACCESS_RIGHTS,
     'XD=1 in some entry forbids the fetch: #PF',
   ),
   userKey: rule(
     'x86.user-protection-key',
     'protection-key',
-    `${SDM}, 5.6.2 Protection Keys`,
+    `${SDM}, 4.6.2 Protection Keys`,
     'PKRU forbids the data access to this user page: #PF with PK=1',
   ),
   supervisorKey: rule(
     'x86.supervisor-protection-key',
     'protection-key',
-    `${SDM}, 5.6.2 Protection Keys`,
+    `${SDM}, 4.6.2 Protection Keys`,
     'IA32_PKRS forbids the data access to this supervisor page: #PF with PK=1',
   ),
   updateMissing: rule(
     'x86.update-missing',
     'bus-error',
-    `${SDM}, 5.8 Accessed and Dirty Flags`,
+    `${SDM}, 4.8 Accessed and Dirty Flags`,
     'an entry cannot be written to set A or D; no page fault, the platform decides',
   ),
   contended: rule(
     'x86.contended',
     'contended',
-    `${SDM}, 5.8 Accessed and Dirty Flags`,
+    `${SDM}, 4.8 Accessed and Dirty Flags`,
     'an entry changed at every attempt to set A or D: a spurious #PF, the access may be retried',
   ),
 } as const;
 
-const { RW, US, A, D } = X86_PTE;
+const { P, RW, US, A, D } = X86_PTE;
 
-/** Row bit of the tables below: CR0.WP. Bits 3:0 of a row are those of the access. */
+/** Bits 3:0 of a row are the kind, user and implicit bits of the access; the others are state. CR0.WP. */
 export const ROW_WP = 0x10;
 /** Row bit: CR4.SMEP. */
 export const ROW_SMEP = 0x20;
@@ -105,29 +105,72 @@ export const ROW_SMAP = 0x40;
 /** Row bit: EFLAGS.AC. */
 export const ROW_AC = 0x80;
 
-/** Whether an access counts as user mode: implicit supervisor accesses do not, at any CPL (SDM 5.6). */
+/** Whether an access counts as user mode: implicit supervisor accesses do not, at any CPL (SDM 4.6). */
 export function isUser(access: number): boolean {
   return (access & (Access.User | Access.ImplicitSupervisor)) === Access.User;
 }
 
-/** Whether SMAP binds this access: a supervisor's data access, implicit or with EFLAGS.AC=0. */
-export function smapBinds(row: number): boolean {
-  const explicitAllowed = (row & ROW_AC) !== 0 && (row & Access.ImplicitSupervisor) === 0;
-  return (row & ROW_SMAP) !== 0 && (row & 2) === 0 && !isUser(row) && !explicitAllowed;
+/** The row of an access in a state: the load of a read-modify-write counts as the write that it will be. */
+export function rowOf(access: number, state: number): number {
+  return (access & 15) | ((access & Access.ReadModifyWrite) !== 0 ? Access.Write : 0) | state;
 }
 
-/** Bits that the AND of all entries (D: of the leaf alone) must have, for every row: rights, and A and D already set. */
-export const NEEDED: Int32Array = /* @__PURE__ */ Int32Array.from({ length: 256 }, (_, row) => {
-  const write = (row & 3) === Access.Write;
-  let bits: number = write ? A | D : A;
-  if (isUser(row)) bits |= US;
-  if (write && (isUser(row) || (row & ROW_WP) !== 0)) bits |= RW;
-  // Kind 3 is no access: ask for a bit that the AND, cut to the low byte, never has.
-  return (row & 3) === 3 ? 0x100 : bits;
-});
+/** Whether SMAP binds this access: a supervisor's data access, implicit or with EFLAGS.AC=0. */
+function smapBinds(row: number): boolean {
+  const explicitAllowed = (row & ROW_AC) !== 0 && (row & Access.ImplicitSupervisor) === 0;
+  return (row & ROW_SMAP) !== 0 && (row & 3) !== Access.Fetch && !isUser(row) && !explicitAllowed;
+}
 
-/** Bits that the AND of all entries must not have, for every row: U/S where SMEP or SMAP binds. */
-export const FORBIDDEN: Int32Array = /* @__PURE__ */ Int32Array.from({ length: 256 }, (_, row) => {
-  const smepBinds = (row & ROW_SMEP) !== 0 && (row & 3) === Access.Fetch && !isUser(row);
-  return smepBinds || smapBinds(row) ? US : 0;
-});
+/** Whether SMEP binds this access: a supervisor's fetch. */
+function smepBinds(row: number): boolean {
+  return (row & ROW_SMEP) !== 0 && (row & 3) === Access.Fetch && !isUser(row);
+}
+
+/** Whether a row is a write that needs R/W=1: a user's always, a supervisor's while CR0.WP=1. */
+export function needsWritable(row: number): boolean {
+  return (row & 3) === Access.Write && (isUser(row) || (row & ROW_WP) !== 0);
+}
+
+/**
+ * The rule of access rights that refuses, or `null` (SDM 4.6.1).
+ *
+ * @param row - The access and the state.
+ * @param and - The AND of the low words of all entries.
+ * @param or - The OR of their high words.
+ */
+export function rightsRule(row: number, and: number, or: number): WalkRule | null {
+  const userPage = (and & US) !== 0;
+  if (isUser(row) && !userPage) return X86_RULES.supervisorPage;
+  if (userPage && smepBinds(row)) return X86_RULES.smep;
+  if (userPage && smapBinds(row)) return X86_RULES.smap;
+  if (needsWritable(row) && (and & RW) === 0) return X86_RULES.notWritable;
+  return (row & 3) === Access.Fetch && or < 0 ? X86_RULES.notExecutable : null;
+}
+
+/** In a rights word: the place of XD, that of PS or PAT in an entry's low byte. */
+export const RIGHTS_XD = 0x80;
+/** In a rights word: set in every one, so that an access outside the table (`undefined`) matches nothing. */
+export const RIGHTS_MARK = 0x100;
+
+/**
+ * What the AND of all entries must look like so that nothing is left to do: the wanted bits, and above bit 16 a mask of
+ * the bits that matter. P, A and for writes D are wanted as well as rights.
+ */
+function rightsWord(row: number): number {
+  const write = (row & 3) === Access.Write;
+  const wanted = P | A | (write ? D : 0) | (isUser(row) ? US : 0) | (needsWritable(row) ? RW : 0);
+  const noUser = smepBinds(row) || smapBinds(row) ? US : 0;
+  const unwanted = noUser | ((row & 3) === Access.Fetch ? RIGHTS_XD : 0);
+  return ((wanted | unwanted) << 16) | RIGHTS_MARK | wanted;
+}
+
+/** By state (row bits 7:4), then by access: {@link rightsWord}. Accesses that x86 does not have match nothing. */
+export const RIGHTS: readonly Int32Array[] = /* @__PURE__ */ Array.from(
+  { length: 16 },
+  (_, state) =>
+    Int32Array.from({ length: 48 }, (_, access) =>
+      (access & 3) === 3 || (access & Access.Unprivileged) !== 0
+        ? 0
+        : rightsWord(rowOf(access, state << 4)),
+    ),
+);

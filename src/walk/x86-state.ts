@@ -34,7 +34,7 @@ import {
   reloadsPdptes,
   type X86PagingMode,
 } from './x86-control.js';
-import { ROW_AC, ROW_SMAP, ROW_SMEP, ROW_WP, X86_RULES } from './x86-rules.js';
+import { RIGHTS, ROW_AC, ROW_SMAP, ROW_SMEP, ROW_WP, X86_RULES } from './x86-rules.js';
 
 const { P, PS } = X86_PTE;
 const { XD } = X86_PTE_HIGH;
@@ -123,6 +123,14 @@ export abstract class X86State extends RadixWalker {
 
   /** Bit n: PS makes a leaf at level n. */
   protected leafLevels = 0;
+  /** log2 of the base pages of the largest leaf. */
+  protected largestShift = 0;
+  /** {@link RIGHTS} of the present state. */
+  protected rights: Int32Array = RIGHTS[0]!;
+  /** The fast path follows an entry with P alone of these bits, whose upper word has just the wanted of these bits. */
+  protected pointerMask = 0;
+  protected pointerHigh = 0;
+  protected pointerWanted = 0;
   /** PS where it makes no leaf and is therefore reserved; 0 where it is ignored. */
   protected reservedPs = 0;
   /** Bits 63:32 that are reserved in every present entry. */
@@ -203,6 +211,7 @@ export abstract class X86State extends RadixWalker {
 
   set ac(value: boolean) {
     this.row = value ? this.row | ROW_AC : this.row & ~ROW_AC;
+    this.rights = RIGHTS[this.row >>> 4]!;
   }
 
   /** PKRU: an access-disable and a write-disable bit for each of 16 keys of user pages. */
@@ -242,7 +251,7 @@ export abstract class X86State extends RadixWalker {
   }
 
   /**
-   * MOV to CR3 (Intel SDM Vol. 2B; 5.10.4.1 for what it invalidates). With PAE paging it reads and checks the PDPTEs.
+   * MOV to CR3 (Intel SDM Vol. 2B; 4.10.4.1 for what it invalidates). With PAE paging it reads and checks the PDPTEs.
    *
    * @param value - The register; bit 63 asks to keep the PCID's translations while CR4.PCIDE=1.
    * @returns What was invalidated, or #GP with nothing changed, the old PDPTEs included.
@@ -298,6 +307,9 @@ export abstract class X86State extends RadixWalker {
   }
 
   protected override windowChanged(): void {
+    // Frame bits 39:31 of an upper word must be the window's, and reserved bits clear.
+    this.pointerHigh = this.wide === 1 ? this.reservedHigh | 0xff800 : 0;
+    this.pointerWanted = this.wide === 1 ? this.windowHigh << 11 : 0;
     const first = this.windowHigh * 2 ** 31 + this.windowLow;
     for (let slot = 0; slot < 4; slot++) {
       const root = this.roots[slot]!;
@@ -321,7 +333,7 @@ export abstract class X86State extends RadixWalker {
     return { kind: 'written', invalidates, pdptesLoaded: due };
   }
 
-  /** Reads the four PDPTEs (SDM 5.4.1); returns why that raises #GP, and then leaves the old ones. */
+  /** Reads the four PDPTEs (SDM 4.4.1); returns why that raises #GP, and then leaves the old ones. */
   private loadPdptes(cr3: bigint): string | null {
     const { memory } = this;
     const base = Number(BigInt.asUintN(32, cr3) & ~31n);
@@ -341,7 +353,7 @@ export abstract class X86State extends RadixWalker {
     return null;
   }
 
-  /** Bits 2:1, 8:5 and those from MAXPHYADDR up are reserved in a present PDPTE (SDM table 5-8). */
+  /** Bits 2:1, 8:5 and those from MAXPHYADDR up are reserved in a present PDPTE (SDM table 4-8). */
   private pdpteReserved(low: number, high: number): boolean {
     return (
       (low & P) !== 0 && ((low & 0x1e6) !== 0 || (high & -(2 ** (this.maxPhyAddr - 32))) !== 0)
@@ -386,6 +398,8 @@ export abstract class X86State extends RadixWalker {
     const gigabyte = long && this.gigabytePages ? 4 : 0;
     this.leafLevels = mode === '32-bit' ? (cr4 & CR4.PSE ? 2 : 0) : 2 | gigabyte;
     this.reservedPs = long ? PS : 0;
+    this.largestShift = this.bits * (31 - Math.clz32(this.leafLevels | 1));
+    this.pointerMask = mode === '32-bit' && this.leafLevels === 0 ? P : P | PS;
     // Bits from MAXPHYADDR up are reserved: to 51 in IA-32e mode, to 62 with PAE; bit 63 unless NXE gives it to XD.
     const above = -(2 ** (this.maxPhyAddr - 32)) & (long ? FRAME_HIGH : 0x7fffffff);
     this.reservedHigh = mode === '32-bit' ? 0 : above | (efer & EFER.NXE ? 0 : XD);

@@ -202,7 +202,7 @@ describe('a case that makes no sense fails, and the others go on', () => {
     ['a key that nobody reads', x86, put('implicit', 1)],
   ])('%s', (_what, make, change) => {
     const image = make();
-    const victim = image.accesses.find((access) => access['priv'] !== 'M')!;
+    const victim = image.accesses.find((access) => access.priv !== 'M')!;
     change(victim, image);
     const report = replayFiles({ 'cases.ndjson': JSON.stringify(image) });
     expect(report).toMatchObject({ passed: image.accesses.length - 1, failed: 1 });

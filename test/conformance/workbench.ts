@@ -44,6 +44,7 @@ export function inFolder<Result>(
 /** An access of a recorded image, to be changed by a test. */
 export interface LooseAccess {
   [key: string]: unknown;
+  priv?: string;
   result: Record<string, unknown>;
   after?: Record<string, string>;
 }

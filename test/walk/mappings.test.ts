@@ -414,7 +414,7 @@ describe('the visit limit', () => {
     let leaves = 0;
     while (cursor.advance()) leaves++;
     expect(cursor.visits).toBe(1000);
-    // Levels 3, 2 and 1 once, then page tables: 997 of 512 leaves, less those of the directories in between.
+    // The table as PML4 and PDPT, twice as a directory, 996 times as a page table.
     expect(leaves).toBe(512 * (1000 - 4));
     expect(cursor.stoppedAt).toBe(BigInt(leaves) * 4096n);
   });

@@ -20,15 +20,20 @@ export function randomTables(format: PteFormat): fc.Arbitrary<readonly TableWord
     .tuple(fc.integer({ min: 1, max: 7 }), fc.constantFrom(0, 1, 4, 9, 10, 18, 27, 36))
     .map(([unit, alignment]) => BigInt(unit) << BigInt(alignment))
     .map((pfn) => BigInt.asUintN(format.frameBits, pfn));
-  const leaf = fc.tuple(frame, fc.integer({ min: 0, max: 0x1ff })).map(([pfn, flags]) => {
-    const bits = riscv ? BigInt(flags & 0xff) | 3n : BigInt(flags) | 1n;
-    return (pfn << shift) | bits;
-  });
+  // Up to four neighbours, whose frames follow one another or are all the same.
+  const leaves = fc
+    .tuple(frame, fc.integer({ min: 0, max: 0x1ff }), fc.integer({ min: 1, max: 4 }), fc.boolean())
+    .map(([pfn, flags, count, follow]) => {
+      const bits = riscv ? BigInt(flags & 0xff) | 3n : BigInt(flags) | 1n;
+      const step = follow ? pfn & -pfn : 0n;
+      const frames = Array.from({ length: count }, (_, index) => pfn + step * BigInt(index));
+      return frames.map((at) => (BigInt.asUintN(format.frameBits, at) << shift) | bits);
+    });
   const garbage = fc.bigInt({ min: 0n, max: 2n ** BigInt(8 * format.entryBytes) - 1n });
   const words = [
-    { arbitrary: pointer, weight: 4 },
-    { arbitrary: leaf, weight: 5 },
-    { arbitrary: garbage, weight: 1 },
+    { arbitrary: pointer.map((word) => [word]), weight: 4 },
+    { arbitrary: leaves, weight: 5 },
+    { arbitrary: garbage.map((word) => [word]), weight: 1 },
   ];
   const entries = 4096 / format.entryBytes;
   const slot = fc.oneof(
@@ -40,7 +45,12 @@ export function randomTables(format: PteFormat): fc.Arbitrary<readonly TableWord
   // The root has an entry that goes on, or all would be empty too often.
   const first = fc.tuple(fc.constant(FIRST), fc.constantFrom(0, 1, 2), pointer);
   const rest = fc.array(fc.tuple(table, slot, fc.oneof(...words)), { minLength: 4, maxLength: 24 });
-  return fc.tuple(first, rest).map(([one, more]) => [...more, one]);
+  return fc.tuple(first, rest).map(([one, more]) => {
+    const runs = more.flatMap(([into, from, run]) =>
+      run.map((word, index): TableWord => [into, (from + index) % entries, word]),
+    );
+    return [...runs, one];
+  });
 }
 
 /** Writes them; of a PAE root the four PDPTEs get no reserved bits. */

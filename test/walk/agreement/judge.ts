@@ -1,0 +1,257 @@
+import { addressOf, pageAndOffset } from 'pagewright/core';
+import { PhysicalMemory } from 'pagewright/memory';
+import { Pmp, RiscvWalker, type Translation, X86Walker } from 'pagewright/walk';
+import { referencePmp } from '../../../src/reference/riscv-pmp.js';
+import {
+  type ReferenceRiscvOutcome,
+  referenceRiscvWalk,
+} from '../../../src/reference/riscv-walk.js';
+import { type ReferenceX86Outcome, referenceX86Walk } from '../../../src/reference/x86-walk.js';
+import { wasmMemory } from '../../memory/wasm.js';
+import { IMAGE_BYTES, type Image, type Question } from './image.js';
+import type { RiscvCase } from './riscv-case.js';
+import type { X86Case } from './x86-case.js';
+
+export type WalkCase = RiscvCase | X86Case;
+type Outcome = ReferenceRiscvOutcome | ReferenceX86Outcome;
+
+/** Where the tables may lie; the answers may not depend on it. */
+export const PLACES = {
+  /** Flat RAM: the fast path. */
+  flat: (base) => PhysicalMemory.allocate(IMAGE_BYTES, { base }),
+  /** The same in the middle of a buffer. */
+  inside: (base) =>
+    PhysicalMemory.wrap(new ArrayBuffer(IMAGE_BYTES + 64), {
+      base,
+      byteOffset: 24,
+      byteLength: IMAGE_BYTES,
+    }),
+  /** No word of it is aligned in its buffer: no fast path. */
+  unaligned: (base) =>
+    PhysicalMemory.wrap(new ArrayBuffer(IMAGE_BYTES + 64), {
+      base,
+      byteOffset: 3,
+      byteLength: IMAGE_BYTES,
+    }),
+  wasm: (base) => PhysicalMemory.wrap(wasmMemory(1, 2), { base, byteLength: IMAGE_BYTES }),
+  shared: (base) => PhysicalMemory.allocate(IMAGE_BYTES, { base, shared: true }),
+  sparse: (base) => {
+    const memory = new PhysicalMemory();
+    memory.addSparse({ base, bytes: IMAGE_BYTES });
+    return memory;
+  },
+  /** Two regions: walks leave the fast path's window and come back. */
+  split: (base) => {
+    const memory = PhysicalMemory.allocate(8192, { base });
+    memory.addRam({ base: base + 8192n, bytes: IMAGE_BYTES - 8192 });
+    return memory;
+  },
+} as const satisfies Record<string, (base: bigint) => PhysicalMemory>;
+
+/** RAM as the reference sees it: plain bytes. */
+class Ram {
+  readonly bytes: Uint8Array = new Uint8Array(IMAGE_BYTES);
+  private readonly view: DataView = new DataView(this.bytes.buffer);
+  private readonly base: bigint;
+
+  constructor(image: Image) {
+    this.base = image.base;
+    for (const [offset, value] of image.entries) {
+      this.write(image.base + BigInt(offset), image.entryBytes, value);
+    }
+  }
+
+  read(pa: bigint, bytes: number): bigint | null {
+    const at = pa - this.base;
+    if (at < 0n || at + BigInt(bytes) > IMAGE_BYTES) return null;
+    return bytes === 8
+      ? this.view.getBigUint64(Number(at), true)
+      : BigInt(this.view.getUint32(Number(at), true));
+  }
+
+  write(pa: bigint, bytes: number, value: bigint): void {
+    const at = Number(pa - this.base);
+    if (bytes === 8) this.view.setBigUint64(at, value, true);
+    else this.view.setUint32(at, Number(value), true);
+  }
+}
+
+/** A machine with a walker, and the reference beside it. */
+export class Trial {
+  private readonly subject: WalkCase;
+  private readonly ram: Ram;
+  private readonly memory: PhysicalMemory;
+  private readonly walker: RiscvWalker | X86Walker;
+  private readonly found: Uint8Array = new Uint8Array(IMAGE_BYTES);
+
+  constructor(subject: WalkCase, place: (base: bigint) => PhysicalMemory) {
+    this.subject = subject;
+    this.ram = new Ram(subject.image);
+    this.memory = place(subject.image.base);
+    const { vpn: pfn, offset } = pageAndOffset(subject.image.base);
+    this.memory.writeBytes(pfn, offset, this.ram.bytes);
+    this.walker =
+      subject.arch === 'riscv'
+        ? riscvWalker(subject, this.memory)
+        : x86Walker(subject, this.memory);
+  }
+
+  /**
+   * Asks in every way. `first` says which way changes memory: the next walk then finds the bits set.
+   *
+   * @throws An error that says what differs.
+   */
+  ask(question: Question, first: 'walk' | 'translate' | 'explain'): void {
+    const { vpn, offset } = pageAndOffset(question.va);
+    const { access, bytes } = question;
+    const plain = { ...question, bytes: 1 };
+
+    this.compareNumber('probe', question, this.walker.probe(vpn, access, offset, bytes));
+    this.compareMemory('probe', question);
+
+    const report = this.walker.explain(question.va, access);
+    this.compareObject('explain', plain, report.outcome);
+    this.compareMemory('explain', question);
+    const changes = report.steps.filter((step) => step.set.length > 0);
+    const changed = new Set(changes.map((step) => step.address));
+    const expected = this.reference(plain).writes;
+    check(
+      'explain: entries to change',
+      question,
+      [...changed].sort(),
+      expected.map((w) => w.pa).sort(),
+    );
+
+    if (first === 'walk') {
+      const result = this.walker.walk(vpn, access, offset, bytes);
+      this.compareNumber('walk', question, result);
+      this.apply(question);
+    } else {
+      const { walker } = this;
+      const outcome =
+        first === 'translate'
+          ? walker.translate(question.va, access)
+          : walker.explain(question.va, access, { update: true }).outcome;
+      this.compareObject(first, plain, outcome);
+      this.apply(plain);
+    }
+    this.compareMemory(first, question);
+
+    const again = this.walker.walk(vpn, access, offset, bytes);
+    this.compareNumber('second walk', question, again);
+    this.apply(question);
+    this.compareMemory('second walk', question);
+  }
+
+  private reference(question: Question): Outcome {
+    const { va, access, bytes } = question;
+    const read = (pa: bigint, width: number) => this.ram.read(pa, width);
+    const { subject } = this;
+    if (subject.arch === 'x86') {
+      return referenceX86Walk({ read, registers: subject.registers, va, access });
+    }
+    const input = { read, registers: subject.registers, va, access, bytes };
+    if (subject.pmp === null) return referenceRiscvWalk(input);
+    return referenceRiscvWalk({ ...input, protect: referencePmp(subject.pmp) });
+  }
+
+  private apply(question: Question): void {
+    for (const { pa, value } of this.reference(question).writes) {
+      this.ram.write(pa, this.subject.image.entryBytes, value);
+    }
+  }
+
+  private compareNumber(way: string, question: Question, result: number): void {
+    const expected = this.reference(question);
+    const { offset } = pageAndOffset(question.va);
+    if (expected.kind === 'page') {
+      check(way, question, result < 0 ? result : addressOf(result, offset), expected.pa);
+      return;
+    }
+    check(`${way} is a fault`, question, result < 0, true);
+    const { fault } = this.walker;
+    check(`${way}: address`, question, fault.va, question.va);
+    if ('cause' in expected && 'cause' in fault) {
+      check(`${way}: cause`, question, fault.cause, expected.cause);
+      check(`${way}: tval`, question, fault.tval, expected.tval);
+    } else if ('vector' in expected && 'vector' in fault) {
+      check(`${way}: vector`, question, fault.vector, expected.vector);
+      check(`${way}: error code`, question, fault.errorCode, expected.errorCode);
+    } else {
+      check(`${way}: the architecture's encoding`, question, false, true);
+    }
+  }
+
+  private compareObject(way: string, question: Question, outcome: Translation): void {
+    const expected = this.reference(question);
+    check(`${way}: kind`, question, outcome.kind, expected.kind);
+    if (outcome.kind === 'page' && expected.kind === 'page') {
+      const { pa, pageBytes } = outcome;
+      check(`${way}: address`, question, pa, expected.pa);
+      check(`${way}: page size`, question, BigInt(pageBytes), expected.pageBytes);
+      const type = 'pbmt' in expected ? expected.pbmt : expected.patIndex;
+      check(`${way}: memory type`, question, outcome.riscv?.pbmt ?? outcome.x86?.patIndex, type);
+    } else if (outcome.kind === 'fault' && expected.kind === 'fault') {
+      const { riscv, x86 } = outcome;
+      if ('cause' in expected) {
+        const { cause, tval } = expected;
+        check(`${way}: fault`, question, [riscv?.cause, riscv?.tval], [cause, tval]);
+      } else {
+        const { vector, errorCode } = expected;
+        const cr2 = vector === 14 ? question.va : null;
+        const found = [x86?.vector, x86?.errorCode, x86?.cr2];
+        check(`${way}: fault`, question, found, [vector, errorCode, cr2]);
+      }
+    }
+  }
+
+  private compareMemory(way: string, question: Question): void {
+    const { vpn: pfn, offset } = pageAndOffset(this.subject.image.base);
+    this.memory.readBytes(pfn, offset, this.found);
+    if (Buffer.compare(this.found, this.ram.bytes) === 0) return;
+    const at = this.found.findIndex((byte, i) => byte !== this.ram.bytes[i]);
+    check(`${way}: byte ${at} of memory`, question, this.found[at], this.ram.bytes[at]);
+  }
+}
+
+function riscvWalker(subject: RiscvCase, memory: PhysicalMemory): RiscvWalker {
+  const { xlen, satp, adue, pbmte, svnapot, svrsw60t59b, ...privilege } = subject.registers;
+  const pmp = subject.pmp === null ? undefined : new Pmp({ xlen });
+  subject.pmp?.forEach(({ address }, entry) => {
+    pmp?.setAddress(entry, address);
+  });
+  subject.pmp?.forEach(({ config }, entry) => {
+    pmp?.setConfig(entry, config);
+  });
+  const extensions = { adue, pbmte, svnapot, svrsw60t59b };
+  const options = { memory, xlen, satp, ...extensions };
+  const walker = new RiscvWalker(pmp === undefined ? options : { ...options, pmp });
+  walker.sum = privilege.sum;
+  walker.mxr = privilege.mxr;
+  walker.mprv = privilege.mprv;
+  walker.mpp = ({ user: 0, supervisor: 1, machine: 3 } as const)[privilege.mpp];
+  return walker;
+}
+
+function x86Walker(subject: X86Case, memory: PhysicalMemory): X86Walker {
+  const { ac, pkru, pkrs, ...options } = subject.registers;
+  const walker = new X86Walker({ memory, ...options });
+  walker.ac = ac;
+  walker.pkru = Number(pkru);
+  walker.pkrs = Number(pkrs);
+  return walker;
+}
+
+/** Compares plain values, and says in an error what was asked. */
+function check(what: string, question: Question, found: unknown, expected: unknown): void {
+  const [got, wanted] = [show(found), show(expected)];
+  if (got === wanted) return;
+  const { va, access, bytes } = question;
+  const asked = `va 0x${va.toString(16)}, access ${access}, ${bytes} bytes`;
+  throw new Error(`${what}: ${got}, but the reference says ${wanted} (${asked})`);
+}
+
+function show(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(show).join(', ')}]`;
+  return typeof value === 'bigint' ? `0x${value.toString(16)}` : String(value);
+}

@@ -1,0 +1,146 @@
+import { Access } from 'pagewright/core';
+import type { ReferenceX86Registers } from '../../../src/reference/x86-walk.js';
+import { type Draw, once, pattern, pick } from './draw.js';
+import {
+  drawAddress,
+  drawEntries,
+  drawIndexes,
+  drawKind,
+  IMAGE_BYTES,
+  type Image,
+  PAGES,
+  type Question,
+  type Shape,
+} from './image.js';
+
+/** Tables, registers and questions for an x86 walker. */
+export interface X86Case {
+  readonly arch: 'x86';
+  readonly registers: ReferenceX86Registers;
+  readonly image: Image;
+  readonly questions: readonly Question[];
+}
+
+interface Mode {
+  /** Bits that select the mode: CR0.PG; CR4.PAE and LA57; EFER.LME and LMA. */
+  readonly cr0: bigint;
+  readonly cr4: bigint;
+  readonly efer: bigint;
+  readonly shape: Shape;
+  readonly entryBytes: 4 | 8;
+}
+
+const PG = 0x8000_0000n;
+const long = (levels: number, cr4: bigint): Mode => ({
+  cr0: PG,
+  cr4,
+  efer: 0x500n,
+  shape: { levels, indexBits: 9, signExtended: true },
+  entryBytes: 8,
+});
+const legacy: Shape = { levels: 2, indexBits: 10, signExtended: false };
+
+const MODES: Readonly<Record<string, Mode>> = {
+  '4-level': long(4, 0x20n),
+  '5-level': long(5, 0x1020n),
+  pae: {
+    cr0: PG,
+    cr4: 0x20n,
+    efer: 0n,
+    shape: { levels: 2, indexBits: 9, signExtended: false },
+    entryBytes: 8,
+  },
+  '32-bit': { cr0: PG, cr4: 0n, efer: 0n, shape: legacy, entryBytes: 4 },
+  none: { cr0: 0n, cr4: 0n, efer: 0n, shape: legacy, entryBytes: 4 },
+};
+
+/** The names of the modes that there are cases of. */
+export const X86_MODES: readonly string[] = Object.keys(MODES);
+
+/** A frame number of one of the image's pages, seldom of no memory. */
+function drawTable(draw: Draw, base: bigint, physicalBits: number): bigint {
+  if (once(draw, 24)) return pattern(draw, physicalBits - 12);
+  return (base >> 12n) + BigInt(draw(PAGES));
+}
+
+/** An entry: more often a pointer than a large leaf, with reserved bits now and then, and some pure garbage. */
+function drawEntry(draw: Draw, mode: Mode, base: bigint, maxPhyAddr: number): bigint {
+  const wide = mode.entryBytes === 8;
+  const physicalBits = wide ? maxPhyAddr : 32;
+  if (once(draw, 16)) return pattern(draw, 8 * mode.entryBytes);
+  let entry = pattern(draw, 12) & 0xf7fn;
+  if (!once(draw, 16)) entry |= 1n;
+  // Most entries grant much, or nothing would be left after four of them.
+  if (!once(draw, 4)) entry |= 6n;
+  if (once(draw, 3)) {
+    const alignment = BigInt(pick(draw, [0, 9, 10, 18]));
+    const frame = BigInt.asUintN(physicalBits - 12, pattern(draw, 40) << alignment);
+    entry |= (frame << 12n) | 0x80n | (BigInt(draw(2)) << 12n);
+    if (!wide && once(draw, 2)) entry |= pattern(draw, 9) << 13n;
+  } else {
+    entry |= drawTable(draw, base, physicalBits) << 12n;
+    if (once(draw, 10)) entry |= 0x80n;
+  }
+  if (!wide) return entry;
+  if (mode.efer !== 0n) entry |= pattern(draw, 11) << 52n; // ignored bits and the protection key
+  if (once(draw, 6)) entry |= 1n << 63n;
+  return once(draw, 12) ? entry | (1n << BigInt(13 + draw(50))) : entry;
+}
+
+function drawRegisters(
+  draw: Draw,
+  mode: Mode,
+  maxPhyAddr: number,
+  base: bigint,
+): ReferenceX86Registers {
+  const physicalBits = mode.entryBytes === 8 && mode.efer !== 0n ? maxPhyAddr : 32;
+  const flag = (bit: bigint): bigint => (once(draw, 2) ? bit : 0n);
+  return {
+    cr0: mode.cr0 | 1n | flag(0x1_0000n), // WP
+    cr3: (drawTable(draw, base, physicalBits) << 12n) | (pattern(draw, 2) << 3n),
+    // PSE, PGE, SMEP, SMAP, PKE, PKS
+    cr4: [4n, 7n, 20n, 21n, 22n, 24n].reduce((cr4, bit) => cr4 | flag(1n << bit), mode.cr4),
+    efer: mode.efer | flag(0x800n), // NXE
+    ac: once(draw, 2),
+    pkru: pattern(draw, 32),
+    pkrs: pattern(draw, 32),
+    pdptes: [0, 1, 2, 3].map(() => {
+      const other = once(draw, 4) ? pattern(draw, 12) | (pattern(draw, 12) << 52n) : 0n;
+      return (drawTable(draw, base, maxPhyAddr) << 12n) | (other & ~1n) | (once(draw, 8) ? 0n : 1n);
+    }),
+    maxPhyAddr,
+    pse36: once(draw, 2),
+    gigabytePages: once(draw, 2),
+    accessedOnFault: once(draw, 2),
+  };
+}
+
+function drawQuestion(draw: Draw, mode: Mode, indexes: readonly number[]): Question {
+  const privilege = pick(draw, [0, Access.User, Access.ImplicitSupervisor]);
+  const both = once(draw, 24) ? Access.User : 0; // an implicit access made at CPL 3
+  const va = drawAddress(draw, mode.shape, indexes);
+  const slot = mode.shape.levels === 2 && mode.shape.indexBits === 9 ? BigInt(draw(4)) << 30n : 0n;
+  return {
+    va: va | slot,
+    access: drawKind(draw) | privilege | both,
+    bytes: pick(draw, [1, 2, 4, 8]),
+  };
+}
+
+/** A case of one of {@link X86_MODES}. */
+export function drawX86Case(draw: Draw, name: string, questions: number): X86Case {
+  const mode = MODES[name]!;
+  const maxPhyAddr = pick(draw, [52, 40, 32, 32 + draw(21)]);
+  const top = 2n ** BigInt(name === '32-bit' ? 32 : maxPhyAddr) - BigInt(IMAGE_BYTES);
+  const base = pick(draw, [0x8000_0000n, 0n, top]);
+  const indexes = drawIndexes(draw, mode.shape);
+  const entries = drawEntries(draw, mode.entryBytes, indexes, () =>
+    drawEntry(draw, mode, base, maxPhyAddr),
+  );
+  return {
+    arch: 'x86',
+    registers: drawRegisters(draw, mode, maxPhyAddr, base),
+    image: { base, entryBytes: mode.entryBytes, entries },
+    questions: Array.from({ length: questions }, () => drawQuestion(draw, mode, indexes)),
+  };
+}
