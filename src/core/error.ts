@@ -40,11 +40,14 @@ export interface VmErrorDetails {
  * ```ts
  * import { VmError, vpnFromAddress } from 'pagewright/core';
  *
- * let error;
- * try { vpnFromAddress(-1n); } catch (e) { error = e; }
- * error instanceof VmError; // => true
- * error.code; // => 'out-of-range'
- * error.details.argument; // => 'address'
+ * let caught: VmError | undefined;
+ * try {
+ *   vpnFromAddress(-1n);
+ * } catch (error) {
+ *   if (error instanceof VmError) caught = error;
+ * }
+ * caught?.code; // => 'out-of-range'
+ * caught?.details.argument; // => 'address'
  * ```
  *
  * @public

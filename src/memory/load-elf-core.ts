@@ -16,6 +16,7 @@ import type { Region } from './region.js';
  *
  * @example
  * ```ts
+ * import { VmError } from 'pagewright/core';
  * import { loadElfCore, PhysicalMemory } from 'pagewright/memory';
  *
  * function openDump(file: Uint8Array): { memory: PhysicalMemory; cr3: bigint | undefined } {
@@ -24,9 +25,13 @@ import type { Region } from './region.js';
  *   return { memory, cr3: core.cpus[0]?.cr3 };
  * }
  *
- * let error;
- * try { openDump(Uint8Array.of(1, 2, 3)); } catch (e) { error = e; }
- * error.code; // => 'bad-image'
+ * let code = '';
+ * try {
+ *   openDump(Uint8Array.of(1, 2, 3));
+ * } catch (error) {
+ *   if (error instanceof VmError) code = error.code;
+ * }
+ * code; // => 'bad-image'
  * ```
  * @public
  */

@@ -21,7 +21,7 @@ import type { FaultTranslation, PageTranslation, WalkReport, WalkStep } from './
  * const text = formatWalk(walker.explain(0x20_1abc, Access.Write)).split('\n');
  * text[0]; // => 'supervisor write at 0x201abc (sv39, root 0x80000000)'
  * text[1]; // => '  level 2 [  0] @0x80000000 = 0x20000401  pointer to 0x80001000, rwxu so far'
- * text[3].includes('a store needs W: page fault (cause 15, tval 0x201abc)'); // => true
+ * text[3]?.includes('a store needs W: page fault (cause 15, tval 0x201abc)'); // => true
  * ```
  * @public
  */

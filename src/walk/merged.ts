@@ -94,7 +94,7 @@ class Ranges {
  *
  * const memory = PhysicalMemory.allocate(0x2000, { base: 0 });
  * memory.write(0x0, 4, 0x1007);
- * for (const [slot, entry] of [[0, 0x7005], [1, 0x3005], [2, 0x9007]]) memory.write(0x1000 + 4 * slot, 4, entry);
+ * for (const [slot, entry] of [[0, 0x7005], [1, 0x3005], [2, 0x9007]] as const) memory.write(0x1000 + 4 * slot, 4, entry);
  * const walker = new X86Walker({ memory, cr0: 0x8001_0001, cr3: 0, cr4: 0x10, efer: 0 });
  *
  * const { ranges } = mergedMappings(walker);

@@ -6,11 +6,43 @@ const PROCESS = 'RISC-V Privileged, 12.3.2 Virtual Address Translation Process';
 const PMP = 'RISC-V Privileged, 3.7.1 Physical Memory Protection CSRs';
 
 /**
+ * The short names of {@link RISCV_RULES}.
+ *
+ * @public
+ */
+export type RiscvRuleName =
+  | 'translated'
+  | 'bare'
+  | 'nonCanonical'
+  | 'tableMissing'
+  | 'tableProtected'
+  | 'invalid'
+  | 'writeOnly'
+  | 'reservedBits'
+  | 'pbmtReserved'
+  | 'pointerReserved'
+  | 'noLeaf'
+  | 'supervisorPage'
+  | 'userPage'
+  | 'userPageFetch'
+  | 'notReadable'
+  | 'notWritable'
+  | 'notExecutable'
+  | 'misaligned'
+  | 'napotReserved'
+  | 'accessedClear'
+  | 'dirtyClear'
+  | 'updateProtected'
+  | 'updateMissing'
+  | 'contended'
+  | 'targetProtected';
+
+/**
  * Every rule that can decide a RISC-V walk.
  *
  * @public
  */
-export const RISCV_RULES = {
+export const RISCV_RULES: Readonly<Record<RiscvRuleName, WalkRule>> = {
   translated: rule('riscv.translated', null, `${PROCESS}, step 10`, 'the translation succeeds'),
   bare: rule(
     'riscv.bare',
@@ -151,7 +183,7 @@ export const RISCV_RULES = {
     PMP,
     'PMP refuses the access itself: access fault',
   ),
-} as const;
+};
 
 /** The rules that a leaf's low byte can decide. The first means that nothing forbids the access. */
 export const LEAF_RULES: readonly WalkRule[] = [

@@ -43,8 +43,14 @@ export interface ControlRegisters {
   readonly efer: number;
 }
 
-/** CR4 bits that are defined (Intel SDM Vol. 3A, 2.5 Control Registers); the others are reserved. */
-const CR4_DEFINED = 0x13ffffff & ~(1 << 15);
+/** CR0 bits that are defined (Intel SDM Vol. 3A, 2.5 Control Registers); MOV to CR0 drops the others. @internal */
+export const CR0_DEFINED = 0xe005003f;
+
+/**
+ * CR4 bits that this CPU has (SDM 2.5); the others are reserved. LASS and LAM, which change what an address is, are not
+ * among them.
+ */
+const CR4_DEFINED = 0x03ffffff & ~(1 << 15);
 
 /** The paging mode that a set of registers selects. @internal */
 export function pagingMode(registers: ControlRegisters): X86PagingMode {

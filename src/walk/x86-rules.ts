@@ -7,11 +7,33 @@ const ACCESS_RIGHTS = `${SDM}, 4.6.1 Determination of Access Rights`;
 const ERROR_CODE = `${SDM}, 4.7 Page-Fault Exceptions`;
 
 /**
+ * The short names of {@link X86_RULES}.
+ *
+ * @public
+ */
+export type X86RuleName =
+  | 'translated'
+  | 'unpaged'
+  | 'nonCanonical'
+  | 'tableMissing'
+  | 'notPresent'
+  | 'reservedBits'
+  | 'supervisorPage'
+  | 'smep'
+  | 'smap'
+  | 'notWritable'
+  | 'notExecutable'
+  | 'userKey'
+  | 'supervisorKey'
+  | 'updateMissing'
+  | 'contended';
+
+/**
  * Every rule that can decide an x86 walk.
  *
  * @public
  */
-export const X86_RULES = {
+export const X86_RULES: Readonly<Record<X86RuleName, WalkRule>> = {
   translated: rule('x86.translated', null, ACCESS_RIGHTS, 'the translation succeeds'),
   unpaged: rule(
     'x86.unpaged',
@@ -92,7 +114,7 @@ export const X86_RULES = {
     `${SDM}, 4.8 Accessed and Dirty Flags`,
     'an entry changed at every attempt to set A or D: a spurious #PF, the access may be retried',
   ),
-} as const;
+};
 
 const { P, RW, US, A, D } = X86_PTE;
 

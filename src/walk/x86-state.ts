@@ -24,6 +24,7 @@ import { RadixWalker } from './walker.js';
 import {
   type ControlRegisters,
   type ControlWrite,
+  CR0_DEFINED,
   cr4Invalidates,
   lowHalf,
   pagingMode,
@@ -233,15 +234,16 @@ export abstract class X86State extends RadixWalker {
   }
 
   /**
-   * MOV to CR0 (Intel SDM Vol. 2B). Loads the PAE PDPTEs where the SDM says so.
+   * MOV to CR0 (Intel SDM Vol. 2B). Reserved bits of the low half are dropped. Loads the PAE PDPTEs where the SDM says so.
    *
    * @param value - The register.
    * @returns What was invalidated, or #GP with nothing changed.
    * @throws {@link VmError} when `value` is no 64-bit pattern.
    */
   writeCr0(value: Address): ControlWrite {
-    const cr0 = lowHalf('cr0', value);
-    if (cr0 === null) return generalProtection('a bit of CR0 above 31 is set');
+    const written = lowHalf('cr0', value);
+    if (written === null) return generalProtection('a bit of CR0 above 31 is set');
+    const cr0 = (written & CR0_DEFINED) >>> 0;
     const refusal = refuseCr0(this.registers, cr0);
     if (refusal !== null) return generalProtection(refusal);
     const long = (cr0 & CR0.PG) !== 0 && (this.registers.efer & EFER.LME) !== 0;

@@ -160,10 +160,13 @@ export class X86Walker extends X86State {
     const below = (1 << shift) - 1;
     if (((have & (rights >>> 16)) | RIGHTS_MARK) !== (rights & 0xffff)) return -1;
     if ((upper & this.reservedHigh) !== 0 || this.keys !== 0) return -1;
+    // A pointer that leaves the window comes here too, without PS.
     // The low bits of a large page's frame are reserved, or PSE-36's: the complete form knows.
     if (
       shift !== 0 &&
-      (shift > this.largestShift || (entry & ((0x1000 << shift) - 0x2000)) !== 0)
+      ((entry & PS) === 0 ||
+        shift > this.largestShift ||
+        (entry & ((0x1000 << shift) - 0x2000)) !== 0)
     ) {
       return -1;
     }
