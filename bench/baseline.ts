@@ -1,7 +1,7 @@
 // The ratios of the last landing. Times differ from machine to machine; ratios should not, much.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { ratio, type Result } from './harness.js';
+import { type Result, ratio } from './harness.js';
 import { round } from './table.js';
 
 const FILE = fileURLToPath(new URL('./baseline.json', import.meta.url));
@@ -21,7 +21,7 @@ function key(result: Result): string {
 }
 
 function ratios(result: Result): Record<string, number> {
-  const others = [...result.timings.keys()].filter((name) => name !== 'ours');
+  const others = [...result.slices.keys()].filter((name) => name !== 'ours');
   return Object.fromEntries(others.map((name) => [name, round(ratio(result, 'ours', name)!)]));
 }
 
@@ -41,6 +41,9 @@ export function worse(results: readonly Result[]): readonly string[] {
 /** Writes the ratios of these results over the old ones. */
 export function update(results: readonly Result[]): void {
   const fresh = results.map((result) => [key(result), ratios(result)] as const);
-  const all = { ...load(), ...Object.fromEntries(fresh.filter(([, r]) => Object.keys(r).length > 0)) };
+  const all = {
+    ...load(),
+    ...Object.fromEntries(fresh.filter(([, r]) => Object.keys(r).length > 0)),
+  };
   writeFileSync(FILE, `${JSON.stringify(all, null, 2)}\n`);
 }

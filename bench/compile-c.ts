@@ -23,7 +23,10 @@ export const compilerVersion: string | null = (() => {
 export function compile(source: string): string {
   const text = ['bench.h', source].map((name) => readFileSync(join(SOURCES, name), 'utf8'));
   const recipe = [compiler, compilerVersion, ...FLAGS, ...text].join('\0');
-  const program = join(CACHE, `${source}-${createHash('sha256').update(recipe).digest('hex').slice(0, 16)}`);
+  const program = join(
+    CACHE,
+    `${source}-${createHash('sha256').update(recipe).digest('hex').slice(0, 16)}`,
+  );
   if (existsSync(program)) return program;
   mkdirSync(CACHE, { recursive: true });
   const fresh = `${program}-${process.pid}`;

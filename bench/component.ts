@@ -38,7 +38,7 @@ export interface Case {
   readonly peers?: Readonly<Record<string, () => Work>>;
 }
 
-/** A promise about some cases. */
+/** A promise about some cases; without a limit, just a figure to watch. */
 export interface Target {
   readonly text: string;
   readonly cases: readonly string[];

@@ -17,50 +17,73 @@ export interface Timing {
 export interface Result {
   readonly component: string;
   readonly case: string;
-  /** By contestant: `ours`, `c`, `naive`, and peers by their names. */
-  readonly timings: ReadonlyMap<string, Timing>;
-  /** Slices of each. */
-  readonly samples: number;
+  /** By contestant (`ours`, `c`, `naive`, and peers by their names), nanoseconds for one operation in every round. */
+  readonly slices: ReadonlyMap<string, readonly number[]>;
 }
 
-/** How many times longer `contestant` takes than `than`; `undefined` when one of them did not run. */
+/**
+ * How many times longer `contestant` takes than `than`: the median of the rounds' ratios, since what slows a machine
+ * down lasts longer than a round. `undefined` when one of them did not run.
+ */
 export function ratio(result: Result, contestant: string, than: string): number | undefined {
-  const a = result.timings.get(contestant);
-  const b = result.timings.get(than);
-  return a && b && a.p20 / b.p20;
+  const a = result.slices.get(contestant);
+  const b = result.slices.get(than);
+  return (
+    a &&
+    b &&
+    percentile(
+      a.map((ns, round) => ns / b[round]!),
+      0.5,
+    )
+  );
+}
+
+/** A contestant's time for one operation; `undefined` when it did not run. */
+export function timing(result: Result, contestant: string): Timing | undefined {
+  const slices = result.slices.get(contestant);
+  return slices && { p20: percentile(slices, 0.2), median: percentile(slices, 0.5) };
+}
+
+function percentile(values: readonly number[], part: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor((sorted.length - 1) * part)]!;
 }
 
 /** @throws Error when the contestants do not agree on the answers. */
-export async function measure(component: Component, benchCase: Case, rounds: number): Promise<Result> {
+export async function measure(
+  component: Component,
+  benchCase: Case,
+  rounds: number,
+): Promise<Result> {
   const contestants = await enter(component, benchCase);
   try {
     await agree(component, benchCase, contestants);
     const counts: number[] = [];
     for (const contestant of contestants) counts.push(await warmUp(contestant));
-    const samples = contestants.map((): number[] => []);
+    const slices = new Map(contestants.map(({ name }): [string, number[]] => [name, []]));
     for (let round = 0; round < rounds; round++) {
       for (let turn = 0; turn < contestants.length; turn++) {
         const who = (round + turn) % contestants.length;
-        samples[who]!.push(await contestants[who]!.slice(counts[who]!));
+        const contestant = contestants[who]!;
+        slices.get(contestant.name)!.push(await contestant.slice(counts[who]!));
       }
     }
-    const timings = contestants.map(({ name }, who) => [name, timing(samples[who]!)] as const);
-    return {
-      component: component.name,
-      case: benchCase.name,
-      timings: new Map(timings),
-      samples: rounds,
-    };
+    return { component: component.name, case: benchCase.name, slices };
   } finally {
     for (const contestant of contestants) contestant.stop();
   }
 }
 
 async function enter(component: Component, benchCase: Case): Promise<Contestant[]> {
-  const names = ['ours', ...(benchCase.naive ? ['naive'] : []), ...Object.keys(benchCase.peers ?? {})];
+  const names = [
+    'ours',
+    ...(benchCase.naive ? ['naive'] : []),
+    ...Object.keys(benchCase.peers ?? {}),
+  ];
   const contestants: Contestant[] = [];
   for (const name of names) contestants.push(await Contestant.ofWork(component, benchCase, name));
-  if (benchCase.c && compilerVersion !== null) contestants.push(await Contestant.ofC(benchCase.c()));
+  if (benchCase.c && compilerVersion !== null)
+    contestants.push(await Contestant.ofC(benchCase.c()));
   return contestants;
 }
 
@@ -86,10 +109,4 @@ async function warmUp(contestant: Contestant): Promise<number> {
     count = Math.max(1, Math.round(Math.min(SLICE_NS / ns, 16) * count));
   }
   return count;
-}
-
-function timing(samples: readonly number[]): Timing {
-  const sorted = [...samples].sort((a, b) => a - b);
-  const at = (part: number): number => sorted[Math.floor((sorted.length - 1) * part)]!;
-  return { p20: at(0.2), median: at(0.5) };
 }

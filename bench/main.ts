@@ -7,7 +7,8 @@ import type { Component } from './component.js';
 import { components } from './components/index.js';
 import { serve, workOf } from './contestant.js';
 import { measure, type Result } from './harness.js';
-import { judge, markdown, row, terminalTable } from './table.js';
+import { markdown, row, terminalTable } from './table.js';
+import { judge } from './target.js';
 
 const HELP = `Usage: npm run bench -- [COMPONENT...] [options]
 
@@ -16,9 +17,9 @@ spot, against textbook versions, and against other packages. Every contestant is
 a millisecond. Times are 20th percentiles; trust the ratios.
 
   --case TEXT      only cases whose name contains TEXT
-  --rounds N       slices for each contestant (41)
+  --rounds N       slices for each contestant (61)
   --json FILE      write the results as JSON
-  --markdown FILE  write the tables as Markdown
+  --markdown FILE  write docs/benchmarks.md, or another file like it
   --update         make these ratios the ones to compare with (bench/baseline.json)
   --help           this text
 `;
@@ -41,7 +42,7 @@ function options() {
       allowPositionals: true,
       options: {
         case: { type: 'string', default: '' },
-        rounds: { type: 'string', default: '41' },
+        rounds: { type: 'string', default: '61' },
         json: { type: 'string' },
         markdown: { type: 'string' },
         update: { type: 'boolean', default: false },
@@ -51,6 +52,11 @@ function options() {
   } catch (error) {
     return quit((error as Error).message);
   }
+}
+
+/** The last line of a terminal. */
+function showProgress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }
 
 async function bench(): Promise<void> {
@@ -70,10 +76,10 @@ async function bench(): Promise<void> {
     const results: Result[] = [];
     for (const benchCase of component.cases) {
       if (!benchCase.name.includes(values.case)) continue;
-      if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${component.name}: ${benchCase.name}`);
+      showProgress(`${component.name}: ${benchCase.name}`);
       results.push(await measure(component, benchCase, rounds));
     }
-    if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
+    showProgress('');
     if (results.length === 0) continue;
     all.push([component, results]);
     console.log(terminalTable(component, results));
@@ -83,8 +89,12 @@ async function bench(): Promise<void> {
   }
   const results = all.flatMap(([, some]) => some);
   const regressions = worse(results);
-  if (regressions.length > 0) console.log(`Worse than at the last landing:\n${regressions.join('\n')}`);
-  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(results.map(row), null, 2)}\n`);
+  if (regressions.length > 0) {
+    console.log(`Worse than at the last landing:\n${regressions.join('\n')}`);
+  }
+  if (values.json !== undefined) {
+    writeFileSync(values.json, `${JSON.stringify(results.map(row), null, 2)}\n`);
+  }
   if (values.markdown !== undefined) writeFileSync(values.markdown, markdown(all, machine));
   if (values.update) update(results);
   if (missed) console.log('Some targets were missed.');

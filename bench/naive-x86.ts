@@ -31,7 +31,7 @@ export class NaiveX86Walker {
   }
 
   /** The frame, or -1. Page numbers are those of 64-bit addresses. */
-  walk(vpn: bigint, write: boolean, user: boolean): bigint {
+  walk(vpn: bigint, kind: 'read' | 'write' | 'fetch', user: boolean): bigint {
     const { firstPfn, maxPhyAddr, root, smap } = this.options;
     const top = vpn >> 35n;
     if (top !== 0n && top !== (1n << 17n) - 1n) return -1n;
@@ -45,7 +45,7 @@ export class NaiveX86Walker {
       path.push(at);
       const entry = this.entries[Number(at)]!;
       if ((entry & P) === 0n) return -1n;
-      if (((entry & ((1n << 52n) - 1n)) >> maxPhyAddr) !== 0n) return -1n;
+      if ((entry & ((1n << 52n) - 1n)) >> maxPhyAddr !== 0n) return -1n;
       and &= entry;
       or |= entry & XD;
       const frame = (entry >> 12n) & FRAME_MASK;
@@ -58,9 +58,10 @@ export class NaiveX86Walker {
       const below = (1n << (9n * level)) - 1n;
       if ((frame & below & ~1n) !== 0n) return -1n;
       if (user && (and & US) === 0n) return -1n;
-      if (!user && smap && (and & US) !== 0n) return -1n;
-      if (write && (and & RW) === 0n) return -1n;
-      this.touch(path, write);
+      if (!user && smap && kind !== 'fetch' && (and & US) !== 0n) return -1n;
+      if (kind === 'write' && (and & RW) === 0n) return -1n;
+      if (kind === 'fetch' && or !== 0n) return -1n;
+      this.touch(path, kind === 'write');
       this.leafLevel = Number(level);
       this.leaf = entry;
       return (frame & ~below) | (vpn & below);

@@ -32,7 +32,8 @@ export function makeTables(options: TableOptions): Tables {
   const { levels, levelPages, indexBits, entryBytes } = format;
   const firstVpn = firstVpnOf(format);
   let tables = 1;
-  for (let level = 0; level < levels - 1; level++) tables += 1 + Math.ceil(pages / levelPages[level + 1]!);
+  for (let level = 0; level < levels - 1; level++)
+    tables += 1 + Math.ceil(pages / levelPages[level + 1]!);
   const ram = new ArrayBuffer(2 * tables * FRAME_WORDS * 4);
   const words = new Int32Array(ram);
   const flags = flagsOf(format, touched);
@@ -83,7 +84,8 @@ function flagsOf(
   touched: boolean,
 ): { leaf: number; leafHigh: number; pointer: number } {
   // V R W U, A D.
-  if (format.architecture === 'riscv') return { leaf: touched ? 0xd7 : 0x17, leafHigh: 0, pointer: 1 };
+  if (format.architecture === 'riscv')
+    return { leaf: touched ? 0xd7 : 0x17, leafHigh: 0, pointer: 1 };
   // P RW US, A D; and XD, as data pages have it.
   const leafHigh = format.entryBytes === 8 ? -0x80000000 : 0;
   return { leaf: touched ? 0x67 : 0x07, leafHigh, pointer: touched ? 0x27 : 0x07 };

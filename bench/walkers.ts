@@ -28,10 +28,7 @@ export function walkerOf(tables: Tables, memory: PhysicalMemory = memoryOf(table
 }
 
 /** The same for x86. */
-export function x86WalkerOf(
-  { format, root }: Tables,
-  memory: PhysicalMemory,
-): X86Walker {
+export function x86WalkerOf({ format, root }: Tables, memory: PhysicalMemory): X86Walker {
   const cr3 = root * 4096;
   const machine = { memory, cr0: CR0, cr3 };
   switch (format.name) {

@@ -120,7 +120,7 @@ class NaiveFormat {
   }
 
   leafPfn(entry: bigint, level: bigint): bigint {
-    const frame = ((entry >> this.shift) & this.mask) & ~((1n << (9n * level)) - 1n);
+    const frame = (entry >> this.shift) & this.mask & ~((1n << (9n * level)) - 1n);
     return this.isNapot(entry, level) ? frame - 8n : frame;
   }
 
@@ -211,11 +211,11 @@ export const pte: Component = {
   name: 'pte',
   cases: [...accessorCases, ...codecCases],
   targets: [
+    { text: 'accessors against C', cases: accessorCases.map(({ name }) => name), against: 'c' },
     {
       text: 'accessors against textbook bigint',
       cases: accessorCases.map(({ name }) => name),
       against: 'naive',
-      atLeast: 20,
     },
   ],
 };

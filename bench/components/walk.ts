@@ -100,10 +100,10 @@ function naiveWalk(options: TableOptions, order: Order, access: number): Work {
     maxPhyAddr: BigInt(MAX_PHY_ADDR),
     smap: true,
   });
-  const write = (access & 3) === Access.Write;
+  const kind = (access & 3) === Access.Write ? 'write' : 'read';
   const run = (start: number, end: number): number => {
     let sum = 0n;
-    for (let i = start; i < end; i++) sum += naive.walk(vpns[i]!, write, true);
+    for (let i = start; i < end; i++) sum += naive.walk(vpns[i]!, kind, true);
     return Number(sum);
   };
   return { units: vpns.length, run };
@@ -354,8 +354,10 @@ export const walk: Component = {
       const answer = walker.translate(vpn * 4096, USER_READ);
       return answer.kind === 'page' ? answer.pfn : 0;
     }),
-    otherDoor('explain()', 'the same, with a report of every step', (walker, vpn) =>
-      walker.explain(vpn * 4096, USER_READ).steps.length,
+    otherDoor(
+      'explain()',
+      'the same, with a report of every step',
+      (walker, vpn) => walker.explain(vpn * 4096, USER_READ).steps.length,
     ),
     inMemory('sparse memory', sparse),
     inMemory('a SharedArrayBuffer', shared),

@@ -200,7 +200,7 @@ function writeEntries(memory: PhysicalMemory, entries: readonly InlineEntry[], b
 /** From an image, PAE's PDPTEs are taken as loaded already: QEMU sets their A bit, with which a CPU would refuse them. */
 function x86Walker(memory: PhysicalMemory, registers: X86Registers, loaded: boolean): X86Walker {
   if (!loaded) return new X86Walker({ memory, ...registers });
-  const table = registers.cr3 & 0xffff_ffe0n; // CR3[31:5] (Intel SDM Vol. 3A, 5.4.1 PDPTE Registers)
+  const table = registers.cr3 & 0xffff_ffe0n; // CR3[31:5] (Intel SDM Vol. 3A, 4.4.1 PDPTE Registers)
   const pdptes = [0n, 8n, 16n, 24n].map((at) => {
     const entry = memory.read(table + at, 8);
     return entry.kind === 'value' ? entry.value : 0n;

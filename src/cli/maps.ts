@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
-import { formatProt, Prot, plain } from '../core/index.js';
+import { formatProt, Prot, plain, VmError } from '../core/index.js';
 import { RISCV_PBMT } from '../pte/index.js';
 import {
   formatBytes,
   type MappedRange,
   type MergedMappings,
   mergedMappings,
+  type RadixWalker,
 } from '../walk/index.js';
 import { parseCount } from './arguments.js';
 import { type FoldedRange, foldRanges } from './fold.js';
@@ -32,6 +33,7 @@ export function addMaps(program: Command, print: (text: string) => void): void {
     .option('--json', 'plain data instead of text');
   addGuestOptions(command).action((image: string, options: MapsOptions) => {
     const walker = makeWalker(image, [], options);
+    checkRoot(walker);
     const { contiguous = false, visitLimit } = options;
     const limit = visitLimit === undefined ? {} : { visitLimit };
     const all = mergedMappings(walker, { contiguous, ...limit });
@@ -40,6 +42,19 @@ export function addMaps(program: Command, print: (text: string) => void): void {
     const merged = { ...all, ranges };
     if (options.json) print(json(plain(merged)));
     else print(mapsText(merged, walker.format === null ? 'no translation' : modeOf(walker.format)));
+  });
+}
+
+/** An empty list would not tell a wrong `--root` or a forgotten `--base` from an empty address space. */
+function checkRoot(walker: RadixWalker): void {
+  const roots = Array.from({ length: walker.rootCount }, (_, slot) => walker.rootAt(slot));
+  const present = roots.filter((pfn) => pfn >= 0);
+  if (present.length === 0 || present.some((pfn) => walker.memory.contains(pfn, 0, 8))) return;
+  const expected = 'the address of a table in the image (a raw one begins at --base)';
+  throw new VmError('bad-argument', {
+    argument: '--root',
+    value: BigInt(present[0]!) << 12n,
+    expected,
   });
 }
 

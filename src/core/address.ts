@@ -108,6 +108,38 @@ export function vpnFromWords(low: number, high: number): number {
 }
 
 /**
+ * Bits 31:0 of the address of a byte in a page, for emulators that keep registers as int32 pairs: with
+ * {@link highWordFromVpn} the inverse of {@link vpnFromWords}. It serves frame numbers just as well.
+ *
+ * @param vpn - The number of the 4 KiB page, 0 to 2^52 - 1.
+ * @param offset - The byte within it, 0 to 4095.
+ * @returns An int32. Nothing is checked, nothing is thrown.
+ *
+ * @example
+ * ```ts
+ * import { highWordFromVpn, lowWordFromVpn } from 'pagewright/core';
+ *
+ * lowWordFromVpn(0x7f0199307, 0xabc) >>> 0; // => 0x99307abc
+ * highWordFromVpn(0x7f0199307); // => 0x7f01
+ * ```
+ * @public
+ */
+export function lowWordFromVpn(vpn: number, offset: number): number {
+  return (vpn << PAGE_SHIFT) | offset;
+}
+
+/**
+ * Bits 63:32 of the addresses of a page.
+ *
+ * @param vpn - The number of the 4 KiB page, 0 to 2^52 - 1.
+ * @returns An int32. Nothing is checked, nothing is thrown.
+ * @public
+ */
+export function highWordFromVpn(vpn: number): number {
+  return (vpn * 2 ** -20) | 0;
+}
+
+/**
  * Rounds an address down to a multiple of a power of two.
  *
  * @param address - In bytes (or any unit).
@@ -219,5 +251,5 @@ export function pageAndOffset(address: Address): { readonly vpn: number; readonl
  * @internal
  */
 export function addressOf(pfn: number, offset: number): bigint {
-  return bigintFromWords((pfn << PAGE_SHIFT) | offset, (pfn * 2 ** -20) | 0);
+  return bigintFromWords(lowWordFromVpn(pfn, offset), highWordFromVpn(pfn));
 }

@@ -110,6 +110,24 @@ export function checkInteger(argument: string, value: number, low: number, high:
   return value;
 }
 
+/**
+ * Checks the version of a snapshot that is to be restored.
+ *
+ * @param snapshot - What a caller gave, of any shape.
+ * @param version - The one version that is understood.
+ * @throws {@link VmError} `unsupported` for anything else.
+ * @internal
+ */
+export function checkVersion(
+  snapshot: { readonly v: unknown } | null | undefined,
+  version: number,
+): void {
+  const value = snapshot?.v;
+  if (value === version) return;
+  const expected = `version ${version}`;
+  throw new VmError('unsupported', { argument: 'snapshot.v', value, expected });
+}
+
 function spell(value: number): string {
   return Math.abs(value) < 65536 ? String(value) : `0x${value.toString(16)}`;
 }

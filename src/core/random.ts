@@ -1,6 +1,6 @@
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus, xoroshiro128plusFromState } from 'pure-rand/generator/xoroshiro128plus';
-import { checkInteger, VmError } from './error.js';
+import { checkInteger, checkVersion, VmError } from './error.js';
 
 /**
  * The state of a {@link Random}, as plain data.
@@ -77,18 +77,11 @@ export class Random {
    * @throws {@link VmError} `unsupported` for another version, `bad-image` for a damaged state.
    */
   static restore(snapshot: RandomSnapshot): Random {
-    const version: unknown = snapshot?.v;
-    if (version !== 1) {
-      throw new VmError('unsupported', {
-        argument: 'snapshot.v',
-        value: version,
-        expected: 'version 1',
-      });
-    }
+    checkVersion(snapshot, 1);
     const { state } = snapshot;
     // The generator would give 0 for ever from a state of zeros.
     const sound = Array.isArray(state) && state.length === 4 && state.some((w) => w !== 0);
-    if (!sound || !state.every((w) => (w | 0) === w)) {
+    if (!sound || !state.every((w) => typeof w === 'number' && (w | 0) === w)) {
       const expected = 'four int32 words, not all of them 0';
       throw new VmError('bad-image', { argument: 'snapshot.state', expected });
     }

@@ -34,7 +34,7 @@ export interface ElfCore {
   readonly cpus: readonly ElfCpu[];
 }
 
-/** Where fields are, by class (System V ABI, gABI 4.1, chapters 4 and 5: ELF header, sections, program header). */
+/** Where fields are, by class (gABI, chapters 4 and 5: ELF header, sections, program header). */
 interface ElfLayout {
   readonly bits: 32 | 64;
   readonly headerBytes: number;
@@ -94,8 +94,8 @@ const PN_XNUM = 0xffff;
  *
  * @param bytes - The whole file.
  * @returns Plain data; the segments' `bytes` are views of the file.
- * @throws {@link VmError} `bad-image` for a file that is truncated, no ELF core or absurd; `unsupported` for a
- * big-endian one.
+ * @throws {@link VmError} `bad-argument` for anything but a Uint8Array; `bad-image` for a file that is truncated, no ELF
+ * core or absurd; `unsupported` for a big-endian one.
  * @public
  */
 export function parseElfCore(bytes: Uint8Array): ElfCore {
@@ -108,7 +108,7 @@ export function parseElfCore(bytes: Uint8Array): ElfCore {
       const { base, contents, memoryBytes } = header;
       segments.push({ base, bytes: contents, memoryBytes });
     } else if (header.type === PT_NOTE) {
-      cpus.push(...parseCpuNotes(header.contents, file.machine));
+      for (const cpu of parseCpuNotes(header.contents, file.machine)) cpus.push(cpu);
     }
   }
   const { machine } = file;
@@ -126,6 +126,10 @@ class ElfFile {
   private readonly entryBytes: number;
 
   constructor(bytes: Uint8Array) {
+    if (!(bytes instanceof Uint8Array)) {
+      const expected = 'a Uint8Array of the whole file';
+      throw new VmError('bad-argument', { argument: 'bytes', value: bytes, expected });
+    }
     this.bytes = bytes;
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.layout = identify(this.view);
@@ -199,7 +203,7 @@ class ElfFile {
 /** Checks `e_ident` (gABI, chapter 4): the magic number, the class, little-endian data. */
 function identify(view: DataView): ElfLayout {
   if (view.byteLength < 16 || view.getUint32(0, false) !== 0x7f454c46) {
-    throw bad('bytes', view.byteLength, 'an ELF file, beginning with 7f 45 4c 46');
+    throw bad('bytes', view.byteLength, 'the 16 bytes or more of an ELF file, from 7f 45 4c 46 on');
   }
   const [fileClass, encoding] = [view.getUint8(4), view.getUint8(5)];
   if (encoding === 2) {

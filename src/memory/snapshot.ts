@@ -1,4 +1,4 @@
-import { checkInteger, PAGE_BYTES, VmError } from '../core/index.js';
+import { checkInteger, checkVersion, PAGE_BYTES, VmError } from '../core/index.js';
 import { ramRegion, sparseRegion } from './make-region.js';
 import type { Region } from './region.js';
 import type { RamSnapshot, SparseSnapshot } from './region-snapshot.js';
@@ -27,14 +27,7 @@ export function saveRegions(regions: readonly Region[]): MemorySnapshot {
 
 /** @throws VmError `unsupported` for another version, `bad-image` for damaged data. */
 export function loadRegions(snapshot: MemorySnapshot): Region[] {
-  const version: unknown = snapshot?.v;
-  if (version !== 1) {
-    throw new VmError('unsupported', {
-      argument: 'snapshot.v',
-      value: version,
-      expected: 'version 1',
-    });
-  }
+  checkVersion(snapshot, 1);
   if (!Array.isArray(snapshot.regions)) throw damaged('snapshot.regions', snapshot.regions);
   return snapshot.regions.map(loadRegion);
 }

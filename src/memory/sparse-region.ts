@@ -104,10 +104,12 @@ export class SparseRegion extends Region {
     return this.lastPage;
   }
 
+  /** Makes the page of a position, or finds it for a fractional one, which must not make a page of its own. */
   private addPage(start: number): DataView {
-    const page = new DataView(new ArrayBuffer(PAGE_BYTES));
-    this.pages.set(start / PAGE_BYTES, page);
-    this.lastIndex = start / PAGE_BYTES;
+    const index = Math.floor(start / PAGE_BYTES);
+    const page = this.pages.get(index) ?? new DataView(new ArrayBuffer(PAGE_BYTES));
+    this.pages.set(index, page);
+    this.lastIndex = index;
     this.lastPage = page;
     return page;
   }

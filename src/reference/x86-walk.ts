@@ -65,7 +65,7 @@ const field = (value: bigint, high: number, low: number): bigint =>
 /** Whether a bit of a value is set. */
 const bit = (value: bigint, at: number): boolean => field(value, at, at) === 1n;
 
-/** The bits of the control registers by their names (SDM Vol. 3A, 2.5 and 2.2.1; 5.1). */
+/** The bits of the control registers by their names (SDM Vol. 3A, 2.5 and 2.2.1; 4.1). */
 function controls(registers: ReferenceX86Registers) {
   const { cr0, cr4, efer } = registers;
   const paging = bit(cr0, 31);
@@ -88,7 +88,7 @@ function controls(registers: ReferenceX86Registers) {
 
 type Controls = ReturnType<typeof controls>;
 
-/** 5.6: implicit accesses are supervisor-mode accesses, whatever the CPL. */
+/** 4.6: implicit accesses are supervisor-mode accesses, whatever the CPL. */
 const isUser = (access: number): boolean =>
   (access & Access.User) !== 0 && (access & Access.ImplicitSupervisor) === 0;
 
@@ -106,7 +106,7 @@ function mapsPage(entry: bigint, level: number, control: Controls): boolean {
   return bit(entry, 7);
 }
 
-/** Whether a present entry has a reserved bit set: SDM Vol. 3A, tables 5-4 to 5-6, 5-9 to 5-11 and 5-14 to 5-20. */
+/** Whether a present entry has a reserved bit set: SDM Vol. 3A, tables 4-4 to 4-6, 4-9 to 4-11 and 4-14 to 4-20. */
 function usesReserved(
   entry: bigint,
   level: number,
@@ -117,7 +117,7 @@ function usesReserved(
   const leaf = mapsPage(entry, level, control);
   if (!control.pae) {
     if (level !== 2 || !leaf) return false;
-    // Table 5-4: bits (M-20):13 are bits (M-1):32 of the address, bits 21:(M-19) are reserved.
+    // Table 4-4: bits (M-20):13 are bits (M-1):32 of the address, bits 21:(M-19) are reserved.
     const width = registers.pse36 ? Math.min(40, maxPhyAddr) : 32;
     return field(entry, 21, width - 19) !== 0n;
   }
@@ -139,7 +139,7 @@ function pageAddress(entry: bigint, level: number, control: Controls): bigint {
   return field(entry, 51, shift) * 2n ** BigInt(shift);
 }
 
-/** SDM Vol. 3A, 5.6.2: whether a protection key forbids a data access. */
+/** SDM Vol. 3A, 4.6.2: whether a protection key forbids a data access. */
 function keyForbids(
   leaf: bigint,
   userAddress: boolean,
@@ -156,7 +156,7 @@ function keyForbids(
   return accessDisable || (write && writeDisable && (isUser(input.access) || control.wp));
 }
 
-/** SDM Vol. 3A, 5.6.1: whether the flags of the entries allow the access. */
+/** SDM Vol. 3A, 4.6.1: whether the flags of the entries allow the access. */
 function flagsAllow(
   userAddress: boolean,
   writable: boolean,
@@ -180,7 +180,7 @@ function flagsAllow(
   return !write || writable || !control.wp;
 }
 
-/** An x86 page walk: Intel SDM Vol. 3A, 5.3 (32-bit), 5.4 (PAE), 5.5 (4-level and 5-level), 5.6 to 5.8. */
+/** An x86 page walk: Intel SDM Vol. 3A, 4.3 (32-bit), 4.4 (PAE), 4.5 (4-level and 5-level), 4.6 to 4.8. */
 export function referenceX86Walk(input: ReferenceX86Input): ReferenceX86Outcome {
   const { registers, va, access, read } = input;
   const control = controls(registers);
@@ -190,7 +190,7 @@ export function referenceX86Walk(input: ReferenceX86Input): ReferenceX86Outcome 
     return { kind: 'page', pa: va, pageBytes: 4096n, patIndex: 0, writes: [] };
   }
 
-  // 5.8: the entries used by a translation get A; the last one D when the access writes.
+  // 4.8: the entries used by a translation get A; the last one D when the access writes.
   const changes = (used: readonly Used[], dirty: boolean): ReferenceX86Write[] => {
     const words = new Map<bigint, { before: bigint; after: bigint }>();
     used.forEach(({ pa, entry }, i) => {
@@ -207,7 +207,7 @@ export function referenceX86Walk(input: ReferenceX86Input): ReferenceX86Outcome 
     const writes = registers.accessedOnFault ? changes(passed, false) : [];
     return { kind: 'fault', vector, errorCode, writes };
   };
-  // 5.7: the error code. P, RSVD and PK are given; W/R, U/S and I/D follow from the access.
+  // 4.7: the error code. P, RSVD and PK are given; W/R, U/S and I/D follow from the access.
   const pageFault = (bits: number): ReferenceX86Outcome => {
     const wr = write ? 2 : 0;
     const us = isUser(access) ? 4 : 0;
@@ -222,7 +222,7 @@ export function referenceX86Walk(input: ReferenceX86Input): ReferenceX86Outcome 
     if (upper !== 0n && upper !== 2n ** BigInt(65 - width) - 1n) return fault(13, 0);
   }
 
-  // 5.3, 5.4.1, 5.5: where the walk starts.
+  // 4.3, 4.4.1, 4.5: where the walk starts.
   let level = control.levels;
   let table: bigint;
   if (level === 3) {
@@ -264,7 +264,7 @@ export function referenceX86Walk(input: ReferenceX86Input): ReferenceX86Outcome 
       kind: 'page',
       pa: pageAddress(entry, level, control) + (va % pageBytes),
       pageBytes,
-      // 5.9.2: PAT is bit 7 of a PTE, bit 12 of a larger page's entry; PCD is bit 4, PWT bit 3.
+      // 4.9.2: PAT is bit 7 of a PTE, bit 12 of a larger page's entry; PCD is bit 4, PWT bit 3.
       patIndex: Number(field(entry, 4, 3)) + (bit(entry, level === 1 ? 7 : 12) ? 4 : 0),
       writes: changes([...passed, { pa, entry }], write),
     };

@@ -8,6 +8,13 @@ const VISIT_LIMIT = 2 ** 18;
 /** Every {@link Prot} bit. */
 const ALL_RIGHTS = 15;
 
+// The optimiser knows a module's own constants, and reads imported ones at every use.
+const NOTHING = SKIP;
+const PAGE = LEAF;
+
+/** Five levels at most, and a place above the root. */
+const MAX_LEVELS = 6;
+
 /** More than any table holds: the index from which nothing is sign-extended in formats that never are. */
 const NEVER = 2 ** 30;
 
@@ -80,13 +87,24 @@ export class LeafCursor {
   private readonly walker: RadixWalker;
   private readonly visitLimit: number;
   private readonly signIndex: number;
+  private readonly signExtension: number;
   private readonly rootPages: number;
-  /** By level, the tables on the current path: frame, next index, first page, rights so far. */
-  private readonly tables: Float64Array = new Float64Array(6);
-  private readonly nextIndex: Int32Array = new Int32Array(6);
-  private readonly bases: Float64Array = new Float64Array(6);
-  private readonly rights: Int32Array = new Int32Array(6);
+  /** The table that the cursor is in: its level, ... */
   private depth: number;
+  /** ... its frame, ... */
+  private table = 0;
+  /** ... the entry to read next, ... */
+  private nextIndex = 0;
+  /** ... the first page, the rights so far, and the pages that an entry maps. */
+  private base = 0;
+  private rights = 0;
+  private entryPages = 1;
+  /** The same of the tables above it, by level. */
+  private readonly tables: Float64Array = new Float64Array(MAX_LEVELS);
+  private readonly nextIndexes: Int32Array = new Int32Array(MAX_LEVELS);
+  private readonly bases: Float64Array = new Float64Array(MAX_LEVELS);
+  private readonly rightsAt: Int32Array = new Int32Array(MAX_LEVELS);
+  private readonly pagesAt: Float64Array;
   private nextRoot = 0;
 
   /**
@@ -97,7 +115,12 @@ export class LeafCursor {
     const { visitLimit = VISIT_LIMIT } = options;
     this.visitLimit = checkInteger('visitLimit', visitLimit, 0, Number.MAX_SAFE_INTEGER);
     this.walker = walker;
-    this.rootPages = 2 ** (walker.bits * (walker.top + 1));
+    this.pagesAt = Float64Array.from(
+      { length: MAX_LEVELS },
+      (_, level) => 2 ** (walker.bits * level),
+    );
+    this.rootPages = this.pagesAt[walker.top + 1]!;
+    this.signExtension = 2 ** 52 - this.rootPages;
     this.signIndex = walker.format?.signExtended ? 2 ** (walker.bits - 1) : NEVER;
     this.depth = walker.top + 1;
   }
@@ -121,24 +144,23 @@ export class LeafCursor {
         if (this.enterRoot()) continue;
         return false;
       }
-      const index = walker.findPresent(this.tables[level]!, this.nextIndex[level]!);
+      const index = walker.findPresent(this.table, this.nextIndex);
       if (index < 0) {
-        this.depth = level + 1;
+        this.leave();
         continue;
       }
-      this.nextIndex[level] = index + 1;
+      this.nextIndex = index + 1;
       const low = walker.foundLow;
       const high = walker.foundHigh;
       const kind = walker.classify(low, high, level);
-      if (kind === SKIP) continue;
-      const pages = 2 ** (level * walker.bits);
-      const extended = level === walker.top && index >= this.signIndex;
-      const vpn = this.bases[level]! + index * pages + (extended ? 2 ** 52 - this.rootPages : 0);
-      const prot = this.rights[level]! & walker.entryProt(low, high);
-      if (kind === LEAF) {
+      if (kind === NOTHING) continue;
+      let vpn = this.base + index * this.entryPages;
+      if (level === walker.top && index >= this.signIndex) vpn += this.signExtension;
+      const prot = this.rights & walker.entryProt(low, high);
+      if (kind === PAGE) {
         this.vpn = vpn;
         this.pfn = walker.frameFor(low, high, level, vpn);
-        this.pages = pages;
+        this.pages = this.entryPages;
         this.level = level;
         this.low = low;
         this.high = high;
@@ -165,7 +187,7 @@ export class LeafCursor {
    */
   mapping(): Plain<Mapping> {
     const { high, level, low, pages, pfn, prot, vpn, walker } = this;
-    const index = this.nextIndex[level]! - 1;
+    const index = this.nextIndex - 1;
     return plain<Mapping>({
       type: 'mapping',
       va: addressOf(vpn, 0),
@@ -173,7 +195,7 @@ export class LeafCursor {
       pages,
       level,
       prot,
-      entry: addressOf(this.tables[level]!, index << (2 + this.walker.wide)),
+      entry: addressOf(this.table, index << (2 + this.walker.wide)),
       raw: bigintFromWords(low, high),
       ...walker.leafAttributes(low, high, level),
     });
@@ -198,12 +220,28 @@ export class LeafCursor {
       return false;
     }
     this.visits++;
-    this.tables[level] = table;
-    this.nextIndex[level] = 0;
-    this.bases[level] = base;
-    this.rights[level] = rights;
+    this.tables[this.depth] = this.table;
+    this.nextIndexes[this.depth] = this.nextIndex;
+    this.bases[this.depth] = this.base;
+    this.rightsAt[this.depth] = this.rights;
     this.depth = level;
+    this.table = table;
+    this.nextIndex = 0;
+    this.base = base;
+    this.rights = rights;
+    this.entryPages = this.pagesAt[level]!;
     return true;
+  }
+
+  /** Goes back up to the table above. */
+  private leave(): void {
+    const level = this.depth + 1;
+    this.depth = level;
+    this.table = this.tables[level]!;
+    this.nextIndex = this.nextIndexes[level]!;
+    this.base = this.bases[level]!;
+    this.rights = this.rightsAt[level]!;
+    this.entryPages = this.pagesAt[level]!;
   }
 }
 

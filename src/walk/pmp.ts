@@ -1,12 +1,4 @@
-import {
-  type Address,
-  checkBits,
-  checkInteger,
-  PAGE_BYTES,
-  PAGE_NUMBER_END,
-  Prot,
-  VmError,
-} from '../core/index.js';
+import { type Address, checkBits, checkInteger, PAGE_BYTES, Prot, VmError } from '../core/index.js';
 
 /** pmpcfg bits (RISC-V Privileged, 3.7.1, Figure "PMP configuration register format"). */
 const CONFIG_R = 1;
@@ -315,7 +307,6 @@ export class Pmp {
     this.startOffset[entry] = Number(start & 1023n) * 4;
     this.endPfn[entry] = Number(end >> 10n);
     this.endOffset[entry] = Number(end & 1023n) * 4;
-    if (this.endPfn[entry]! > PAGE_NUMBER_END) this.endPfn[entry] = PAGE_NUMBER_END;
   }
 
   private checkEntry(entry: number): number {
@@ -366,9 +357,8 @@ function modeOf(config: number): number {
   return (config >>> 3) & 3;
 }
 
-/** Whether one position comes before another; (pfn, PAGE_BYTES) is the same as (pfn + 1, 0). */
+/** Whether one position comes before another, an exclusive end that may be (pfn, PAGE_BYTES) for (pfn + 1, 0). */
 function before(pfn: number, offset: number, otherPfn: number, otherOffset: number): boolean {
-  if (offset === PAGE_BYTES) return before(pfn + 1, 0, otherPfn, otherOffset);
   if (otherOffset === PAGE_BYTES) return before(pfn, offset, otherPfn + 1, 0);
   return pfn < otherPfn || (pfn === otherPfn && offset < otherOffset);
 }

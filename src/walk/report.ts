@@ -178,14 +178,14 @@ export function walkReport(
   const { path, rule } = walker;
   const format = path.first < 0 ? null : walker.format;
   const steps = format === null ? [] : walkSteps(walker, format, outcome);
-  const root = steps[0]?.address ?? null;
   return plain<WalkReport>({
     v: 1,
     type: 'walk-report',
     format: format === null ? null : format.name,
     va: outcome.va,
     access: describeAccess(access),
-    root: root === null ? null : addressOf(path.table[path.first]!, 0),
+    // More than one root: they are in PAE's registers.
+    root: format === null || walker.rootCount > 1 ? null : addressOf(walker.rootAt(0), 0),
     steps,
     rule: { id: rule.id, source: rule.source, text: rule.text },
     updated,

@@ -246,7 +246,8 @@ export const LEAF_RULE: readonly Uint8Array[] = /* @__PURE__ */ Array.from(
     const table = new Uint8Array(ACCESSES * 256).fill(1);
     for (let access = 0; access < ACCESSES; access++) {
       const known =
-        (access & 3) !== 3 && (access & (Access.ImplicitSupervisor | Access.Unprivileged)) === 0;
+        (rowOf(access, 0) & 3) !== 3 &&
+        (access & (Access.ImplicitSupervisor | Access.Unprivileged)) === 0;
       for (let entry = 0; known && entry < 256; entry++) {
         table[(access << 8) | entry] = LEAF_RULES.indexOf(
           leafRule(rowOf(access, state << 3), entry),

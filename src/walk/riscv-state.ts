@@ -207,7 +207,7 @@ export abstract class RiscvState extends RadixWalker {
       // Table reads skip the PMP only where the whole window is open to S-mode's reads and updates.
       if (!pmp.allowsAll(first, this.frames, Prot.Read | Prot.Write)) this.closeWindow();
     }
-    this.rootRelative = this.inWindow(this.root) ? this.root - first : -1;
+    this.rootRelative = this.inWindow(this.root) ? (this.root - first) | 0 : -1;
   }
 
   private setFormat(format: PteFormat): void {
@@ -215,9 +215,7 @@ export abstract class RiscvState extends RadixWalker {
     this.bits = format.indexBits[0]!;
     this.wide = format.entryBytes === 8 ? 1 : 0;
     this.wideMask = format.entryBytes === 8 ? -1 : 0;
-    const half = 2 ** (format.virtualBits - 13);
-    this.lowEnd = format.signExtended ? half : 2 * half;
-    this.highStart = format.signExtended ? 2 ** 52 - half : 2 ** 52;
+    this.setVirtualBits(format.virtualBits, format.signExtended);
   }
 
   private setReserved(): void {

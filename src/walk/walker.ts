@@ -37,6 +37,12 @@ export const NO_LEAF = -1;
 /** Attempts to set accessed/dirty bits in an entry that other agents keep changing, before the walk gives up. */
 export const UPDATE_ATTEMPTS = 64;
 
+/** Whether an access lies in one page; `false` also for what is no integer. */
+export function inPage(offset: number, bytes: number): boolean {
+  const last = bytes - 1;
+  return (offset & 4095) === offset && (last & 4095) === last && offset + last < 4096;
+}
+
 /**
  * What every radix walker shares: the view of memory that its fast path reads, the path of the last complete walk,
  * and the doors that answer in objects.
@@ -90,6 +96,14 @@ export abstract class RadixWalker {
   protected lowEnd = 0;
   /** The end of that interval. */
   protected highStart = 0;
+  /** Bits 51:26 of a virtual page number plus this have none of `signMask` set. */
+  protected signHalf = 0;
+  /** See `signHalf`. */
+  protected signMask = 0;
+  /** log2 of the base pages that an entry of the root maps. */
+  protected topShift = 0;
+  /** `frames` for formats with 8-byte entries, 0 for others: their walks have a loop of their own. */
+  protected wideFrames = 0;
   /** Flat RAM that holds the root, or nothing: see {@link RadixWalker.bindWindow}. */
   protected words: Int32Array = NO_WORDS;
   /** Frames in `words`. */
@@ -294,9 +308,21 @@ export abstract class RadixWalker {
     this.words = window === null ? NO_WORDS : window.words;
     this.frames = this.words.length >>> 10;
     const first = window === null ? 0 : window.firstPfn;
-    this.windowLow = first % 2 ** 31;
-    this.windowHigh = Math.floor(first / 2 ** 31);
+    // Int32, so that the fields are: a field that once held a double keeps the whole loop in doubles (2x, measured).
+    this.windowLow = (first % 2 ** 31) | 0;
+    this.windowHigh = Math.floor(first / 2 ** 31) | 0;
     this.windowChanged();
+    this.wideFrames = this.wide === 1 ? this.frames : 0;
+  }
+
+  /** Which page numbers are virtual addresses: those sign-extended from `virtualBits`, or with nothing above it. */
+  protected setVirtualBits(virtualBits: number, signExtended: boolean): void {
+    const half = 2 ** (virtualBits - 13);
+    this.lowEnd = signExtended ? half : 2 * half;
+    this.highStart = signExtended ? 2 ** 52 - half : 2 ** 52;
+    this.signHalf = signExtended ? 1 << (virtualBits - 39) : 0;
+    this.signMask = 0x4000000 - (signExtended ? 2 * this.signHalf : 1);
+    this.topShift = this.top * this.bits;
   }
 
   /** Takes the fast path's window away: every walk is complete until the next {@link RadixWalker.bindWindow}. */
@@ -374,6 +400,13 @@ export abstract class RadixWalker {
       if ((low & bits) === bits) return 1;
     }
     return 0;
+  }
+
+  /** The index of a page number at a level. */
+  protected indexAt(vpn: number, level: number): number {
+    const shift = level * this.bits;
+    const part = shift < 27 ? (vpn | 0) >>> shift : ((vpn * 2 ** -26) | 0) >>> (shift - 26);
+    return part & ((1 << this.bits) - 1);
   }
 
   /** Reads an entry; its words are then in `memory.low` and `memory.high`. */

@@ -191,7 +191,7 @@ export const RIGHTS: readonly Int32Array[] = /* @__PURE__ */ Array.from(
   { length: 16 },
   (_, state) =>
     Int32Array.from({ length: 48 }, (_, access) =>
-      (access & 3) === 3 || (access & Access.Unprivileged) !== 0
+      (rowOf(access, 0) & 3) === 3 || (access & Access.Unprivileged) !== 0
         ? 0
         : rightsWord(rowOf(access, state << 4)),
     ),

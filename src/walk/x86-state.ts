@@ -141,6 +141,8 @@ export abstract class X86State extends RadixWalker {
   protected readonly pdptes: Int32Array = new Int32Array(8);
   /** Root tables: one, or with PAE one for each PDPTE (-1 when not present), chosen by address bits 31:30. */
   protected readonly roots: Float64Array = new Float64Array(4);
+  /** The only root's frame relative to the window, or -1; all four of PAE. */
+  protected rootRelative = -1;
   protected readonly rootsRelative: Int32Array = new Int32Array(4);
   protected rootMask = 0;
 
@@ -317,6 +319,7 @@ export abstract class X86State extends RadixWalker {
       const root = this.roots[slot]!;
       this.rootsRelative[slot] = this.inWindow(root) ? root - first : -1;
     }
+    this.rootRelative = this.rootsRelative[0]!;
   }
 
   /** Takes new registers over, loading the PDPTEs first where they are due: a #GP leaves everything as it was. */
@@ -392,11 +395,9 @@ export abstract class X86State extends RadixWalker {
     this.top = shape.top;
     this.bits = shape.bits;
     this.wide = shape.wide;
-    this.wideMask = -shape.wide;
+    this.wideMask = shape.wide === 1 ? -1 : 0;
     const long = mode === '4-level' || mode === '5-level';
-    const half = long ? 2 ** (mode === '4-level' ? 35 : 44) : 2 ** 19;
-    this.lowEnd = long ? half : 2 * half;
-    this.highStart = long ? 2 ** 52 - half : 2 ** 52;
+    this.setVirtualBits(mode === '5-level' ? 57 : long ? 48 : 32, long);
     const gigabyte = long && this.gigabytePages ? 4 : 0;
     this.leafLevels = mode === '32-bit' ? (cr4 & CR4.PSE ? 2 : 0) : 2 | gigabyte;
     this.reservedPs = long ? PS : 0;
@@ -410,6 +411,7 @@ export abstract class X86State extends RadixWalker {
       (cr0 & CR0.WP ? ROW_WP : 0) |
       (cr4 & CR4.SMEP ? ROW_SMEP : 0) |
       (cr4 & CR4.SMAP ? ROW_SMAP : 0);
+    this.rights = RIGHTS[this.row >>> 4]!;
     this.keys = long ? (cr4 & CR4.PKE ? KEYS_USER : 0) | (cr4 & CR4.PKS ? KEYS_SUPERVISOR : 0) : 0;
     this.setRoots(mode);
     this.bindWindow();

@@ -229,12 +229,37 @@ describe('images', () => {
     expect(output(`maps --cpu 1 ${path}`)).toContain('x86-64-4: 1 range, 1 GiB mapped');
     const i386 = image('i386.elf', elfCore(3, identity, [{ ...cpus[0]!, cr4: 0n }]));
     expect(output(`explain --image ${i386} 0x123`)).toContain('not present');
+    expect(output(`maps ${i386}`)).toContain('x86-32: ');
+    const pae = image('pae.elf', elfCore(3, identity, [{ ...cpus[0]!, cr4: 0x20n }]));
+    expect(output(`maps ${pae}`)).toContain('pae: '); // not IA-32e mode
     expect(
       output(`maps ${image('real.elf', elfCore(3, identity, [{ ...cpus[0]!, cr0: 0n }]))}`),
     ).toBe('no translation: 0 ranges, 0 B mapped\n');
     const riscv = image('riscv.elf', elfCore(243, identity, []));
     expect(mistake(`maps ${riscv}`)).toMatch(/^--mode: expected/);
     expect(output(`maps --satp 0x8000000000000001 ${riscv}`)).toContain('sv39: ');
+  });
+
+  it('bring the RISC-V registers of their header, bit by bit', () => {
+    const rows = [
+      ['sstatus', 18, 0xd7n], // SUM: a user page, to the supervisor
+      ['sstatus', 19, 0x49n], // MXR: execute-only, to a load
+      ['menvcfg', 61, 0x07n], // ADUE: never accessed
+      ['menvcfg', 62, 0x2000_0000_0000_00c7n], // PBMTE: NC
+    ] as const;
+    for (const [register, set, entry] of rows) {
+      const page = ram(4096, { 0: entry });
+      const explained = (bits: bigint): string => {
+        const regs = { satp: '8000000000000001', sstatus: '0', menvcfg: '0' };
+        const header = { format: 'ptpages-v1', nPages: 1, arch: 'riscv64' };
+        const all = { ...header, regs: { ...regs, [register]: bits.toString(16) } };
+        return output(
+          `explain --image ${image('tables', tablesDump(all, [[0x1000n, page]]))} 0x123`,
+        );
+      };
+      expect(explained(1n << BigInt(set))).toContain('physical address 0x123');
+      expect(explained(~(1n << BigInt(set)) & 0xffff_ffff_ffff_ffffn)).toContain('refused');
+    }
   });
 
   it('that are damaged or foreign are refused in a line', () => {
@@ -296,6 +321,13 @@ describe('maps', () => {
     const text = output(`maps ${linuxRiscv}`);
     for (const note of ['NAPOT', 'NC', 'IO', 'global']) expect(text).toContain(note);
     expect(output(`maps ${linux}`)).toContain('global, PAT 2');
+  });
+
+  it('refuses a root that is not in the image, which a forgotten --base looks like', () => {
+    const path = image('high.bin', ram(0x1000, { 0: 0xcfn }));
+    const maps = `maps --mode sv39 --root 0x80000000 ${path}`;
+    expect(mistake(maps)).toMatch(/^--root: expected .*--base\) \(got 0x80000000n\)$/);
+    expect(output(`${maps} --base 0x80000000`)).toContain('1 range, 1 GiB mapped');
   });
 
   it('says where the visit limit stopped it', () => {

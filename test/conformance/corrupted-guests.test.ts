@@ -106,6 +106,12 @@ describe('a corrupted x86 guest is noticed', () => {
     );
   });
 
+  it('no translations', () => {
+    const report = replayFiles({ ...guest, 'gva2gpa.txt': '' });
+    expect(report.failed).toBe(1);
+    expect(report.files[0]!.disagreements[0]).toContain('there are no translations');
+  });
+
   it('not the facts that only some guests have', () => {
     const { 'guest-facts.txt': _, ...rest } = guest;
     expect(replayFiles(rest)).toMatchObject({ failed: 0, ok: true });
@@ -185,6 +191,7 @@ describe('a corrupted RISC-V guest is noticed', () => {
     ['registers', ({ regs }) => edit('satp', (satp) => flip(satp))(regs)],
     ['maps', ({ maps }) => maps.splice(0, 1, 'nonsense')],
     ['unknown part', put('tlb', [])],
+    ['no translations', put('translations', [])],
   ])('%s', (_what, change) => {
     expect(replayChanged(change)).toMatchObject({ failed: 1, ok: false });
   });

@@ -4,8 +4,10 @@ import {
   addressOf,
   alignDown,
   alignUp,
+  highWordFromVpn,
   isAligned,
   isCanonical,
+  lowWordFromVpn,
   PAGE_BYTES,
   PAGE_NUMBER_END,
   PAGE_SHIFT,
@@ -55,6 +57,8 @@ describe('page numbers and offsets', () => {
         expect(vpnFromWords(low >>> 0, high >>> 0)).toBe(vpn);
         expect(pageAndOffset(a)).toEqual({ vpn, offset: pageOffset(a) });
         expect(addressOf(vpn, pageOffset(a))).toBe(a);
+        expect(lowWordFromVpn(vpn, pageOffset(a))).toBe(low);
+        expect(highWordFromVpn(vpn)).toBe(high);
       }),
     );
   });

@@ -12,9 +12,17 @@ describe('Random', () => {
         const numbers = take(new Random(seed));
         expect(take(new Random(seed))).toEqual(numbers);
         expect(take(new Random(seed >>> 0))).toEqual(numbers);
-        expect(take(new Random(seed ^ 1))).not.toEqual(numbers);
+        for (let bit = 0; bit < 32; bit++) {
+          expect(take(new Random(seed ^ (1 << bit)))).not.toEqual(numbers);
+        }
       }),
     );
+  });
+
+  it('gives these numbers for ever, so that recorded seeds keep their meaning', () => {
+    const random = new Random(42);
+    expect([random.word(), random.word(), random.word()]).toEqual([-43, -707462423, -8332113]);
+    expect(random.below(1000)).toBe(820);
   });
 
   it('gives int32 words and integers below the bound', () => {
@@ -69,8 +77,9 @@ describe('Random', () => {
     [[1, 2, 3, 0.5]],
     [[1, 2, 3, 2 ** 31]],
     [[1, 2, 3, Number.NaN]],
+    [[1, 2, 3, 4n]],
     [[0, 0, 0, 0]],
-  ])('refuses a damaged state: %j', (state) => {
+  ])('refuses a damaged state: %o', (state) => {
     const saved = { v: 1, state } as unknown as RandomSnapshot;
     expectError(() => Random.restore(saved), 'bad-image', 'snapshot.state');
   });

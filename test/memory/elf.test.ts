@@ -208,6 +208,13 @@ describe('a bad ELF file', () => {
     expect([error.code, error.details.argument]).toEqual([code, argument]);
   });
 
+  it.each([undefined, 'file', new ArrayBuffer(64), [0x7f, 0x45, 0x4c, 0x46]])(
+    'that is no Uint8Array is refused: %o',
+    (bytes: unknown) => {
+      expectError(() => parseElfCore(bytes as Uint8Array), 'bad-argument', 'bytes');
+    },
+  );
+
   it.each([
     ['leaves its segment', note('QEMU', 0, cpuState(cpu)).slice(0, -1), 'bad-image', 'note'],
     ['has an absurd name size', filled(12, 0xff), 'bad-image', 'note'],

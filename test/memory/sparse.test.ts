@@ -42,6 +42,16 @@ describe('sparse RAM', () => {
     expect([memory.low, memory.high]).toEqual([0x04030201, 0x08070605]);
   });
 
+  it('keeps its pages whole when an offset is no integer', () => {
+    const memory = new PhysicalMemory();
+    memory.addSparse({ base: 0, bytes: 0x2000 });
+    memory.write32(0, 8, 0x12345678);
+    memory.write8(0, 0.5, 1);
+    expect(memory.read32(0, 8)).toBe(0x12345678);
+    expect(used(memory)).toBe(4096);
+    expect(PhysicalMemory.restore(memory.snapshot()).read32(0, 8)).toBe(0x12345678);
+  });
+
   it('refuses sizes that are none', () => {
     const add = (base: bigint, bytes: number) => () =>
       new PhysicalMemory().addSparse({ base, bytes });

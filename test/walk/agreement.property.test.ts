@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
 import type { Draw } from './agreement/draw.js';
-import { PLACES, Trial, type WalkCase } from './agreement/judge.js';
+import { Trial } from './agreement/judge.js';
+import { PLACES, type WalkCase } from './agreement/machine.js';
 import { drawRiscvCase, RISCV_MODES } from './agreement/riscv-case.js';
 import { drawX86Case, X86_MODES } from './agreement/x86-case.js';
 
@@ -31,7 +32,7 @@ describe('the walkers agree with the reference in all they answer and change', (
           cases((draw) => drawRiscvCase(draw, mode, QUESTIONS)),
           (subject) => expectAgreement(subject, place),
         ),
-        { numRuns: 40 },
+        { numRuns: 60 },
       );
     });
     it.each(X86_MODES)(`${place} RAM, %s`, (mode) => {
@@ -40,7 +41,7 @@ describe('the walkers agree with the reference in all they answer and change', (
           cases((draw) => drawX86Case(draw, mode, QUESTIONS)),
           (subject) => expectAgreement(subject, place),
         ),
-        { numRuns: 40 },
+        { numRuns: 60 },
       );
     });
   }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { Access } from 'pagewright/core';
-import { BUS_ERROR, PhysicalMemory } from 'pagewright/memory';
+import { PhysicalMemory } from 'pagewright/memory';
 import { CR0, CR4, EFER } from 'pagewright/pte';
 import { type ControlWrite, mappings, X86Walker, type X86WalkerOptions } from 'pagewright/walk';
 import { describe, expect, it, test } from 'vitest';
@@ -117,9 +117,9 @@ describe('#GP of MOV to CR3 leaves everything as it was', () => {
     const walker = make({ ...pae, maxPhyAddr: 36 });
     expect(walker.loadCr3((1n << 40n) | 0x1020n).kind).toBe('written');
     expect([...mappings(walker)].map((leaf) => leaf.va)).toEqual([0x4000_0000n]);
-    const other = make({ ...legacy, maxPhyAddr: 32 });
-    expect(other.loadCr3((1n << 60n) | 0x2000n).kind).toBe('written');
-    expect([...mappings(other)].length).toBeGreaterThan(0);
+    const other = make({ ...legacy, cr4: PSE, maxPhyAddr: 32 });
+    expect(other.loadCr3((1n << 60n) | 0x3000n).kind).toBe('written');
+    expect([...mappings(other)].map((leaf) => leaf.pa)).toEqual([0x40_0000n]);
   });
 });
 
@@ -557,7 +557,7 @@ describe('any sequence of register writes', () => {
             expect(mode === 'none').toBe(!paged);
             expect(mode === '4-level' || mode === '5-level').toBe(paged && lme && wide);
             if (mode === '32-bit') expect(wide || lme).toBe(false);
-            expect(walker.probe(3, Access.Read)).not.toBe(BUS_ERROR - 1000);
+            expect(Number.isInteger(walker.probe(3, Access.Read))).toBe(true);
           }
         },
       ),

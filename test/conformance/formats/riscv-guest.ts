@@ -44,12 +44,14 @@ function replayGuest(file: RecordedFile, tally: Tally): void {
   ]);
   checkSameGuest(header, recorded);
   const maps = new ProcMaps(recorded.list('maps').map((line) => text(line, 'maps')));
+  const translations = recorded.list('translations');
+  if (translations.length === 0) throw new Malformed('there are no translations');
   const leaves = new LeafIndex(walker);
   recorded.list('pagemap').forEach((page, index) => {
     const label = `pagemap ${index}: ${JSON.stringify(page)}`;
     tally.judge(label, () => replayPage(leaves, maps, page));
   });
-  recorded.list('translations').forEach((translation, index) => {
+  translations.forEach((translation, index) => {
     const label = `translation ${index}: ${JSON.stringify(translation)}`;
     tally.judge(label, () => replayOne(walker, translation));
   });

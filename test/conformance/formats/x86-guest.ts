@@ -76,7 +76,7 @@ function makeCpu(
   return walker;
 }
 
-/** CR3[31:5] is where the four PDPTEs are (Intel SDM Vol. 3A, 5.4.1). */
+/** CR3[31:5] is where the four PDPTEs are (Intel SDM Vol. 3A, 4.4.1). */
 function pdptesAt(memory: PhysicalMemory, cr3: bigint): bigint[] {
   return [0n, 8n, 16n, 24n].map((slot) => {
     const found = memory.read((cr3 & 0xffff_ffe0n) + slot, 8);
@@ -129,6 +129,7 @@ function leafText(leaf: LeafCursor, entryBytes: number | undefined): string {
 
 function replayTranslations(walker: X86Walker, file: RecordedFile, tally: Tally): void {
   const spelling = mappedOrNot(walker);
+  const before = tally.cases;
   for (const { line, number } of file.lines()) {
     const label = `${file.name} line ${number}: ${line}`;
     tally.judge(label, () => {
@@ -138,6 +139,7 @@ function replayTranslations(walker: X86Walker, file: RecordedFile, tally: Tally)
       return replayTranslation(walker, spelling, hex(va, 'va'), Access.Read, expected);
     });
   }
+  if (tally.cases === before) tally.refuse(file.name, 1, '  there are no translations');
 }
 
 /** The recordings say only whether an address is mapped, not why it is not. */

@@ -36,18 +36,39 @@ export function drawIndexes(draw: Draw, shape: Shape): readonly number[] {
   return [pick(draw, [0, end - 1, draw(end)]), pick(draw, [1, end / 2, draw(end)]), draw(end)];
 }
 
-/** Entries at the given indexes of every page. */
+/**
+ * Entries at the given indexes of every page. Page n is most often a table n levels below the root, so that walks get
+ * to the bottom; `drawn` is told how many levels are below a page's entries.
+ */
 export function drawEntries(
-  draw: Draw,
+  shape: Shape,
   entryBytes: 4 | 8,
   indexes: readonly number[],
-  entry: (draw: Draw) => bigint,
+  drawn: (page: number, below: number) => bigint,
 ): [number, bigint][] {
   const entries: [number, bigint][] = [];
   for (let page = 0; page < PAGES; page++) {
-    for (const index of indexes) entries.push([page * 4096 + index * entryBytes, entry(draw)]);
+    const below = Math.max(shape.levels - 1 - page, 0);
+    for (const index of indexes) {
+      entries.push([page * 4096 + index * entryBytes, drawn(page, below)]);
+    }
   }
   return entries;
+}
+
+/** The frame of one of the image's pages, most often the one that is asked for; seldom of no memory. */
+export function drawTable(draw: Draw, base: bigint, frameBits: number, page: number): bigint {
+  if (once(draw, 60)) return pattern(draw, frameBits);
+  const chosen = once(draw, 4) ? draw(PAGES) : Math.min(page, PAGES - 1);
+  const frame = (base >> 12n) + BigInt(chosen);
+  // Far away, but the same in all bits but one.
+  return once(draw, 60) ? frame ^ (1n << BigInt(draw(frameBits))) : frame;
+}
+
+/** A frame that a leaf maps, most often aligned to the page size of its level. */
+export function drawFrame(draw: Draw, frameBits: number, alignment: number): bigint {
+  const zeros = once(draw, 4) ? pick(draw, [0, 9, 10, 18]) : alignment;
+  return BigInt.asUintN(frameBits, pattern(draw, 44) << BigInt(zeros));
 }
 
 /** An address made of the given indexes, now and then one that is not canonical. */

@@ -1,80 +1,8 @@
 import { addressOf, pageAndOffset } from 'pagewright/core';
-import { PhysicalMemory } from 'pagewright/memory';
-import { Pmp, RiscvWalker, type Translation, X86Walker } from 'pagewright/walk';
-import { referencePmp } from '../../../src/reference/riscv-pmp.js';
-import {
-  type ReferenceRiscvOutcome,
-  referenceRiscvWalk,
-} from '../../../src/reference/riscv-walk.js';
-import { type ReferenceX86Outcome, referenceX86Walk } from '../../../src/reference/x86-walk.js';
-import { wasmMemory } from '../../memory/wasm.js';
-import { IMAGE_BYTES, type Image, type Question } from './image.js';
-import type { RiscvCase } from './riscv-case.js';
-import type { X86Case } from './x86-case.js';
-
-export type WalkCase = RiscvCase | X86Case;
-type Outcome = ReferenceRiscvOutcome | ReferenceX86Outcome;
-
-/** Where the tables may lie; the answers may not depend on it. */
-export const PLACES = {
-  /** Flat RAM: the fast path. */
-  flat: (base) => PhysicalMemory.allocate(IMAGE_BYTES, { base }),
-  /** The same in the middle of a buffer. */
-  inside: (base) =>
-    PhysicalMemory.wrap(new ArrayBuffer(IMAGE_BYTES + 64), {
-      base,
-      byteOffset: 24,
-      byteLength: IMAGE_BYTES,
-    }),
-  /** No word of it is aligned in its buffer: no fast path. */
-  unaligned: (base) =>
-    PhysicalMemory.wrap(new ArrayBuffer(IMAGE_BYTES + 64), {
-      base,
-      byteOffset: 3,
-      byteLength: IMAGE_BYTES,
-    }),
-  wasm: (base) => PhysicalMemory.wrap(wasmMemory(1, 2), { base, byteLength: IMAGE_BYTES }),
-  shared: (base) => PhysicalMemory.allocate(IMAGE_BYTES, { base, shared: true }),
-  sparse: (base) => {
-    const memory = new PhysicalMemory();
-    memory.addSparse({ base, bytes: IMAGE_BYTES });
-    return memory;
-  },
-  /** Two regions: walks leave the fast path's window and come back. */
-  split: (base) => {
-    const memory = PhysicalMemory.allocate(8192, { base });
-    memory.addRam({ base: base + 8192n, bytes: IMAGE_BYTES - 8192 });
-    return memory;
-  },
-} as const satisfies Record<string, (base: bigint) => PhysicalMemory>;
-
-/** RAM as the reference sees it: plain bytes. */
-class Ram {
-  readonly bytes: Uint8Array = new Uint8Array(IMAGE_BYTES);
-  private readonly view: DataView = new DataView(this.bytes.buffer);
-  private readonly base: bigint;
-
-  constructor(image: Image) {
-    this.base = image.base;
-    for (const [offset, value] of image.entries) {
-      this.write(image.base + BigInt(offset), image.entryBytes, value);
-    }
-  }
-
-  read(pa: bigint, bytes: number): bigint | null {
-    const at = pa - this.base;
-    if (at < 0n || at + BigInt(bytes) > IMAGE_BYTES) return null;
-    return bytes === 8
-      ? this.view.getBigUint64(Number(at), true)
-      : BigInt(this.view.getUint32(Number(at), true));
-  }
-
-  write(pa: bigint, bytes: number, value: bigint): void {
-    const at = Number(pa - this.base);
-    if (bytes === 8) this.view.setBigUint64(at, value, true);
-    else this.view.setUint32(at, Number(value), true);
-  }
-}
+import type { PhysicalMemory } from 'pagewright/memory';
+import type { RiscvWalker, Translation, X86Walker } from 'pagewright/walk';
+import { IMAGE_BYTES, type Question } from './image.js';
+import { type Outcome, Ram, referenceAnswer, type WalkCase, walkerFor } from './machine.js';
 
 /** A machine with a walker, and the reference beside it. */
 export class Trial {
@@ -90,10 +18,7 @@ export class Trial {
     this.memory = place(subject.image.base);
     const { vpn: pfn, offset } = pageAndOffset(subject.image.base);
     this.memory.writeBytes(pfn, offset, this.ram.bytes);
-    this.walker =
-      subject.arch === 'riscv'
-        ? riscvWalker(subject, this.memory)
-        : x86Walker(subject, this.memory);
+    this.walker = walkerFor(subject, this.memory);
   }
 
   /**
@@ -144,15 +69,7 @@ export class Trial {
   }
 
   private reference(question: Question): Outcome {
-    const { va, access, bytes } = question;
-    const read = (pa: bigint, width: number) => this.ram.read(pa, width);
-    const { subject } = this;
-    if (subject.arch === 'x86') {
-      return referenceX86Walk({ read, registers: subject.registers, va, access });
-    }
-    const input = { read, registers: subject.registers, va, access, bytes };
-    if (subject.pmp === null) return referenceRiscvWalk(input);
-    return referenceRiscvWalk({ ...input, protect: referencePmp(subject.pmp) });
+    return referenceAnswer(this.subject, this.ram, question);
   }
 
   private apply(question: Question): void {
@@ -212,34 +129,6 @@ export class Trial {
     const at = this.found.findIndex((byte, i) => byte !== this.ram.bytes[i]);
     check(`${way}: byte ${at} of memory`, question, this.found[at], this.ram.bytes[at]);
   }
-}
-
-function riscvWalker(subject: RiscvCase, memory: PhysicalMemory): RiscvWalker {
-  const { xlen, satp, adue, pbmte, svnapot, svrsw60t59b, ...privilege } = subject.registers;
-  const pmp = subject.pmp === null ? undefined : new Pmp({ xlen });
-  subject.pmp?.forEach(({ address }, entry) => {
-    pmp?.setAddress(entry, address);
-  });
-  subject.pmp?.forEach(({ config }, entry) => {
-    pmp?.setConfig(entry, config);
-  });
-  const extensions = { adue, pbmte, svnapot, svrsw60t59b };
-  const options = { memory, xlen, satp, ...extensions };
-  const walker = new RiscvWalker(pmp === undefined ? options : { ...options, pmp });
-  walker.sum = privilege.sum;
-  walker.mxr = privilege.mxr;
-  walker.mprv = privilege.mprv;
-  walker.mpp = ({ user: 0, supervisor: 1, machine: 3 } as const)[privilege.mpp];
-  return walker;
-}
-
-function x86Walker(subject: X86Case, memory: PhysicalMemory): X86Walker {
-  const { ac, pkru, pkrs, ...options } = subject.registers;
-  const walker = new X86Walker({ memory, ...options });
-  walker.ac = ac;
-  walker.pkru = Number(pkru);
-  walker.pkrs = Number(pkrs);
-  return walker;
 }
 
 /** Compares plain values, and says in an error what was asked. */

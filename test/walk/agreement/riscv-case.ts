@@ -5,8 +5,10 @@ import { type Draw, once, pattern, pick } from './draw.js';
 import {
   drawAddress,
   drawEntries,
+  drawFrame,
   drawIndexes,
   drawKind,
+  drawTable,
   type Image,
   PAGES,
   type Question,
@@ -19,6 +21,8 @@ export interface RiscvCase {
   readonly registers: ReferenceRiscvRegisters;
   /** PMP entries from number 0, or `null` for a hart without PMP. */
   readonly pmp: readonly ReferencePmpEntry[] | null;
+  /** Whether the registers are written after the walker was made, with others in them. */
+  readonly late: boolean;
   readonly image: Image;
   readonly questions: readonly Question[];
 }
@@ -62,36 +66,31 @@ const MODES: Readonly<Record<string, Mode>> = {
 /** The names of the modes that there are cases of. */
 export const RISCV_MODES: readonly string[] = Object.keys(MODES);
 
-/** A frame number of one of the image's pages, seldom of no memory. */
-function drawTable(draw: Draw, base: bigint, ppnBits: number): bigint {
-  if (once(draw, 20)) return pattern(draw, ppnBits);
-  return (base >> 12n) + BigInt(draw(PAGES));
+/** A pointer, now and then with bits that are reserved in one. */
+function drawPointer(draw: Draw, mode: Mode, base: bigint, page: number): bigint {
+  const ppn = drawTable(draw, base, mode.xlen === 32 ? 22 : 44, page + 1);
+  const entry = (ppn << 10n) | (pattern(draw, 2) << 8n) | 1n;
+  return once(draw, 40) ? entry | (1n << BigInt(4 + draw(4))) : entry;
 }
 
-/** An entry: more often a pointer than a leaf, with reserved bits now and then, and some pure garbage. */
-function drawEntry(draw: Draw, mode: Mode, base: bigint): bigint {
+/** A leaf of any rights, often with A and D set, with Svnapot, Svpbmt and Svrsw60t59b. */
+function drawLeaf(draw: Draw, mode: Mode, below: number): bigint {
   const wide = mode.entryBytes === 8;
-  const ppnBits = wide ? 44 : 22;
-  const garbage = 8 * mode.entryBytes;
-  let entry: bigint;
-  switch (pick(draw, [1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 3])) {
-    case 1:
-      entry = (drawTable(draw, base, ppnBits) << 10n) | 1n | ((pattern(draw, 5) << 8n) & 0x300n);
-      if (once(draw, 12)) entry |= 1n << BigInt(4 + draw(4));
-      break;
-    case 2: {
-      const alignment = BigInt(pick(draw, [0, 9, 10, 18, 27, 36]));
-      const ppn = BigInt.asUintN(ppnBits, pattern(draw, 44) << alignment);
-      entry = (ppn << 10n) | pattern(draw, 10) | (once(draw, 8) ? 0n : 3n);
-      if (wide && once(draw, 4)) entry = (entry & ~0x3c00n) | 0x2000n | (1n << 63n);
-      if (wide && once(draw, 4)) entry |= BigInt(draw(4)) << 61n;
-      if (wide && once(draw, 6)) entry |= BigInt(draw(4)) << 59n;
-      break;
-    }
-    default:
-      return pattern(draw, garbage);
-  }
-  return wide && once(draw, 12) ? entry | (1n << BigInt(54 + draw(10))) : entry;
+  const ppn = drawFrame(draw, wide ? 44 : 22, below * mode.shape.indexBits);
+  let entry = (ppn << 10n) | pattern(draw, 10) | pick(draw, [3n, 3n, 9n, 0x13n, 0x1fn, 0n]);
+  if (once(draw, 2)) entry |= 0xc1n;
+  if (!wide) return entry;
+  if (once(draw, below === 0 ? 5 : 24)) entry = (entry & ~0x3c00n) | 0x2000n | (1n << 63n);
+  if (once(draw, 6)) entry |= BigInt(pick(draw, [3, 1, 2])) << 61n;
+  if (once(draw, 12)) entry |= BigInt(draw(4)) << 59n;
+  return entry;
+}
+
+function drawEntry(draw: Draw, mode: Mode, base: bigint, page: number, below: number): bigint {
+  if (once(draw, 40)) return pattern(draw, 8 * mode.entryBytes);
+  const leaf = below === 0 ? !once(draw, 10) : once(draw, 8);
+  const entry = leaf ? drawLeaf(draw, mode, below) : drawPointer(draw, mode, base, page);
+  return mode.entryBytes === 8 && once(draw, 40) ? entry | (1n << BigInt(54 + draw(10))) : entry;
 }
 
 /** Up to three entries: most often all of memory is open, so that walks get anywhere. */
@@ -127,23 +126,26 @@ export function drawRiscvCase(draw: Draw, name: string, questions: number): Risc
   const indexes = drawIndexes(draw, mode.shape);
   return {
     arch: 'riscv',
+    late: once(draw, 2),
     registers: {
       xlen: mode.xlen,
-      satp: mode.satp | drawTable(draw, base, mode.xlen === 32 ? 22 : 44),
+      satp: mode.satp | drawTable(draw, base, mode.xlen === 32 ? 22 : 44, 0),
       sum: once(draw, 2),
       mxr: once(draw, 2),
       mprv: once(draw, 2),
       mpp: pick(draw, ['user', 'supervisor', 'machine']),
       adue: once(draw, 2),
-      pbmte: once(draw, 2),
-      svnapot: once(draw, 2),
+      pbmte: !once(draw, 3),
+      svnapot: !once(draw, 3),
       svrsw60t59b: once(draw, 2),
     },
     pmp: once(draw, 3) ? drawPmp(draw, mode, base) : null,
     image: {
       base,
       entryBytes: mode.entryBytes,
-      entries: drawEntries(draw, mode.entryBytes, indexes, () => drawEntry(draw, mode, base)),
+      entries: drawEntries(mode.shape, mode.entryBytes, indexes, (page, below) =>
+        drawEntry(draw, mode, base, page, below),
+      ),
     },
     questions: Array.from({ length: questions }, () => drawQuestion(draw, mode, indexes)),
   };

@@ -4,11 +4,12 @@ import { type Draw, once, pattern, pick } from './draw.js';
 import {
   drawAddress,
   drawEntries,
+  drawFrame,
   drawIndexes,
   drawKind,
+  drawTable,
   IMAGE_BYTES,
   type Image,
-  PAGES,
   type Question,
   type Shape,
 } from './image.js';
@@ -17,6 +18,8 @@ import {
 export interface X86Case {
   readonly arch: 'x86';
   readonly registers: ReferenceX86Registers;
+  /** Whether the registers are written after the walker was made, with others in them. */
+  readonly late: boolean;
   readonly image: Image;
   readonly questions: readonly Question[];
 }
@@ -57,34 +60,40 @@ const MODES: Readonly<Record<string, Mode>> = {
 /** The names of the modes that there are cases of. */
 export const X86_MODES: readonly string[] = Object.keys(MODES);
 
-/** A frame number of one of the image's pages, seldom of no memory. */
-function drawTable(draw: Draw, base: bigint, physicalBits: number): bigint {
-  if (once(draw, 24)) return pattern(draw, physicalBits - 12);
-  return (base >> 12n) + BigInt(draw(PAGES));
+/** Flags of an entry: most entries grant much, or nothing would be left after four of them. */
+function drawFlags(draw: Draw): bigint {
+  let flags = pattern(draw, 12) & 0xf7en;
+  if (!once(draw, 24)) flags |= 1n;
+  if (!once(draw, 4)) flags |= 6n;
+  return once(draw, 2) ? flags | 0x60n : flags;
 }
 
-/** An entry: more often a pointer than a large leaf, with reserved bits now and then, and some pure garbage. */
-function drawEntry(draw: Draw, mode: Mode, base: bigint, maxPhyAddr: number): bigint {
-  const wide = mode.entryBytes === 8;
-  const physicalBits = wide ? maxPhyAddr : 32;
-  if (once(draw, 16)) return pattern(draw, 8 * mode.entryBytes);
-  let entry = pattern(draw, 12) & 0xf7fn;
-  if (!once(draw, 16)) entry |= 1n;
-  // Most entries grant much, or nothing would be left after four of them.
-  if (!once(draw, 4)) entry |= 6n;
-  if (once(draw, 3)) {
-    const alignment = BigInt(pick(draw, [0, 9, 10, 18]));
-    const frame = BigInt.asUintN(physicalBits - 12, pattern(draw, 40) << alignment);
-    entry |= (frame << 12n) | 0x80n | (BigInt(draw(2)) << 12n);
-    if (!wide && once(draw, 2)) entry |= pattern(draw, 9) << 13n;
-  } else {
-    entry |= drawTable(draw, base, physicalBits) << 12n;
-    if (once(draw, 10)) entry |= 0x80n;
-  }
-  if (!wide) return entry;
+/** A leaf: PS, or PAT in a PTE; the PAT of larger pages; in 4 MiB pages the bits of PSE-36. */
+function drawLeaf(draw: Draw, mode: Mode, frameBits: number, below: number): bigint {
+  const frame = drawFrame(draw, frameBits, below * mode.shape.indexBits);
+  let entry = (frame << 12n) | drawFlags(draw);
+  if (below === 0) return once(draw, 2) ? entry | 0x80n : entry;
+  entry |= 0x80n | (BigInt(draw(2)) << 12n);
+  return mode.entryBytes === 4 && once(draw, 2) ? entry | (pattern(draw, 9) << 13n) : entry;
+}
+
+function drawEntry(
+  draw: Draw,
+  mode: Mode,
+  base: bigint,
+  frameBits: number,
+  page: number,
+  below: number,
+): bigint {
+  if (once(draw, 32)) return pattern(draw, 8 * mode.entryBytes);
+  const leaf = below === 0 ? !once(draw, 10) : once(draw, below > 2 ? 40 : 6);
+  let entry = leaf
+    ? drawLeaf(draw, mode, frameBits, below)
+    : (drawTable(draw, base, frameBits, page + 1) << 12n) | drawFlags(draw);
+  if (mode.entryBytes === 4) return entry;
   if (mode.efer !== 0n) entry |= pattern(draw, 11) << 52n; // ignored bits and the protection key
-  if (once(draw, 6)) entry |= 1n << 63n;
-  return once(draw, 12) ? entry | (1n << BigInt(13 + draw(50))) : entry;
+  if (once(draw, 12)) entry |= 1n << 63n;
+  return once(draw, 50) ? entry | (1n << BigInt(13 + draw(50))) : entry;
 }
 
 function drawRegisters(
@@ -93,20 +102,24 @@ function drawRegisters(
   maxPhyAddr: number,
   base: bigint,
 ): ReferenceX86Registers {
-  const physicalBits = mode.entryBytes === 8 && mode.efer !== 0n ? maxPhyAddr : 32;
+  const rootBits = mode.entryBytes === 8 && mode.efer !== 0n ? maxPhyAddr - 12 : 20;
   const flag = (bit: bigint): bigint => (once(draw, 2) ? bit : 0n);
   return {
     cr0: mode.cr0 | 1n | flag(0x1_0000n), // WP
-    cr3: (drawTable(draw, base, physicalBits) << 12n) | (pattern(draw, 2) << 3n),
+    cr3: (drawTable(draw, base, rootBits, 0) << 12n) | (pattern(draw, 2) << 3n),
     // PSE, PGE, SMEP, SMAP, PKE, PKS
     cr4: [4n, 7n, 20n, 21n, 22n, 24n].reduce((cr4, bit) => cr4 | flag(1n << bit), mode.cr4),
-    efer: mode.efer | flag(0x800n), // NXE
+    efer: mode.efer | (once(draw, 4) ? 0n : 0x800n), // NXE
     ac: once(draw, 2),
     pkru: pattern(draw, 32),
     pkrs: pattern(draw, 32),
     pdptes: [0, 1, 2, 3].map(() => {
       const other = once(draw, 4) ? pattern(draw, 12) | (pattern(draw, 12) << 52n) : 0n;
-      return (drawTable(draw, base, maxPhyAddr) << 12n) | (other & ~1n) | (once(draw, 8) ? 0n : 1n);
+      return (
+        (drawTable(draw, base, maxPhyAddr - 12, 0) << 12n) |
+        (other & ~1n) |
+        (once(draw, 8) ? 0n : 1n)
+      );
     }),
     maxPhyAddr,
     pse36: once(draw, 2),
@@ -134,11 +147,13 @@ export function drawX86Case(draw: Draw, name: string, questions: number): X86Cas
   const top = 2n ** BigInt(name === '32-bit' ? 32 : maxPhyAddr) - BigInt(IMAGE_BYTES);
   const base = pick(draw, [0x8000_0000n, 0n, top]);
   const indexes = drawIndexes(draw, mode.shape);
-  const entries = drawEntries(draw, mode.entryBytes, indexes, () =>
-    drawEntry(draw, mode, base, maxPhyAddr),
+  const frameBits = mode.entryBytes === 8 ? maxPhyAddr - 12 : 20;
+  const entries = drawEntries(mode.shape, mode.entryBytes, indexes, (page, below) =>
+    drawEntry(draw, mode, base, frameBits, page, below),
   );
   return {
     arch: 'x86',
+    late: once(draw, 2),
     registers: drawRegisters(draw, mode, maxPhyAddr, base),
     image: { base, entryBytes: mode.entryBytes, entries },
     questions: Array.from({ length: questions }, () => drawQuestion(draw, mode, indexes)),

@@ -1,0 +1,144 @@
+import { PhysicalMemory } from 'pagewright/memory';
+import { Pmp, RiscvWalker, X86Walker } from 'pagewright/walk';
+import { referencePmp } from '../../../src/reference/riscv-pmp.js';
+import {
+  type ReferenceRiscvOutcome,
+  referenceRiscvWalk,
+} from '../../../src/reference/riscv-walk.js';
+import { type ReferenceX86Outcome, referenceX86Walk } from '../../../src/reference/x86-walk.js';
+import { wasmMemory } from '../../memory/wasm.js';
+import { IMAGE_BYTES, type Image, type Question } from './image.js';
+import type { RiscvCase } from './riscv-case.js';
+import type { X86Case } from './x86-case.js';
+
+/** A case of either architecture. */
+export type WalkCase = RiscvCase | X86Case;
+
+/** What the reference answers. */
+export type Outcome = ReferenceRiscvOutcome | ReferenceX86Outcome;
+
+/** Where the tables may lie; the answers may not depend on it. */
+export const PLACES = {
+  /** Flat RAM: the fast path. */
+  flat: (base) => PhysicalMemory.allocate(IMAGE_BYTES, { base }),
+  /** The same in the middle of a buffer. */
+  inside: (base) =>
+    PhysicalMemory.wrap(new ArrayBuffer(IMAGE_BYTES + 64), {
+      base,
+      byteOffset: 24,
+      byteLength: IMAGE_BYTES,
+    }),
+  /** No word of it is aligned in its buffer: no fast path. */
+  unaligned: (base) =>
+    PhysicalMemory.wrap(new ArrayBuffer(IMAGE_BYTES + 64), {
+      base,
+      byteOffset: 3,
+      byteLength: IMAGE_BYTES,
+    }),
+  wasm: (base) => PhysicalMemory.wrap(wasmMemory(1, 2), { base, byteLength: IMAGE_BYTES }),
+  shared: (base) => PhysicalMemory.allocate(IMAGE_BYTES, { base, shared: true }),
+  sparse: (base) => {
+    const memory = new PhysicalMemory();
+    memory.addSparse({ base, bytes: IMAGE_BYTES });
+    return memory;
+  },
+  /** Two regions: walks leave the fast path's window and come back. */
+  split: (base) => {
+    const memory = PhysicalMemory.allocate(8192, { base });
+    memory.addRam({ base: base + 8192n, bytes: IMAGE_BYTES - 8192 });
+    return memory;
+  },
+} as const satisfies Record<string, (base: bigint) => PhysicalMemory>;
+
+/** RAM as the reference sees it: plain bytes. */
+export class Ram {
+  readonly bytes: Uint8Array = new Uint8Array(IMAGE_BYTES);
+  private readonly view: DataView = new DataView(this.bytes.buffer);
+  private readonly base: bigint;
+
+  constructor(image: Image) {
+    this.base = image.base;
+    for (const [offset, value] of image.entries) {
+      this.write(image.base + BigInt(offset), image.entryBytes, value);
+    }
+  }
+
+  read(pa: bigint, bytes: number): bigint | null {
+    const at = pa - this.base;
+    if (at < 0n || at + BigInt(bytes) > IMAGE_BYTES) return null;
+    return bytes === 8
+      ? this.view.getBigUint64(Number(at), true)
+      : BigInt(this.view.getUint32(Number(at), true));
+  }
+
+  write(pa: bigint, bytes: number, value: bigint): void {
+    const at = Number(pa - this.base);
+    if (bytes === 8) this.view.setBigUint64(at, value, true);
+    else this.view.setUint32(at, Number(value), true);
+  }
+}
+
+/** The walker of a case, with its registers. */
+export function walkerFor(subject: WalkCase, memory: PhysicalMemory): RiscvWalker | X86Walker {
+  return subject.arch === 'riscv' ? riscvWalker(subject, memory) : x86Walker(subject, memory);
+}
+
+/** What the reference answers to a question about a case. */
+export function referenceAnswer(subject: WalkCase, ram: Ram, question: Question): Outcome {
+  const { va, access, bytes } = question;
+  const read = (pa: bigint, width: number) => ram.read(pa, width);
+  if (subject.arch === 'x86') {
+    return referenceX86Walk({ read, registers: subject.registers, va, access });
+  }
+  const input = { read, registers: subject.registers, va, access, bytes };
+  if (subject.pmp === null) return referenceRiscvWalk(input);
+  // All 16 entries exist; those that the case does not name are off.
+  const off = Array.from({ length: 16 - subject.pmp.length }, () => ({ config: 0, address: 0n }));
+  return referenceRiscvWalk({ ...input, protect: referencePmp([...subject.pmp, ...off]) });
+}
+
+function riscvWalker(subject: RiscvCase, memory: PhysicalMemory): RiscvWalker {
+  const { xlen, satp, adue, pbmte, svnapot, svrsw60t59b, ...privilege } = subject.registers;
+  const pmp = subject.pmp === null ? undefined : new Pmp({ xlen });
+  subject.pmp?.forEach(({ address }, entry) => {
+    pmp?.setAddress(entry, address);
+  });
+  const options = { memory, xlen, svnapot, svrsw60t59b, ...(pmp && { pmp }) };
+  const walker = subject.late
+    ? new RiscvWalker({ ...options, adue: !adue, pbmte: !pbmte })
+    : new RiscvWalker({ ...options, satp, adue, pbmte });
+  if (subject.late) {
+    walker.setSatp(satp);
+    walker.adue = adue;
+    walker.pbmte = pbmte;
+  }
+  subject.pmp?.forEach(({ config }, entry) => {
+    pmp?.setConfig(entry, config);
+  });
+  walker.sum = privilege.sum;
+  walker.mxr = privilege.mxr;
+  walker.mprv = privilege.mprv;
+  walker.mpp = ({ user: 0, supervisor: 1, machine: 3 } as const)[privilege.mpp];
+  return walker;
+}
+
+function x86Walker(subject: X86Case, memory: PhysicalMemory): X86Walker {
+  const { ac, pkru, pkrs, ...options } = subject.registers;
+  const { cr0, cr3, cr4, efer } = options;
+  let walker: X86Walker;
+  if (subject.late) {
+    // Other flags first, of those that do not reload PAE's registers: WP; SMAP, PKE, PKS; NXE.
+    const other = { cr0: cr0 ^ 0x1_0000n, cr4: cr4 ^ 0x160_0000n, efer: efer ^ 0x800n };
+    walker = new X86Walker({ memory, ...options, ...other });
+    walker.writeCr0(cr0);
+    walker.writeCr4(cr4);
+    walker.writeEfer(efer);
+    if (walker.mode !== 'pae') walker.loadCr3(cr3);
+  } else {
+    walker = new X86Walker({ memory, ...options });
+  }
+  if (ac) walker.ac = ac;
+  walker.pkru = Number(pkru);
+  walker.pkrs = Number(pkrs);
+  return walker;
+}
