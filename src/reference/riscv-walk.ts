@@ -36,7 +36,7 @@ export interface ReferenceRiscvInput {
   /** `Access` bits. */
   readonly access: number;
   /** The size of the access. */
-  readonly bytes?: number;
+  readonly bytes: number;
   /** Physical memory protection: whether an access to physical memory is allowed. */
   readonly protect?: (
     pa: bigint,
@@ -170,7 +170,7 @@ export function referenceRiscvWalk(input: ReferenceRiscvInput): ReferenceRiscvOu
   const finish = (pa: bigint, pageBytes: bigint, pbmt: number): ReferenceRiscvOutcome => {
     const rights: ReferencePmpRight[] = fetch ? ['execute'] : store ? ['write'] : ['read'];
     if (store && access & Access.ReadModifyWrite) rights.push('read');
-    const allowed = rights.every((right) => protect(pa, input.bytes ?? 1, right, privilege));
+    const allowed = rights.every((right) => protect(pa, input.bytes, right, privilege));
     return allowed ? { kind: 'page', pa, pageBytes, pbmt, writes } : accessFault();
   };
 

@@ -1,12 +1,12 @@
 import { addressOf, bigintFromWords, checkInteger, type Plain, plain } from '../core/index.js';
 import type { LeafAttributes } from './report.js';
-import { LEAF, type RadixWalker, SKIP } from './walker.js';
+import { LEAF, type RadixWalker, ROOT_RIGHTS, SKIP } from './walker.js';
+
+/** The `Prot` bits of rights. */
+const ALL_PROT = 15;
 
 /** Tables visited before an enumeration stops: enough for 512 GiB in 4 KiB pages, and a second's work at most. */
 const VISIT_LIMIT = 2 ** 18;
-
-/** Every {@link Prot} bit. */
-const ALL_RIGHTS = 15;
 
 // The optimiser knows a module's own constants, and reads imported ones at every use.
 const NOTHING = SKIP;
@@ -84,6 +84,8 @@ export class LeafCursor {
   /** The page at which the visit limit stopped the enumeration, or -1. */
   stoppedAtVpn = -1;
 
+  /** `prot`, and whether an entry above makes the leaf global. */
+  private leafRights = 0;
   private readonly walker: RadixWalker;
   private readonly visitLimit: number;
   private readonly signIndex: number;
@@ -156,7 +158,7 @@ export class LeafCursor {
       if (kind === NOTHING) continue;
       let vpn = this.base + index * this.entryPages;
       if (level === walker.top && index >= this.signIndex) vpn += this.signExtension;
-      const prot = this.rights & walker.entryProt(low, high);
+      const rights = this.rights & walker.entryProt(low, high);
       if (kind === PAGE) {
         this.vpn = vpn;
         this.pfn = walker.frameFor(low, high, level, vpn);
@@ -164,10 +166,11 @@ export class LeafCursor {
         this.level = level;
         this.low = low;
         this.high = high;
-        this.prot = prot;
+        this.prot = rights & ALL_PROT;
+        this.leafRights = rights;
         return true;
       }
-      if (!this.enter(level - 1, walker.tableFrame(low, high), vpn, prot)) return false;
+      if (!this.enter(level - 1, walker.tableFrame(low, high), vpn, rights)) return false;
     }
   }
 
@@ -197,7 +200,7 @@ export class LeafCursor {
       prot,
       entry: addressOf(this.table, index << (2 + this.walker.wide)),
       raw: bigintFromWords(low, high),
-      ...walker.leafAttributes(low, high, level),
+      ...walker.leafAttributes(low, high, level, this.leafRights),
     });
   }
 
@@ -206,7 +209,7 @@ export class LeafCursor {
     while (this.nextRoot < walker.rootCount) {
       const slot = this.nextRoot++;
       const root = walker.rootAt(slot);
-      if (root >= 0) return this.enter(walker.top, root, slot * this.rootPages, ALL_RIGHTS);
+      if (root >= 0) return this.enter(walker.top, root, slot * this.rootPages, ROOT_RIGHTS);
     }
     return false;
   }

@@ -1,13 +1,13 @@
 import { addressOf, checkInteger, type Plain, plain } from '../core/index.js';
 import type { LeafAttributes } from './report.js';
-import { LEAF, type RadixWalker, SKIP } from './walker.js';
+import { LEAF, type RadixWalker, ROOT_RIGHTS, SKIP } from './walker.js';
 
 /** Tables visited, and ranges collected, before the merging stops. */
 const VISIT_LIMIT = 2 ** 18;
 const RANGE_LIMIT = 2 ** 20;
 
-/** Every `Prot` bit. */
-const ALL_RIGHTS = 15;
+/** The `Prot` bits of rights. */
+const ALL_PROT = 15;
 
 /** A range whose frames do not follow one another. */
 const SCATTERED = -1;
@@ -62,7 +62,7 @@ export interface MergedMappings {
 
 /** What the leaves of a range have in common. */
 interface RangeKind {
-  readonly prot: number;
+  readonly rights: number;
   readonly level: number;
   readonly low: number;
   readonly high: number;
@@ -137,7 +137,7 @@ class Merger {
     for (let slot = 0; slot < walker.rootCount && this.stoppedAtVpn < 0; slot++) {
       const root = walker.rootAt(slot);
       const base = slot * rootPages;
-      if (root >= 0) this.appendTable(all, base, base, root, walker.top, ALL_RIGHTS);
+      if (root >= 0) this.appendTable(all, base, base, root, walker.top, ROOT_RIGHTS);
     }
     return plain<MergedMappings>({
       type: 'merged-mappings',
@@ -191,13 +191,13 @@ class Merger {
       if (kind === SKIP) continue;
       const upperHalf = signed && index >= entries / 2;
       const start = index * pages + (upperHalf ? 2 ** 52 - entries * pages : 0);
-      const prot = rights & walker.entryProt(low, high);
+      const left = rights & walker.entryProt(low, high);
       if (kind !== LEAF) {
-        this.appendTable(into, start, vpn + start, walker.tableFrame(low, high), level - 1, prot);
+        this.appendTable(into, start, vpn + start, walker.tableFrame(low, high), level - 1, left);
         continue;
       }
       const pfn = walker.frameFor(low, high, level, vpn + start);
-      if (!this.append(into, start, pages, pfn, this.kindCode(low, high, level, prot))) {
+      if (!this.append(into, start, pages, pfn, this.kindCode(low, high, level, left))) {
         this.stoppedAtVpn = vpn + start;
       }
     }
@@ -227,11 +227,11 @@ class Merger {
     return true;
   }
 
-  private kindCode(low: number, high: number, level: number, prot: number): number {
-    const key = `${this.walker.attributeKey(low, high, level)}/${prot}`;
+  private kindCode(low: number, high: number, level: number, rights: number): number {
+    const key = `${this.walker.attributeKey(low, high, level)}/${rights}`;
     let code = this.kindCodes.get(key);
     if (code === undefined) {
-      code = this.kinds.push({ prot, level, low, high }) - 1;
+      code = this.kinds.push({ rights, level, low, high }) - 1;
       this.kindCodes.set(key, code);
     }
     return code;
@@ -241,14 +241,14 @@ class Merger {
     const start = ranges.start[index]!;
     const pages = ranges.pages[index]!;
     const pfn = ranges.pfn[index]!;
-    const { high, level, low, prot } = this.kinds[ranges.kind[index]!]!;
+    const { high, level, low, rights } = this.kinds[ranges.kind[index]!]!;
     return {
       va: addressOf(start, 0),
       end: addressOf(start, 0) + BigInt(pages) * 4096n,
       pages,
       pa: pfn === SCATTERED ? null : addressOf(pfn, 0),
-      prot,
-      ...this.walker.leafAttributes(low, high, level),
+      prot: rights & ALL_PROT,
+      ...this.walker.leafAttributes(low, high, level, rights),
     };
   }
 }

@@ -21,7 +21,7 @@ import type { LeafAttributes, Translation } from './report.js';
 import { leafRule, RISCV_RULES, rowOf } from './riscv-rules.js';
 import { RiscvState, type RiscvWalkerOptions } from './riscv-state.js';
 import type { WalkRule } from './rule.js';
-import { inPage, LEAF, NO_LEAF, POINTER, SKIP, UPDATE_ATTEMPTS } from './walker.js';
+import { inPage, LEAF, LOCAL, NO_LEAF, POINTER, SKIP, UPDATE_ATTEMPTS } from './walker.js';
 
 const { V, R, W, X, U, G, A, D } = RISCV_PTE;
 const { N, PBMT } = RISCV_PTE_HIGH;
@@ -80,6 +80,9 @@ export class RiscvFault extends WalkFault {
 export class RiscvWalker extends RiscvState {
   override readonly fault: RiscvFault = new RiscvFault(RISCV_RULES.invalid);
 
+  /** The OR of the low words of all entries of the last successful walk. */
+  private leafAny = 0;
+
   /** @param options - Memory, registers and extensions. */
   constructor(options: RiscvWalkerOptions) {
     super(options);
@@ -88,22 +91,22 @@ export class RiscvWalker extends RiscvState {
 
   override walk(vpn: number, access: number, offset = 0, bytes = 1): number {
     const pfn = this.fastWalk(vpn, access);
-    return pfn >= 0 && this.pmp === null && inPage(offset, bytes)
+    return pfn >= 0 && this.pmp === null && ((offset === 0 && bytes === 1) || inPage(offset, bytes))
       ? pfn
       : this.otherwise(pfn, vpn, access, offset, bytes, true);
   }
 
   override probe(vpn: number, access: number, offset = 0, bytes = 1): number {
     const pfn = this.fastWalk(vpn, access);
-    return pfn >= 0 && this.pmp === null && inPage(offset, bytes)
+    return pfn >= 0 && this.pmp === null && ((offset === 0 && bytes === 1) || inPage(offset, bytes))
       ? pfn
       : this.otherwise(pfn, vpn, access, offset, bytes, false);
   }
 
   /**
    * The fast path of the formats with 8-byte entries, down to the leaf; -1 when something else must decide. With
-   * {@link RiscvWalker.fastLeaf} it stays below 600 bytecodes, so that V8 inlines the whole walk into a caller's loop and
-   * boxes no page number (see `X86Walker`).
+   * `walk` and {@link RiscvWalker.fastLeaf} it stays below 766 bytecodes, so that V8 inlines the whole walk into a
+   * caller's loop and boxes no page number (see `X86Walker`).
    */
   private fastWalk(vpn: number, access: number): number {
     const low = vpn | 0;
@@ -112,13 +115,15 @@ export class RiscvWalker extends RiscvState {
     if (((high + this.signHalf) & this.signMask) !== 0) return -1;
     const { words, wideFrames, pointerHigh, pointerWanted, windowLow } = this;
     let frame = this.rootRelative;
-    for (let shift = this.topShift; frame >>> 0 < wideFrames; shift -= 9) {
+    let any = 0;
+    for (let shift = this.topShift; frame >>> 0 < wideFrames >>> 0; shift -= 9) {
       const index = (shift < 27 ? low >>> shift : high >>> (shift - 26)) & 511;
       const at = (frame << 10) + (index << 1);
       const entry = words[at]!;
       const upper = words[at + 1]!;
+      any |= entry;
       if (shift === 0 || (entry & POINTER_MASK) !== V || (upper & pointerHigh) !== pointerWanted) {
-        return this.fastLeaf(low, access, shift, entry, upper);
+        return this.fastLeaf(low, access, shift, entry, upper, any);
       }
       frame = ((entry >>> 10) | ((upper & 0x1ff) << 22)) - windowLow;
     }
@@ -130,10 +135,12 @@ export class RiscvWalker extends RiscvState {
     if (vpn >>> 0 !== vpn || vpn >= 2 ** 20) return -1;
     const { words, frames, windowLow } = this;
     let frame = this.rootRelative;
-    for (let shift = 10; frame >>> 0 < frames; shift -= 10) {
+    let any = 0;
+    for (let shift = 10; frame >>> 0 < frames >>> 0; shift -= 10) {
       const entry = words[(frame << 10) + ((vpn >>> shift) & 1023)]!;
+      any |= entry;
       if (shift === 0 || (entry & POINTER_MASK) !== V) {
-        return this.fastLeaf(vpn, access, shift, entry, 0);
+        return this.fastLeaf(vpn, access, shift, entry, 0, any);
       }
       frame = (entry >>> 10) - windowLow;
     }
@@ -164,17 +171,26 @@ export class RiscvWalker extends RiscvState {
     shift: number,
     entry: number,
     upper: number,
+    any: number,
   ): number {
-    const below = (1 << shift) - 1;
     // A pointer has no rights, so every access but M-mode's, which is longer than the table, refuses it.
     if ((access & 0x7f) !== access || this.leafRule[access * 256 + (entry & 0xff)] !== 0) return -1;
-    if ((upper & (this.leafReserved | N)) !== 0 || (upper & PBMT) === PBMT) return -1;
+    if ((upper & this.leafReserved) !== 0 || (upper & PBMT) === PBMT) return -1;
+    let frame = entry >>> 10;
+    let below = (1 << shift) - 1;
+    if (upper < 0) {
+      // Svnapot: a group of 16 pages has 8 in the low bits of its frame number.
+      if (shift !== 0 || (frame & 15) !== 8) return -1;
+      frame -= 8;
+      below = 15;
+    }
     // Levels 3 and 4 map 512 GiB and more; their alignment spans both words, so the complete form checks it.
-    if (shift > 20 || ((entry >>> 10) & below) !== 0) return -1;
+    if (shift > 20 || (frame & below) !== 0) return -1;
     this.leafShift = shift;
     this.leafLow = entry;
     this.leafHigh = upper;
-    return (upper & PPN_HIGH) * 2 ** 22 + ((entry >>> 10) | (low & below));
+    this.leafAny = any;
+    return (upper & PPN_HIGH) * 2 ** 22 + (frame | (low & below));
   }
 
   /** The final check of the fast path: `false` also when the PMP changed since the window was found open to S-mode. */
@@ -208,6 +224,7 @@ export class RiscvWalker extends RiscvState {
     this.leafShift = NO_LEAF;
     this.leafLow = 0;
     this.leafHigh = 0;
+    this.leafAny = 0;
     if (bare) {
       this.rule = RISCV_RULES.bare;
       return this.checkTarget(vpn, vpn, access, kind, offset, bytes, effective === 3);
@@ -325,6 +342,7 @@ export class RiscvWalker extends RiscvState {
     this.leafShift = level * this.bits;
     this.leafLow = entry;
     this.leafHigh = upper;
+    for (let above = this.top; above >= level; above--) this.leafAny |= this.path.low[above]!;
     const pfn = this.frameFor(entry, upper, level, vpn);
     return this.checkTarget(pfn, vpn, access, kind, offset, bytes, false);
   }
@@ -375,8 +393,10 @@ export class RiscvWalker extends RiscvState {
   }
 
   override entryProt(low: number, _high: number): number {
+    // G of a pointer makes all mappings below it global (RISC-V Privileged, 12.3.1 Addressing and Memory Protection).
+    const local = (low & G) === 0 ? LOCAL : 0;
     // Bits 4:1, U X W R, stand in the order of Prot; a pointer limits nothing.
-    return (low & (R | W | X)) === 0 ? 15 : (low >>> 1) & 15;
+    return ((low & (R | W | X)) === 0 ? 15 : (low >>> 1) & 15) | local;
   }
 
   override tableFrame(low: number, high: number): number {
@@ -390,17 +410,22 @@ export class RiscvWalker extends RiscvState {
     return ppn - (ppn % pages) + (vpn % pages);
   }
 
-  override leafAttributes(low: number, high: number, level: number): LeafAttributes {
+  override leafAttributes(
+    _low: number,
+    high: number,
+    level: number,
+    inherited: number,
+  ): LeafAttributes {
     const pages = level < 0 ? 1 : high < 0 ? 16 : 2 ** (level * this.bits);
     return {
       pageBytes: 4096 * pages,
-      global: (low & G) !== 0,
+      global: (inherited & LOCAL) === 0,
       riscv: { pbmt: (high & PBMT) >>> 29, napot: high < 0 },
     };
   }
 
-  override attributeKey(low: number, high: number, level: number): number {
-    return (level << 6) | (low & G) | (high >>> 29);
+  override attributeKey(_low: number, high: number, level: number): number {
+    return (level << 3) | (high >>> 29);
   }
 
   protected override supportsAccess(access: number): boolean {
@@ -435,8 +460,8 @@ export class RiscvWalker extends RiscvState {
       pa: addressOf(result, offset),
       pfn: result,
       level,
-      prot: level < 0 ? 15 : this.entryProt(leafLow, leafHigh),
-      ...this.leafAttributes(leafLow, leafHigh, level),
+      prot: level < 0 ? 15 : this.entryProt(leafLow, leafHigh) & 15,
+      ...this.leafAttributes(leafLow, leafHigh, level, (this.leafAny & G) === 0 ? LOCAL : 0),
     });
   }
 }

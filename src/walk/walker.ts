@@ -3,7 +3,6 @@ import {
   checkInteger,
   isAccess,
   type Plain,
-  Prot,
   pageAndOffset,
   VmError,
   type VmObserver,
@@ -30,6 +29,11 @@ export const SKIP = 0;
 export const POINTER = 1;
 /** {@link RadixWalker.classify}: a leaf. */
 export const LEAF = 2;
+
+/** In inherited rights, beside the `Prot` bits: no entry so far makes all below it global. */
+export const LOCAL = 16;
+/** The inherited rights of a root: everything, and nothing global. */
+export const ROOT_RIGHTS = 31;
 
 /** {@link RadixWalker.leafShift} when nothing was translated: any negative number above minus one level. */
 export const NO_LEAF = -1;
@@ -205,7 +209,7 @@ export abstract class RadixWalker {
   /** What a present entry is to a walk: {@link SKIP}, {@link POINTER} or {@link LEAF}. @internal */
   abstract classify(low: number, high: number, level: number): number;
 
-  /** The rights that an entry by itself leaves, as {@link Prot} bits. @internal */
+  /** What an entry by itself leaves of the rights above it: `Prot` bits and {@link LOCAL}. @internal */
   abstract entryProt(low: number, high: number): number;
 
   /** The frame that a pointer names. @internal */
@@ -214,21 +218,26 @@ export abstract class RadixWalker {
   /** The frame that a leaf gives to a page. @internal */
   abstract frameFor(low: number, high: number, level: number, vpn: number): number;
 
-  /** What a leaf says beside frame and rights. @internal */
-  abstract leafAttributes(low: number, high: number, level: number): LeafAttributes;
+  /** What a leaf says beside frame and rights; `inherited` is what all entries leave. @internal */
+  abstract leafAttributes(
+    low: number,
+    high: number,
+    level: number,
+    inherited: number,
+  ): LeafAttributes;
 
   /** The same as one number, equal for equal attributes. @internal */
   abstract attributeKey(low: number, high: number, level: number): number;
 
-  /** The rights that the entries of the path down to `level` leave, as {@link Prot} bits. @internal */
+  /** What the entries of the path down to `level` leave: `Prot` bits and {@link LOCAL}. @internal */
   pathRights(level: number): number {
     const { path } = this;
-    let prot = Prot.Read | Prot.Write | Prot.Execute | Prot.User;
+    let rights = ROOT_RIGHTS;
     for (let above = path.first; above >= level; above--) {
       // A PAE PDPTE register grants everything: its rights bits are reserved.
-      if (path.table[above]! >= 0) prot &= this.entryProt(path.low[above]!, path.high[above]!);
+      if (path.table[above]! >= 0) rights &= this.entryProt(path.low[above]!, path.high[above]!);
     }
-    return prot;
+    return rights;
   }
 
   /**

@@ -128,8 +128,9 @@ export abstract class X86State extends RadixWalker {
   protected largestShift = 0;
   /** {@link RIGHTS} of the present state. */
   protected rights: Int32Array = RIGHTS[0]!;
-  /** The fast path follows an entry with P alone of these bits, whose upper word has just the wanted of these bits. */
+  /** The fast path of 32-bit paging follows an entry with P alone of these bits. */
   protected pointerMask = 0;
+  /** The others follow entries whose upper word has just the wanted of these bits. */
   protected pointerHigh = 0;
   protected pointerWanted = 0;
   /** PS where it makes no leaf and is therefore reserved; 0 where it is ignored. */
@@ -314,6 +315,8 @@ export abstract class X86State extends RadixWalker {
     // Frame bits 39:31 of an upper word must be the window's, and reserved bits clear.
     this.pointerHigh = this.wide === 1 ? this.reservedHigh | 0xff800 : 0;
     this.pointerWanted = this.wide === 1 ? this.windowHigh << 11 : 0;
+    // PDPTEs that were handed over may lie above MAXPHYADDR, but entries that point there must fault.
+    if ((this.pointerWanted & this.reservedHigh) !== 0) this.closeWindow();
     const first = this.windowHigh * 2 ** 31 + this.windowLow;
     for (let slot = 0; slot < 4; slot++) {
       const root = this.roots[slot]!;

@@ -62,7 +62,7 @@ describe.each(MODES)('merged mappings of $name', ({ format, walker }) => {
       }),
       { numRuns: 100 },
     );
-    expect(merged).toBeGreaterThan(100);
+    expect(merged).toBeGreaterThan(20);
   });
 
   it('are exact up to where a limit stopped them', () => {
