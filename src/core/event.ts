@@ -37,7 +37,7 @@ export interface EntryReadEvent {
 }
 
 /**
- * A walk set an accessed or dirty bit. After the reads, from the root down.
+ * A walk set an accessed or dirty bit. After the reads, from the root down; never from a probe.
  *
  * @public
  */
@@ -82,7 +82,7 @@ export interface WalkEndEvent {
 export type VmEvent = WalkBeginEvent | EntryReadEvent | EntryWriteEvent | WalkEndEvent;
 
 /**
- * Receives events as they are decided. It must not change the structure that it watches.
+ * Receives events as they are decided. It must not change the structure that it watches, nor ask it for an answer.
  *
  * @public
  */

@@ -27,7 +27,7 @@ import type { FaultTranslation, PageTranslation, WalkReport, WalkStep } from './
  */
 export function formatWalk(report: WalkReport): string {
   const { access, format, root, steps, va } = report;
-  const who = [access.privilege, ...access.modifiers, access.kind].join(' ');
+  const who = [access.privilege, ...access.modifiers.map(hyphenated), access.kind].join(' ');
   const title = `${who} at ${hex(va)}`;
   const where =
     format === null ? 'no translation' : root === null ? format : `${format}, root ${hex(root)}`;
@@ -37,6 +37,11 @@ export function formatWalk(report: WalkReport): string {
     ...steps.map((step) => stepLine(step, width)),
     verdict(report),
   ].join('\n');
+}
+
+/** `ReadModifyWrite` as `read-modify-write`. */
+function hyphenated(name: string): string {
+  return name.replace(/(?<=[a-z])(?=[A-Z])/g, '-').toLowerCase();
 }
 
 function stepLine(step: WalkStep, width: number): string {

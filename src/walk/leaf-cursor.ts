@@ -5,7 +5,7 @@ import { LEAF, type RadixWalker, ROOT_RIGHTS, SKIP } from './walker.js';
 /** The `Prot` bits of rights. */
 const ALL_PROT = 15;
 
-/** Tables visited before an enumeration stops: enough for 512 GiB in 4 KiB pages, and a second's work at most. */
+/** Tables visited before an enumeration stops: enough for 512 GiB in 4 KiB pages; hot, seconds at the very most. */
 const VISIT_LIMIT = 2 ** 18;
 
 // The optimiser knows a module's own constants, and reads imported ones at every use.
@@ -60,7 +60,8 @@ export interface Mapping extends LeafAttributes {
  *
  * Hot form: `while (cursor.advance()) use(cursor.vpn, cursor.pfn)`; the fields describe one leaf until the next call,
  * nothing is allocated. Friendly form: `for (const mapping of cursor)`. Entries that fault every access (reserved bits,
- * misaligned superpages, tables outside memory) are passed over. Tables are read while the cursor moves.
+ * misaligned superpages, tables outside memory) are passed over; physical memory protection is not asked. Tables are
+ * read while the cursor moves, those in devices too.
  *
  * @public
  */

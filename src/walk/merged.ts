@@ -168,12 +168,11 @@ class Merger {
       this.collect(ranges, vpn, table, level, rights);
       this.finished.set(key, ranges);
     }
-    const stopped = this.stoppedAtVpn;
     for (let index = 0; index < ranges.start.length; index++) {
       const first = ranges.start[index]!;
       const pfn = ranges.pfn[index]!;
       if (!this.append(into, start + first, ranges.pages[index]!, pfn, ranges.kind[index]!)) {
-        this.stoppedAtVpn = stopped < 0 ? vpn + first : Math.min(stopped, vpn + first);
+        this.stoppedAtVpn = vpn + first;
         return;
       }
     }
@@ -218,7 +217,8 @@ class Merger {
         return true;
       }
     }
-    if (this.collected >= this.rangeLimit) return false;
+    // After the stop, ranges that were collected before it still move up to the root.
+    if (this.stoppedAtVpn < 0 && this.collected >= this.rangeLimit) return false;
     this.collected++;
     into.start.push(start);
     into.pages.push(pages);

@@ -25,7 +25,7 @@ export interface LeafAttributes {
   readonly global: boolean;
   /** On x86. */
   readonly x86?: {
-    /** PAT, PCD and PWT as a number: the index into IA32_PAT. */
+    /** PAT, PCD and PWT as a number: the index into IA32_PAT; `x86MemoryType` makes the memory type of it. */
     readonly patIndex: number;
     /** The protection key, while keys are enabled; otherwise 0. */
     readonly protectionKey: number;

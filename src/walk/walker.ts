@@ -119,9 +119,14 @@ export abstract class RadixWalker {
 
   private watcher: VmObserver | null = null;
   private step = 0;
+  private reporting = false;
 
   /** @internal */
   protected constructor(memory: PhysicalMemory, initial: WalkRule) {
+    if (typeof memory?.ramWindow !== 'function') {
+      const expected = 'a PhysicalMemory';
+      throw new VmError('bad-argument', { argument: 'memory', value: memory, expected });
+    }
     this.memory = memory;
     this.rule = initial;
   }
@@ -182,7 +187,11 @@ export abstract class RadixWalker {
     return walkReport(this, this.answer(pfn, vpn, offset, access), access, update);
   }
 
-  /** Receives the events of every walk and probe, or `null`. While it is set, the fast path rests. */
+  /**
+   * Receives the events of every walk, probe and explanation once it is decided, or `null`. A probe writes no entry and
+   * tells of none. While an observer is set, the fast path rests. An error that it throws leaves `walk` after the
+   * accessed and dirty bits were set; a walk that it asks of the same walker is a {@link VmError}.
+   */
   get observer(): VmObserver | null {
     return this.watcher;
   }
@@ -306,8 +315,8 @@ export abstract class RadixWalker {
   protected abstract windowChanged(): void;
 
   /**
-   * Finds the flat RAM that holds the root for the fast path. Done again when a register changes, and when a walk
-   * leaves the window: a WebAssembly memory that grew has detached it.
+   * Finds the flat RAM that holds the root for the fast path. Done again when a register or the observer changes, and
+   * when a complete walk finds the window detached, as a WebAssembly memory that grew leaves it.
    */
   protected bindWindow(): void {
     let root = -1;
@@ -361,9 +370,13 @@ export abstract class RadixWalker {
       const expected = 'Access bits that this architecture has, with one kind';
       throw new VmError('bad-argument', { argument: 'access', value: access, expected });
     }
+    if (this.reporting) {
+      const expected = 'no walk by the walker that is being observed';
+      throw new VmError('bad-argument', { argument: 'observer', expected });
+    }
     if (this.frames !== this.words.length >>> 10) this.bindWindow();
     const result = this.complete(vpn, access, offset, bytes, update);
-    if (this.watcher !== null) this.report(this.watcher, vpn, access, result);
+    if (this.watcher !== null) this.report(this.watcher, vpn, access, update, result);
     return result;
   }
 
@@ -429,24 +442,39 @@ export abstract class RadixWalker {
     return 0;
   }
 
-  private report(watcher: VmObserver, vpn: number, access: number, result: number): void {
-    const { path } = this;
-    watcher({ type: 'walk-begin', step: this.step++, vpn, access });
-    for (const type of ['entry-read', 'entry-write'] as const) {
-      for (let level = path.first; level >= path.last; level--) {
-        const set = type === 'entry-write' ? path.set[level]! : 0;
-        if (type === 'entry-write' && set === 0) continue;
-        watcher({
-          type,
-          step: this.step++,
-          level,
-          tablePfn: path.table[level]!,
-          index: path.index[level]!,
-          low: path.low[level]! | set,
-          high: path.high[level]!,
-        });
-      }
+  /** Tells the observer of the walk that just ended. */
+  private report(
+    watcher: VmObserver,
+    vpn: number,
+    access: number,
+    update: boolean,
+    result: number,
+  ): void {
+    this.reporting = true;
+    try {
+      watcher({ type: 'walk-begin', step: this.step++, vpn, access });
+      this.reportEntries(watcher, 'entry-read');
+      if (update) this.reportEntries(watcher, 'entry-write');
+      watcher({ type: 'walk-end', step: this.step++, result, rule: this.rule.id });
+    } finally {
+      this.reporting = false;
     }
-    watcher({ type: 'walk-end', step: this.step++, result, rule: this.rule.id });
+  }
+
+  private reportEntries(watcher: VmObserver, type: 'entry-read' | 'entry-write'): void {
+    const { path } = this;
+    for (let level = path.first; level >= path.last; level--) {
+      const set = type === 'entry-write' ? path.set[level]! : 0;
+      if (type === 'entry-write' && set === 0) continue;
+      watcher({
+        type,
+        step: this.step++,
+        level,
+        tablePfn: path.table[level]!,
+        index: path.index[level]!,
+        low: path.low[level]! | set,
+        high: path.high[level]!,
+      });
+    }
   }
 }

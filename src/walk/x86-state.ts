@@ -1,5 +1,6 @@
 import {
   type Address,
+  bigintFromWords,
   checkBits,
   checkInteger,
   highWord,
@@ -203,6 +204,11 @@ export abstract class X86State extends RadixWalker {
     return BigInt(this.registers.efer);
   }
 
+  /** The four PAE PDPTE registers as they were loaded last: what the `pdptes` option takes. */
+  get loadedPdptes(): bigint[] {
+    return [0, 2, 4, 6].map((at) => bigintFromWords(this.pdptes[at]!, this.pdptes[at + 1]!));
+  }
+
   /** The PCID that walks are made for: CR3[11:0] while CR4.PCIDE=1, otherwise 0. */
   get pcid(): number {
     return this.registers.cr4 & CR4.PCIDE ? Number(this.registers.cr3 & 0xfffn) : 0;
@@ -377,9 +383,9 @@ export abstract class X86State extends RadixWalker {
   }
 
   private setPdptes(pdptes: readonly Address[]): void {
-    if (pdptes.length !== 4) {
-      const expected = 'four entries';
-      throw new VmError('bad-argument', { argument: 'pdptes', value: pdptes.length, expected });
+    if (!Array.isArray(pdptes) || pdptes.length !== 4) {
+      const expected = 'an array of four entries';
+      throw new VmError('bad-argument', { argument: 'pdptes', value: pdptes, expected });
     }
     pdptes.forEach((value, slot) => {
       const entry = checkBits('pdptes', value);

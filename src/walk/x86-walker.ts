@@ -261,9 +261,9 @@ export class X86Walker extends X86State {
       return this.refuse(X86_RULES.nonCanonical, this.top, vpn, access, offset);
     }
     for (let attempt = 0; attempt < UPDATE_ATTEMPTS; attempt++) {
+      if (attempt > 0) path.begin(path.first);
       const result = this.descend(vpn, access, offset, update);
       if (result !== CHANGED) return result;
-      path.begin(path.first);
     }
     return this.pageFault(X86_RULES.contended, path.first, vpn, access, offset, 0);
   }

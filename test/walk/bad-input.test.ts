@@ -197,8 +197,17 @@ describe('a bad option or register', () => {
     }
   });
 
+  it('of both: a memory that is none', () => {
+    for (const value of [undefined, null, {}, new ArrayBuffer(4096)]) {
+      expectError(() => x86('memory', value), 'bad-argument', 'memory');
+      expectError(() => riscv('memory', value), 'bad-argument', 'memory');
+    }
+  });
+
   it('of X86Walker: pdptes', () => {
-    expectError(() => x86('pdptes', [1, 2, 3]), 'bad-argument', 'pdptes');
+    for (const value of [[1, 2, 3], 'abcd', 4, null]) {
+      expectError(() => x86('pdptes', value), 'bad-argument', 'pdptes');
+    }
     for (const [value, code] of BAD) {
       expectError(() => x86('pdptes', [1, 1, value, 1]), code, 'pdptes');
     }

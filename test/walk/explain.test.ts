@@ -250,7 +250,7 @@ describe('formatWalk', () => {
     const walker = new X86Walker({ memory: tables.memory, cr3: 0x1000 });
     const access = Access.Write | Access.User | Access.ReadModifyWrite;
     expect(shown(walker.explain(0x5678, access))).toMatchInlineSnapshot(`
-      "user ReadModifyWrite write at 0x5678 (x86Long4, root 0x1000)
+      "user read-modify-write write at 0x5678 (x86Long4, root 0x1000)
         level 3 [  0] @0x1000 = 0x2027              pointer to 0x2000, rwxu so far
         level 2 [  0] @0x2000 = 0x3027              pointer to 0x3000, rwxu so far
         level 1 [  0] @0x3000 = 0x4027              pointer to 0x4000, rwxu so far

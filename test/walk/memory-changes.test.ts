@@ -406,6 +406,8 @@ describe('an entry that changes between read and update', () => {
       const walker = new X86Walker({ memory, ...registers, accessedOnFault });
       expect(walker.walk(0, Write)).toBeLessThan(0);
       expect(walker.fault).toMatchObject({ reason: 'contended', vector: 14, errorCode: 2 });
+      const { steps } = walker.explain(0, Write, { update: true });
+      expect(steps.map((step) => step.level)).toEqual([1]);
       expect(walker.probe(0, Write)).toBe(0);
     }
   });

@@ -140,6 +140,7 @@ describe('a top-level table that refers to itself', () => {
     // One root, then at most three sets of rights at each of three levels.
     expect(visits).toBeLessThanOrEqual(10);
     expect(stoppedAt).not.toBeNull();
+    expect(ranges.length).toBeGreaterThan(400);
     expect(ranges.length).toBeLessThanOrEqual(1000);
   });
 
@@ -151,7 +152,8 @@ describe('a top-level table that refers to itself', () => {
     // Exact: nothing is missing before the address.
     expect(stoppedAt).not.toBeNull();
     expect(ranges.length).toBeLessThanOrEqual(10_000);
-    expect(ranges.at(-1)?.end ?? 0n).toBe(stoppedAt);
+    expect(ranges.length).toBeGreaterThan(5_000);
+    expect(ranges.at(-1)?.end).toBe(stoppedAt);
     expect(ranges.every((range, index) => range.va === BigInt(index) * 4096n)).toBe(true);
   });
 

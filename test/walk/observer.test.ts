@@ -75,6 +75,38 @@ describe('an observer', () => {
     ]);
   });
 
+  it('hears of no write from a probe, which makes none', () => {
+    const tables = mapped(sv39, 0x42, { R: 1, W: 1 });
+    const seen: string[] = [];
+    const walker = new RiscvWalker({
+      memory: tables.memory,
+      satp: SV39 | 1n,
+      adue: true,
+      observer: (event) => seen.push(event.type),
+    });
+    const entry = tables.entryOf(0x5000n, 0);
+    const before = tables.read(entry);
+    expect(walker.probe(5, Access.Write)).toBe(0x42);
+    walker.explain(0x5000n, Access.Write);
+    expect(tables.read(entry)).toBe(before);
+    expect(seen.filter((type) => type === 'entry-write')).toEqual([]);
+    walker.explain(0x5000n, Access.Write, { update: true });
+    expect(seen.filter((type) => type === 'entry-write')).toHaveLength(1);
+  });
+
+  it('may not ask the walker that it watches, and may throw', () => {
+    const tables = mapped(sv39, 0x42, { R: 1, A: 1 });
+    const walker = new RiscvWalker({ memory: tables.memory, satp: SV39 | 1n });
+    walker.observer = () => walker.probe(5, Access.Read);
+    expectError(() => walker.walk(5, Access.Read), 'bad-argument', 'observer');
+    walker.observer = () => {
+      throw new Error('stop');
+    };
+    expect(() => walker.walk(5, Access.Read)).toThrow('stop');
+    walker.observer = () => undefined;
+    expect(walker.walk(5, Access.Read)).toBe(0x42);
+  });
+
   it('sees a PAE register as a table in frame -1', () => {
     const tables = mapped(x86Pae, 0x42, { RW: 1, A: 1 });
     const seen: VmEvent[] = [];

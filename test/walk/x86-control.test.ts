@@ -376,6 +376,17 @@ describe('the paging mode', () => {
 describe('the PDPTE registers', () => {
   const vas = (walker: X86Walker): bigint[] => [...mappings(walker)].map((leaf) => leaf.va);
 
+  it('can be saved, and handed to another walker', () => {
+    const memory = ram();
+    const walker = make({ ...pae, memory });
+    const saved = walker.loadedPdptes;
+    expect(saved).toEqual([0x2001n, 0n, 0n, 0x3001n]);
+    memory.write(0x1000, 8, 0);
+    const other = make({ ...pae, memory, pdptes: saved });
+    expect(other.loadedPdptes).toEqual(saved);
+    expect(vas(other)).toEqual(vas(walker));
+  });
+
   it('are loaded by MOV to CR3, and only then', () => {
     const memory = ram();
     const walker = make({ ...pae, memory });
