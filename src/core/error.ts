@@ -128,6 +128,22 @@ export function checkVersion(
   throw new VmError('unsupported', { argument: 'snapshot.v', value, expected });
 }
 
+/**
+ * Reads a number that a snapshot keeps as text.
+ *
+ * @param argument - The name to report.
+ * @param text - `0x` and 1 to 16 hexadecimal digits.
+ * @returns The number.
+ * @throws {@link VmError} `bad-image` for anything else.
+ *
+ * @public
+ */
+export function bigintFromHex(argument: string, text: unknown): bigint {
+  if (typeof text === 'string' && /^0x[0-9a-f]{1,16}$/.test(text)) return BigInt(text);
+  const expected = 'a hexadecimal string of at most 64 bits';
+  throw new VmError('bad-image', { argument, value: text, expected });
+}
+
 function spell(value: number): string {
   return Math.abs(value) < 65536 ? String(value) : `0x${value.toString(16)}`;
 }

@@ -20,6 +20,8 @@ export abstract class MemoryBus {
   low: number;
   /** Bits 63:32 of the same. */
   high: number;
+  /** Counts additions of regions, so that who keeps a {@link RamWindow} knows when to ask again. */
+  layoutVersion: number;
   /** @internal */
   protected readonly table: RegionTable;
   /** The region of the last access, tried first; at the beginning, one of no bytes. Regions check bounds themselves. */
@@ -32,6 +34,7 @@ export abstract class MemoryBus {
     }
     this.low = 0;
     this.high = 0;
+    this.layoutVersion = 0;
     this.table = new RegionTable();
     this.last = new FlatRegion(0, 0, { source: new Uint8Array(0), start: 0, length: 0 });
   }

@@ -196,6 +196,7 @@ export class PhysicalMemory extends MemoryBus {
    */
   insert(regions: readonly Region[]): void {
     this.table.insert(regions);
+    this.layoutVersion++;
   }
 
   /**

@@ -22,12 +22,19 @@ export type {
   WalkReport,
   WalkStep,
 } from './report.js';
+export { RiscvCompleteWalk, RiscvFault } from './riscv-complete.js';
 export { RISCV_RULES, type RiscvRuleName } from './riscv-rules.js';
-export { RiscvState, type RiscvWalkerOptions, type SatpWrite } from './riscv-state.js';
-export { RiscvFault, RiscvWalker } from './riscv-walker.js';
+export {
+  RiscvState,
+  type RiscvWalkerOptions,
+  type RiscvWalkerSnapshot,
+  type SatpWrite,
+} from './riscv-state.js';
+export { RiscvWalker } from './riscv-walker.js';
 export type { WalkRule } from './rule.js';
 export { RadixWalker } from './walker.js';
+export { X86CompleteWalk, X86Fault } from './x86-complete.js';
 export type { ControlWrite, X86PagingMode } from './x86-control.js';
 export { X86_RULES, type X86RuleName } from './x86-rules.js';
-export { X86State, type X86WalkerOptions } from './x86-state.js';
-export { X86Fault, X86Walker } from './x86-walker.js';
+export { X86State, type X86WalkerOptions, type X86WalkerSnapshot } from './x86-state.js';
+export { X86Walker } from './x86-walker.js';

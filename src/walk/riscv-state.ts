@@ -9,7 +9,7 @@ import {
 } from '../core/index.js';
 import type { PhysicalMemory } from '../memory/index.js';
 import { type PteFormat, RISCV_PTE_HIGH, sv32, sv39, sv48, sv57 } from '../pte/index.js';
-import type { Pmp } from './pmp.js';
+import { Pmp, type PmpSnapshot } from './pmp.js';
 import { LEAF_RULE, RISCV_RULES, ROW_MXR, ROW_SUM } from './riscv-rules.js';
 import { RadixWalker } from './walker.js';
 
@@ -57,6 +57,40 @@ export interface SatpWrite {
 }
 
 /**
+ * What {@link RiscvState.snapshot} returns.
+ *
+ * @public
+ */
+export interface RiscvWalkerSnapshot {
+  /** The version of this shape. */
+  readonly v: 1;
+  /** The tag. */
+  readonly type: 'riscv-walker';
+  /** Register width. */
+  readonly xlen: 32 | 64;
+  /** satp, as a hexadecimal string. */
+  readonly satp: string;
+  /** mstatus.SUM. */
+  readonly sum: boolean;
+  /** mstatus.MXR. */
+  readonly mxr: boolean;
+  /** mstatus.MPRV. */
+  readonly mprv: boolean;
+  /** mstatus.MPP. */
+  readonly mpp: 0 | 1 | 3;
+  /** menvcfg.ADUE. */
+  readonly adue: boolean;
+  /** menvcfg.PBMTE. */
+  readonly pbmte: boolean;
+  /** The hart has Svnapot. */
+  readonly svnapot: boolean;
+  /** The hart has Svrsw60t59b. */
+  readonly svrsw60t59b: boolean;
+  /** Physical memory protection, or `null`. */
+  readonly pmp: PmpSnapshot | null;
+}
+
+/**
  * The registers that rule a RISC-V page walk, and what writing them does: the part of a {@link RiscvWalker} that changes
  * seldom. Everything the walk needs of them is derived here once, into flat fields.
  *
@@ -70,8 +104,7 @@ export abstract class RiscvState extends RadixWalker {
 
   /** mstatus.MPRV: loads and stores made in M-mode take the privilege in `mpp`. */
   mprv = false;
-  /** mstatus.MPP: 0 user, 1 supervisor, 3 machine. */
-  mpp: 0 | 1 | 3 = 0;
+  private previous: 0 | 1 | 3 = 0;
 
   protected current: PteFormat | null = null;
   protected satpValue = 0n;
@@ -104,11 +137,57 @@ export abstract class RiscvState extends RadixWalker {
     }
     this.xlen = xlen;
     this.pmp = options.pmp ?? null;
+    if (this.pmp !== null && (!(this.pmp instanceof Pmp) || this.pmp.xlen !== xlen)) {
+      const expected = `a Pmp whose xlen is ${xlen}`;
+      throw new VmError('bad-argument', { argument: 'pmp', value: this.pmp, expected });
+    }
     this.updates = options.adue ?? false;
     this.memoryTypes = options.pbmte ?? false;
     this.svnapot = options.svnapot ?? true;
     this.svrsw60t59b = options.svrsw60t59b ?? false;
     this.setSatp(options.satp ?? 0n);
+  }
+
+  /**
+   * The registers and extensions; `RiscvWalker.restore` makes the same walker of them, over a memory that you give.
+   *
+   * @returns Plain data, versioned.
+   */
+  snapshot(): RiscvWalkerSnapshot {
+    const { xlen, sum, mxr, mprv, mpp, adue, pbmte, svnapot, svrsw60t59b } = this;
+    const satp = `0x${this.satpValue.toString(16)}`;
+    const pmp = this.pmp === null ? null : this.pmp.snapshot();
+    const extensions = { svnapot, svrsw60t59b };
+    return {
+      v: 1,
+      type: 'riscv-walker',
+      xlen,
+      satp,
+      sum,
+      mxr,
+      mprv,
+      mpp,
+      adue,
+      pbmte,
+      ...extensions,
+      pmp,
+    };
+  }
+
+  protected override derived(): Readonly<Record<string, unknown>> {
+    const { root, row, leafRule, leafReserved } = this;
+    const { pointerReserved, pointerHigh, pointerWanted, rootRelative } = this;
+    return {
+      ...super.derived(),
+      root,
+      row,
+      leafRule,
+      leafReserved,
+      pointerReserved,
+      pointerHigh,
+      pointerWanted,
+      rootRelative,
+    };
   }
 
   /** The format of satp.MODE, or `null` when it is Bare. */
@@ -146,6 +225,18 @@ export abstract class RiscvState extends RadixWalker {
   set mxr(value: boolean) {
     this.row = value ? this.row | ROW_MXR : this.row & ~ROW_MXR;
     this.leafRule = LEAF_RULE[this.row >>> 3]!;
+  }
+
+  /** mstatus.MPP: 0 user, 1 supervisor, 3 machine. Anything else is a {@link VmError}. */
+  get mpp(): 0 | 1 | 3 {
+    return this.previous;
+  }
+
+  set mpp(value: 0 | 1 | 3) {
+    if (value !== 0 && value !== 1 && value !== 3) {
+      throw new VmError('bad-argument', { argument: 'mpp', value, expected: '0, 1 or 3' });
+    }
+    this.previous = value;
   }
 
   /** menvcfg.ADUE: hardware updates A and D. */

@@ -1,54 +1,19 @@
-import {
-  Access,
-  addressOf,
-  describeAccess,
-  type FaultReason,
-  type Plain,
-  Prot,
-  plain,
-  VmError,
-} from '../core/index.js';
-import { BUS_ERROR } from '../memory/index.js';
-import {
-  RISCV_PTE,
-  RISCV_PTE_HIGH,
-  riscvAccessFaultCause,
-  riscvPageFaultCause,
-} from '../pte/index.js';
-import { WalkFault } from './fault.js';
-import type { Pmp } from './pmp.js';
-import type { LeafAttributes, Translation } from './report.js';
-import { leafRule, RISCV_RULES, rowOf } from './riscv-rules.js';
-import { RiscvState, type RiscvWalkerOptions } from './riscv-state.js';
-import type { WalkRule } from './rule.js';
-import { inPage, LEAF, LOCAL, NO_LEAF, POINTER, SKIP, UPDATE_ATTEMPTS } from './walker.js';
+import { bigintFromHex, checkVersion } from '../core/index.js';
+import { RISCV_PTE, RISCV_PTE_HIGH } from '../pte/index.js';
+import { Pmp } from './pmp.js';
+import { protFor, RiscvCompleteWalk } from './riscv-complete.js';
+import { rowOf } from './riscv-rules.js';
+import type { RiscvWalkerOptions, RiscvWalkerSnapshot } from './riscv-state.js';
+import { inPage } from './walker.js';
 
-const { V, R, W, X, U, G, A, D } = RISCV_PTE;
-const { N, PBMT } = RISCV_PTE_HIGH;
-
-/** The accesses that single-stage RISC-V has. */
-const ACCESS_BITS = 3 | Access.User | Access.ReadModifyWrite | Access.Machine;
+const { V, R, W, X, U, A, D } = RISCV_PTE;
+const { PBMT } = RISCV_PTE_HIGH;
 
 /** The fast path follows an entry with V alone of these bits. */
 const POINTER_MASK = V | R | W | X | U | A | D;
 
 /** Bits 53:32 of an entry: the upper half of the 44-bit PPN. */
 const PPN_HIGH = 0x003fffff;
-
-/**
- * A RISC-V fault in fields.
- *
- * @public
- */
-export class RiscvFault extends WalkFault {
-  /** mcause/scause: 12, 13, 15 page faults; 1, 5, 7 access faults. */
-  cause = 0;
-
-  /** mtval/stval: the faulting virtual address. */
-  get tval(): bigint {
-    return this.va;
-  }
-}
 
 /**
  * The page walk of a RISC-V hart: Sv32, Sv39, Sv48, Sv57 with Svnapot, Svpbmt, Svade/Svadu, Svrsw60t59b and PMP
@@ -77,16 +42,38 @@ export class RiscvFault extends WalkFault {
  * ```
  * @public
  */
-export class RiscvWalker extends RiscvState {
-  override readonly fault: RiscvFault = new RiscvFault(RISCV_RULES.invalid);
-
-  /** The OR of the low words of all entries of the last successful walk. */
-  private leafAny = 0;
-
+export class RiscvWalker extends RiscvCompleteWalk {
   /** @param options - Memory, registers and extensions. */
   constructor(options: RiscvWalkerOptions) {
     super(options);
     this.observer = options.observer ?? null;
+  }
+
+  /**
+   * The walker of a snapshot, with a {@link Pmp} of its own.
+   *
+   * @param snapshot - What `snapshot` returned.
+   * @param options - The memory, and an observer if you want one.
+   * @returns A walker that answers as the saved one did.
+   * @throws {@link VmError} `unsupported` for another version; otherwise as the constructor.
+   */
+  static restore(
+    snapshot: RiscvWalkerSnapshot,
+    options: Pick<RiscvWalkerOptions, 'memory' | 'observer'>,
+  ): RiscvWalker {
+    checkVersion(snapshot, 1);
+    const { satp, sum, mxr, mprv, mpp, pmp, ...rest } = snapshot;
+    const walker = new RiscvWalker({
+      ...rest,
+      ...options,
+      satp: bigintFromHex('snapshot.satp', satp),
+      ...(pmp === null ? {} : { pmp: Pmp.restore(pmp) }),
+    });
+    return Object.assign(walker, { sum, mxr, mprv, mpp });
+  }
+
+  protected override twin(): RiscvWalker {
+    return RiscvWalker.restore(this.snapshot(), { memory: this.memory });
   }
 
   override walk(vpn: number, access: number, offset = 0, bytes = 1): number {
@@ -198,294 +185,4 @@ export class RiscvWalker extends RiscvState {
     const kind = rowOf(access, 0);
     return pmp.version === this.pmpVersion && pmp.allows(pfn, offset, bytes, protFor(kind), false);
   }
-
-  protected override complete(
-    vpn: number,
-    access: number,
-    offset: number,
-    bytes: number,
-    update: boolean,
-  ): number {
-    const { pmp, path } = this;
-    if (pmp !== null && pmp.version !== this.pmpVersion) this.bindWindow();
-    if (this.xlen === 32 && vpn >= 2 ** 20) {
-      throw new VmError('out-of-range', {
-        argument: 'vpn',
-        value: vpn,
-        expected: 'a page of the 32-bit address space',
-      });
-    }
-    const kind = rowOf(access, 0) & 3;
-    const lent = this.mprv && kind !== Access.Fetch && (access & Access.Machine) !== 0;
-    const privilege = (access & Access.Machine) === 0 ? (access & Access.User ? 0 : 1) : 3;
-    const effective = lent ? this.mpp : privilege;
-    const bare = this.current === null || effective === 3;
-    path.begin(bare ? -1 : this.top);
-    this.leafShift = NO_LEAF;
-    this.leafLow = 0;
-    this.leafHigh = 0;
-    this.leafAny = 0;
-    if (bare) {
-      this.rule = RISCV_RULES.bare;
-      return this.checkTarget(vpn, vpn, access, kind, offset, bytes, effective === 3);
-    }
-    if (vpn >= this.lowEnd && vpn < this.highStart) {
-      return this.pageFault(RISCV_RULES.nonCanonical, this.top, vpn, access, offset);
-    }
-    const row = kind | (effective === 0 ? Access.User : 0) | this.row;
-    return this.descend(vpn, access, row, offset, bytes, update);
-  }
-
-  /** Steps 2 to 10 of the process, from the root to the leaf. */
-  private descend(
-    vpn: number,
-    access: number,
-    row: number,
-    offset: number,
-    bytes: number,
-    update: boolean,
-  ): number {
-    const { path, memory, pmp } = this;
-    const entryShift = 2 + this.wide;
-    let table = this.root;
-    let attempts = 0;
-    for (let level = this.top; ; ) {
-      const index = this.indexAt(vpn, level);
-      if (
-        pmp !== null &&
-        !pmp.allows(table, index << entryShift, 1 << entryShift, Prot.Read, false)
-      ) {
-        return this.accessFault(RISCV_RULES.tableProtected, level, vpn, access, offset);
-      }
-      if (this.readEntry(table, index, entryShift) === BUS_ERROR) {
-        return this.accessFault(RISCV_RULES.tableMissing, level, vpn, access, offset);
-      }
-      const entry = memory.low;
-      const upper = memory.high;
-      path.enter(level, table, index, entry, upper);
-      const refusal = this.entryRule(entry, upper, level, row);
-      if (refusal === null) {
-        table = this.tableFrame(entry, upper);
-        level--;
-        continue;
-      }
-      const missing = refusal === RISCV_RULES.translated ? 0 : due(row) & ~entry;
-      const mayUpdate =
-        missing !== 0 &&
-        this.updates &&
-        (refusal === RISCV_RULES.accessedClear || refusal === RISCV_RULES.dirtyClear);
-      if (refusal !== RISCV_RULES.translated && !mayUpdate) {
-        return this.pageFault(refusal, level, vpn, access, offset);
-      }
-      if (missing !== 0) {
-        const outcome = this.updateLeaf(level, missing, entryShift, update);
-        if (outcome === 0 && ++attempts < UPDATE_ATTEMPTS) continue;
-        if (outcome === 0) return this.pageFault(RISCV_RULES.contended, level, vpn, access, offset);
-        const failure =
-          outcome === BUS_ERROR ? RISCV_RULES.updateMissing : RISCV_RULES.updateProtected;
-        if (outcome < 0) return this.accessFault(failure, level, vpn, access, offset);
-      }
-      return this.finish(vpn, access, row & 3, offset, bytes, level, entry, upper);
-    }
-  }
-
-  /** `null` for a pointer to follow; otherwise the rule that decides about this entry. */
-  private entryRule(entry: number, upper: number, level: number, row: number): WalkRule | null {
-    if ((entry & V) === 0) return RISCV_RULES.invalid;
-    const pbmt = upper & PBMT;
-    if ((upper & this.leafReserved) !== 0) return RISCV_RULES.reservedBits;
-    if (pbmt === PBMT) return RISCV_RULES.pbmtReserved;
-    if ((entry & (R | W | X)) === 0) {
-      if ((entry & (U | A | D)) !== 0 || (upper & (N | PBMT)) !== 0) {
-        return RISCV_RULES.pointerReserved;
-      }
-      return level === 0 ? RISCV_RULES.noLeaf : null;
-    }
-    const leaf = leafRule(row, entry);
-    // Validity comes before alignment, alignment before rights (steps 3, 5, 6).
-    if (leaf === RISCV_RULES.writeOnly) return leaf;
-    const ppn = this.tableFrame(entry, upper);
-    if (level > 0 && ppn % 2 ** (level * this.bits) !== 0) return RISCV_RULES.misaligned;
-    if (upper < 0 && (level !== 0 || (ppn & 15) !== 8)) return RISCV_RULES.napotReserved;
-    return leaf;
-  }
-
-  /** Sets A and, for a store, D (step 9). */
-  private updateLeaf(level: number, bits: number, entryShift: number, update: boolean): number {
-    const { path, pmp } = this;
-    const offset = path.index[level]! << entryShift;
-    if (
-      pmp !== null &&
-      !pmp.allows(path.table[level]!, offset, 1 << entryShift, Prot.Write, false)
-    ) {
-      return PROTECTED;
-    }
-    path.set[level] = bits;
-    if (!update) return 1;
-    const outcome = this.setBits(level, bits, 0, entryShift);
-    if (outcome !== 1) path.set[level] = 0;
-    return outcome;
-  }
-
-  /** The frame of a leaf, and the last check. */
-  private finish(
-    vpn: number,
-    access: number,
-    kind: number,
-    offset: number,
-    bytes: number,
-    level: number,
-    entry: number,
-    upper: number,
-  ): number {
-    this.rule = RISCV_RULES.translated;
-    this.leafShift = level * this.bits;
-    this.leafLow = entry;
-    this.leafHigh = upper;
-    for (let above = this.top; above >= level; above--) this.leafAny |= this.path.low[above]!;
-    const pfn = this.frameFor(entry, upper, level, vpn);
-    return this.checkTarget(pfn, vpn, access, kind, offset, bytes, false);
-  }
-
-  private checkTarget(
-    pfn: number,
-    vpn: number,
-    access: number,
-    kind: number,
-    offset: number,
-    bytes: number,
-    machine: boolean,
-  ): number {
-    if (this.pmp !== null && !this.pmp.allows(pfn, offset, bytes, protFor(kind), machine)) {
-      const level = Math.max(this.leafLevel, 0);
-      return this.accessFault(RISCV_RULES.targetProtected, level, vpn, access, offset);
-    }
-    return pfn;
-  }
-
-  private pageFault(
-    rule: WalkRule,
-    level: number,
-    vpn: number,
-    access: number,
-    offset: number,
-  ): number {
-    this.fault.cause = riscvPageFaultCause(access);
-    return this.refuse(rule, level, vpn, access, offset);
-  }
-
-  private accessFault(
-    rule: WalkRule,
-    level: number,
-    vpn: number,
-    access: number,
-    offset: number,
-  ): number {
-    this.fault.cause = riscvAccessFaultCause(access);
-    return this.refuse(rule, level, vpn, access, offset);
-  }
-
-  override classify(low: number, high: number, level: number): number {
-    // As a user's load: the rules of validity come before those of rights, A and D.
-    const refusal = this.entryRule(low, high, level, Access.Read | Access.User);
-    if (refusal === null) return POINTER;
-    return refusal.reason === null || RIGHTS_REASONS.has(refusal.reason) ? LEAF : SKIP;
-  }
-
-  override entryProt(low: number, _high: number): number {
-    // G of a pointer makes all mappings below it global (RISC-V Privileged, 12.3.1 Addressing and Memory Protection).
-    const local = (low & G) === 0 ? LOCAL : 0;
-    // Bits 4:1, U X W R, stand in the order of Prot; a pointer limits nothing.
-    return ((low & (R | W | X)) === 0 ? 15 : (low >>> 1) & 15) | local;
-  }
-
-  override tableFrame(low: number, high: number): number {
-    return (high & PPN_HIGH) * 2 ** 22 + (low >>> 10);
-  }
-
-  override frameFor(low: number, high: number, level: number, vpn: number): number {
-    const ppn = this.tableFrame(low, high);
-    if (level === 0 && high >= 0) return ppn;
-    const pages = high < 0 ? 16 : 2 ** (level * this.bits);
-    return ppn - (ppn % pages) + (vpn % pages);
-  }
-
-  override leafAttributes(
-    _low: number,
-    high: number,
-    level: number,
-    inherited: number,
-  ): LeafAttributes {
-    const pages = level < 0 ? 1 : high < 0 ? 16 : 2 ** (level * this.bits);
-    return {
-      pageBytes: 4096 * pages,
-      global: (inherited & LOCAL) === 0,
-      riscv: { pbmt: (high & PBMT) >>> 29, napot: high < 0 },
-    };
-  }
-
-  override attributeKey(_low: number, high: number, level: number): number {
-    return (level << 3) | (high >>> 29);
-  }
-
-  protected override supportsAccess(access: number): boolean {
-    // A fetch is never half of a read-modify-write.
-    return (access & ~ACCESS_BITS) === 0 && (rowOf(access, 0) & 3) !== 3;
-  }
-
-  protected override answer(
-    result: number,
-    vpn: number,
-    offset: number,
-    access: number,
-  ): Plain<Translation> {
-    const va = addressOf(vpn, offset);
-    if (result < 0) {
-      const { reason, level, cause, rule } = this.fault;
-      const description = describeAccess(access);
-      return plain<Translation>({
-        kind: 'fault',
-        reason,
-        rule: rule.id,
-        va,
-        access: description,
-        level,
-        riscv: { cause, tval: va },
-      });
-    }
-    const { leafLevel: level, leafLow, leafHigh } = this;
-    return plain<Translation>({
-      kind: 'page',
-      va,
-      pa: addressOf(result, offset),
-      pfn: result,
-      level,
-      prot: level < 0 ? 15 : this.entryProt(leafLow, leafHigh) & 15,
-      ...this.leafAttributes(leafLow, leafHigh, level, (this.leafAny & G) === 0 ? LOCAL : 0),
-    });
-  }
 }
-
-/** {@link Pmp} refused an update; beside 1, 0 and BUS_ERROR. */
-const PROTECTED = -2;
-
-/** A for every access, D for stores too. */
-function due(row: number): number {
-  return (row & 3) === Access.Write ? A | D : A;
-}
-
-/** What a kind of access needs of the PMP. */
-function protFor(kind: number): number {
-  return (kind & 3) === Access.Write
-    ? Prot.Write
-    : (kind & 3) === Access.Fetch
-      ? Prot.Execute
-      : Prot.Read;
-}
-
-/** Reasons that depend on who asks, not on whether the entry maps anything. */
-const RIGHTS_REASONS: ReadonlySet<FaultReason> = new Set<FaultReason>([
-  'supervisor-page',
-  'not-readable',
-  'accessed-clear',
-]);

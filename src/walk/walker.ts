@@ -117,6 +117,7 @@ export abstract class RadixWalker {
   /** Bits 51:31 of the first frame number in `words`. */
   protected windowHigh = 0;
 
+  private boundVersion = -1;
   private watcher: VmObserver | null = null;
   private step = 0;
   private reporting = false;
@@ -276,10 +277,7 @@ export abstract class RadixWalker {
   }
 
   private findPresentAnywhere(table: number, from: number): number {
-    if (this.frames !== this.words.length >>> 10) {
-      this.bindWindow();
-      return this.findPresent(table, from);
-    }
+    if (this.bindAgainIfStale()) return this.findPresent(table, from);
     const entries = 1 << this.bits;
     for (let index = from; index < entries; index++) {
       if (this.readEntry(table, index, 2 + this.wide) === BUS_ERROR) continue;
@@ -289,6 +287,34 @@ export abstract class RadixWalker {
       return index;
     }
     return -1;
+  }
+
+  /** Another walker in the same state over the same memory. */
+  protected abstract twin(): RadixWalker;
+
+  /** Everything that follows from the registers and the window, by name. */
+  protected derived(): Readonly<Record<string, unknown>> {
+    const { top, bits, wide, wideMask, lowEnd, highStart, signHalf, signMask, topShift } = this;
+    const { frames, wideFrames, windowLow, windowHigh } = this;
+    const shape = { top, bits, wide, wideMask, lowEnd, highStart, signHalf, signMask, topShift };
+    return { ...shape, frames, wideFrames, windowLow, windowHigh };
+  }
+
+  /**
+   * Verifies that everything derived from the registers is as the registers say.
+   *
+   * @throws An `Error` that names what is not.
+   */
+  checkInvariants(): void {
+    this.bindAgainIfStale();
+    const twin = this.twin();
+    twin.observer = this.watcher; // it keeps the window closed
+    const wanted = twin.derived();
+    for (const [name, value] of Object.entries(this.derived())) {
+      if (String(value) !== String(wanted[name])) {
+        throw new Error(`${name} is ${String(value)}, not ${String(wanted[name])}`);
+      }
+    }
   }
 
   /** Whether the walker supports this access; the complete form refuses the others. */
@@ -323,6 +349,7 @@ export abstract class RadixWalker {
     const count = this.watcher === null ? this.rootCount : 0;
     for (let slot = 0; root < 0 && slot < count; slot++) root = this.rootAt(slot);
     const window = root < 0 ? null : this.memory.ramWindow(root);
+    this.boundVersion = this.memory.layoutVersion;
     this.words = window === null ? NO_WORDS : window.words;
     this.frames = this.words.length >>> 10;
     const first = window === null ? 0 : window.firstPfn;
@@ -331,6 +358,14 @@ export abstract class RadixWalker {
     this.windowHigh = Math.floor(first / 2 ** 31) | 0;
     this.windowChanged();
     this.wideFrames = this.wide === 1 ? this.frames : 0;
+  }
+
+  /** Binds the window anew when its buffer was detached or regions were added; `true` when it did. */
+  private bindAgainIfStale(): boolean {
+    const attached = this.frames === this.words.length >>> 10;
+    if (attached && this.memory.layoutVersion === this.boundVersion) return false;
+    this.bindWindow();
+    return true;
   }
 
   /** Which page numbers are virtual addresses: those sign-extended from `virtualBits`, or with nothing above it. */
@@ -374,7 +409,7 @@ export abstract class RadixWalker {
       const expected = 'no walk by the walker that is being observed';
       throw new VmError('bad-argument', { argument: 'observer', expected });
     }
-    if (this.frames !== this.words.length >>> 10) this.bindWindow();
+    this.bindAgainIfStale();
     const result = this.complete(vpn, access, offset, bytes, update);
     if (this.watcher !== null) this.report(this.watcher, vpn, access, update, result);
     return result;

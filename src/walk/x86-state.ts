@@ -102,6 +102,42 @@ export interface X86WalkerOptions {
 }
 
 /**
+ * What {@link X86State.snapshot} returns: numbers wider than 32 bits as hexadecimal strings.
+ *
+ * @public
+ */
+export interface X86WalkerSnapshot {
+  /** The version of this shape. */
+  readonly v: 1;
+  /** The tag. */
+  readonly type: 'x86-walker';
+  /** CR0. */
+  readonly cr0: string;
+  /** CR3. */
+  readonly cr3: string;
+  /** CR4. */
+  readonly cr4: string;
+  /** IA32_EFER. */
+  readonly efer: string;
+  /** EFLAGS.AC. */
+  readonly ac: boolean;
+  /** PKRU. */
+  readonly pkru: number;
+  /** IA32_PKRS. */
+  readonly pkrs: number;
+  /** The PDPTE registers. */
+  readonly pdptes: readonly string[];
+  /** See {@link X86WalkerOptions.maxPhyAddr}. */
+  readonly maxPhyAddr: number;
+  /** See {@link X86WalkerOptions.gigabytePages}. */
+  readonly gigabytePages: boolean;
+  /** See {@link X86WalkerOptions.pse36}. */
+  readonly pse36: boolean;
+  /** See {@link X86WalkerOptions.accessedOnFault}. */
+  readonly accessedOnFault: boolean;
+}
+
+/**
  * The registers that rule an x86 page walk, and what writing them does: the part of an {@link X86Walker} that changes
  * seldom. Everything the walk needs of them is derived here once, into flat fields.
  *
@@ -116,6 +152,7 @@ export abstract class X86State extends RadixWalker {
   protected current: PteFormat | null = null;
   protected readonly gigabytePages: boolean;
   protected readonly pse36: boolean;
+  protected readonly accessedOnFault: boolean;
 
   /** CR0.WP, CR4.SMEP, CR4.SMAP and EFLAGS.AC as row bits of the rule tables. */
   protected row = 0;
@@ -154,6 +191,7 @@ export abstract class X86State extends RadixWalker {
     this.maxPhyAddr = checkInteger('maxPhyAddr', options.maxPhyAddr ?? 52, 32, 52);
     this.gigabytePages = options.gigabytePages ?? true;
     this.pse36 = options.pse36 ?? true;
+    this.accessedOnFault = options.accessedOnFault ?? false;
     this.registers = {
       cr0: Number(checkBits('cr0', options.cr0 ?? 0x80010001, 32)),
       cr3: checkBits('cr3', options.cr3 ?? 0n),
@@ -172,6 +210,52 @@ export abstract class X86State extends RadixWalker {
     if (options.pdptes !== undefined) this.setPdptes(options.pdptes);
     else if (pagingMode(this.registers) === 'pae') this.loadPdptesOrThrow();
     this.applyRegisters();
+  }
+
+  /**
+   * The registers and capabilities; `X86Walker.restore` makes the same walker of them, over a memory that you give.
+   *
+   * @returns Plain data, versioned.
+   */
+  snapshot(): X86WalkerSnapshot {
+    const hex = (value: bigint): string => `0x${value.toString(16)}`;
+    const { cr0, cr3, cr4, efer, ac, pkru, pkrs } = this;
+    const { maxPhyAddr, gigabytePages, pse36, accessedOnFault } = this;
+    const registers = { cr0: hex(cr0), cr3: hex(cr3), cr4: hex(cr4), efer: hex(efer) };
+    const capabilities = { maxPhyAddr, gigabytePages, pse36, accessedOnFault };
+    const pdptes = this.loadedPdptes.map(hex);
+    return { v: 1, type: 'x86-walker', ...registers, ac, pkru, pkrs, pdptes, ...capabilities };
+  }
+
+  protected override derived(): Readonly<Record<string, unknown>> {
+    const { paging, row, rights, keys, leafLevels, largestShift, pointerMask, pointerHigh } = this;
+    const {
+      pointerWanted,
+      reservedPs,
+      reservedHigh,
+      roots,
+      rootRelative,
+      rootsRelative,
+      rootMask,
+    } = this;
+    return {
+      ...super.derived(),
+      paging,
+      row,
+      rights,
+      keys,
+      leafLevels,
+      largestShift,
+      pointerMask,
+      pointerHigh,
+      pointerWanted,
+      reservedPs,
+      reservedHigh,
+      roots,
+      rootRelative,
+      rootsRelative,
+      rootMask,
+    };
   }
 
   /** The current paging mode. */
