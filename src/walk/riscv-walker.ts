@@ -4,7 +4,7 @@ import { Pmp } from './pmp.js';
 import { protFor, RiscvCompleteWalk } from './riscv-complete.js';
 import { rowOf } from './riscv-rules.js';
 import type { RiscvWalkerOptions, RiscvWalkerSnapshot } from './riscv-state.js';
-import { inPage } from './walker.js';
+import { inPage, isPageNumber } from './walker.js';
 
 const { V, R, W, X, U, A, D } = RISCV_PTE;
 const { PBMT } = RISCV_PTE_HIGH;
@@ -77,107 +77,99 @@ export class RiscvWalker extends RiscvCompleteWalk {
   }
 
   override walk(vpn: number, access: number, offset = 0, bytes = 1): number {
-    const pfn = this.fastWalk(vpn, access);
+    const pfn = isPageNumber(vpn) ? this.fastWalk(vpn | 0, (vpn * 2 ** -26) | 0, access) : -1;
     return pfn >= 0 && this.pmp === null && ((offset === 0 && bytes === 1) || inPage(offset, bytes))
       ? pfn
       : this.otherwise(pfn, vpn, access, offset, bytes, true);
   }
 
   override probe(vpn: number, access: number, offset = 0, bytes = 1): number {
-    const pfn = this.fastWalk(vpn, access);
+    const pfn = isPageNumber(vpn) ? this.fastWalk(vpn | 0, (vpn * 2 ** -26) | 0, access) : -1;
     return pfn >= 0 && this.pmp === null && ((offset === 0 && bytes === 1) || inPage(offset, bytes))
       ? pfn
       : this.otherwise(pfn, vpn, access, offset, bytes, false);
   }
 
   /**
-   * The fast path of the formats with 8-byte entries, down to the leaf; -1 when something else must decide. With
-   * `walk` and {@link RiscvWalker.fastLeaf} it stays below 766 bytecodes, so that V8 inlines the whole walk into a
-   * caller's loop and boxes no page number (see `X86Walker`).
+   * The fast path but for the PMP: the frame, when there is a leaf, nothing forbids the access and no bit is to set; -1
+   * sends the caller to the complete form. It has the form of `X86Walker`'s, for the same reasons.
+   *
+   * @param low - Bits 31:0 of the page number.
+   * @param high - Bits 51:26.
    */
-  private fastWalk(vpn: number, access: number): number {
-    const low = vpn | 0;
-    const high = (vpn * 2 ** -26) | 0;
-    if (Math.floor(vpn) !== vpn || !(vpn >= 0 && vpn < 2 ** 52)) return -1;
-    if (((high + this.signHalf) & this.signMask) !== 0) return -1;
-    const { words, wideFrames, pointerHigh, pointerWanted, windowLow } = this;
-    let frame = this.rootRelative;
+  private fastWalk(low: number, high: number, access: number): number {
+    const { words, windowLow } = this;
+    let shift = this.topShift;
+    let entry = 0;
+    let upper = 0;
     let any = 0;
-    for (let shift = this.topShift; frame >>> 0 < wideFrames >>> 0; shift -= 9) {
-      const index = (shift < 27 ? low >>> shift : high >>> (shift - 26)) & 511;
-      const at = (frame << 10) + (index << 1);
-      const entry = words[at]!;
-      const upper = words[at + 1]!;
-      any |= entry;
-      if (shift === 0 || (entry & POINTER_MASK) !== V || (upper & pointerHigh) !== pointerWanted) {
-        return this.fastLeaf(low, access, shift, entry, upper, any);
-      }
-      frame = ((entry >>> 10) | ((upper & 0x1ff) << 22)) - windowLow;
-    }
-    return -1;
-  }
-
-  /** The same for Sv32 with its 4-byte entries. */
-  private fastShortWalk(vpn: number, access: number): number {
-    if (vpn >>> 0 !== vpn || vpn >= 2 ** 20) return -1;
-    const { words, frames, windowLow } = this;
     let frame = this.rootRelative;
-    let any = 0;
-    for (let shift = 10; frame >>> 0 < frames >>> 0; shift -= 10) {
-      const entry = words[(frame << 10) + ((vpn >>> shift) & 1023)]!;
-      any |= entry;
-      if (shift === 0 || (entry & POINTER_MASK) !== V) {
-        return this.fastLeaf(vpn, access, shift, entry, 0, any);
+    if (this.wide === 1) {
+      if (((high + this.signHalf) & this.signMask) !== 0) return -1;
+      const { pointerHigh, pointerWanted, wideFrames } = this;
+      for (;;) {
+        if (frame >>> 0 >= wideFrames >>> 0) return -1;
+        const index = (shift < 27 ? low >>> shift : high >>> (shift - 26)) & 511;
+        const at = (frame << 10) + (index << 1);
+        entry = words[at]!;
+        upper = words[at + 1]!;
+        any |= entry;
+        if (
+          shift === 0 ||
+          (entry & POINTER_MASK) !== V ||
+          (upper & pointerHigh) !== pointerWanted
+        ) {
+          break;
+        }
+        frame = ((entry >>> 10) | ((upper & 0x1ff) << 22)) - windowLow;
+        shift -= 9;
       }
-      frame = (entry >>> 10) - windowLow;
+    } else {
+      if (high !== 0 || low >>> 20 !== 0) return -1;
+      const { frames } = this;
+      for (;;) {
+        if (frame >>> 0 >= frames >>> 0) return -1;
+        entry = words[(frame << 10) + ((low >>> shift) & 1023)]!;
+        any |= entry;
+        if (shift === 0 || (entry & POINTER_MASK) !== V) break;
+        frame = (entry >>> 10) - windowLow;
+        shift -= 10;
+      }
     }
-    return -1;
+    // A pointer has no rights, so every access but M-mode's, which is longer than the table, refuses it.
+    if ((access & 0x7f) !== access || this.leafRule[access * 256 + (entry & 0xff)] !== 0) return -1;
+    if ((upper & this.leafReserved) !== 0 || (upper & PBMT) === PBMT) return -1;
+    let first = entry >>> 10;
+    let below = (1 << shift) - 1;
+    if (upper < 0) {
+      // Svnapot: a group of 16 pages has 8 in the low bits of its frame number.
+      if (shift !== 0 || (first & 15) !== 8) return -1;
+      first -= 8;
+      below = 15;
+    }
+    // Levels 3 and 4 map 512 GiB and more; their alignment spans both words, so the complete form checks it.
+    if (shift > 20 || (first & below) !== 0) return -1;
+    this.leafShift = shift;
+    this.leafLow = entry;
+    this.leafHigh = upper;
+    this.leafAny = any;
+    return (upper & PPN_HIGH) * 2 ** 22 + (first | (low & below));
   }
 
   /** What is left to do when the fast path did not end the walk, or a PMP has the last word. */
   private otherwise(
-    found: number,
+    pfn: number,
     vpn: number,
     access: number,
     offset: number,
     bytes: number,
     update: boolean,
   ): number {
-    const pfn = this.wide === 0 ? this.fastShortWalk(vpn, access) : found;
     return pfn >= 0 &&
       inPage(offset, bytes) &&
       (this.pmp === null || this.permits(this.pmp, pfn, access, offset, bytes))
       ? pfn
       : this.checkAndComplete(vpn, access, offset, bytes, update);
-  }
-
-  /** The end of the fast path: the frame, when the entry is a leaf, nothing forbids the access and no bit is to set. */
-  private fastLeaf(
-    low: number,
-    access: number,
-    shift: number,
-    entry: number,
-    upper: number,
-    any: number,
-  ): number {
-    // A pointer has no rights, so every access but M-mode's, which is longer than the table, refuses it.
-    if ((access & 0x7f) !== access || this.leafRule[access * 256 + (entry & 0xff)] !== 0) return -1;
-    if ((upper & this.leafReserved) !== 0 || (upper & PBMT) === PBMT) return -1;
-    let frame = entry >>> 10;
-    let below = (1 << shift) - 1;
-    if (upper < 0) {
-      // Svnapot: a group of 16 pages has 8 in the low bits of its frame number.
-      if (shift !== 0 || (frame & 15) !== 8) return -1;
-      frame -= 8;
-      below = 15;
-    }
-    // Levels 3 and 4 map 512 GiB and more; their alignment spans both words, so the complete form checks it.
-    if (shift > 20 || (frame & below) !== 0) return -1;
-    this.leafShift = shift;
-    this.leafLow = entry;
-    this.leafHigh = upper;
-    this.leafAny = any;
-    return (upper & PPN_HIGH) * 2 ** 22 + (frame | (low & below));
   }
 
   /** The final check of the fast path: `false` also when the PMP changed since the window was found open to S-mode. */

@@ -1,6 +1,6 @@
 import { bigintFromHex, checkVersion } from '../core/index.js';
 import { X86_PTE } from '../pte/index.js';
-import { inPage } from './walker.js';
+import { inPage, isPageNumber } from './walker.js';
 import { X86CompleteWalk } from './x86-complete.js';
 import { RIGHTS_MARK, RIGHTS_XD, rowOf } from './x86-rules.js';
 import { FRAME_HIGH, type X86WalkerOptions, type X86WalkerSnapshot } from './x86-state.js';
@@ -81,112 +81,78 @@ export class X86Walker extends X86CompleteWalk {
   }
 
   override walk(vpn: number, access: number, offset = 0, bytes = 1): number {
-    const pfn = this.fastWalk(vpn, access);
+    const pfn = isPageNumber(vpn) ? this.fastWalk(vpn | 0, (vpn * 2 ** -26) | 0, access) : -1;
     if (pfn >= 0 && ((offset === 0 && bytes === 1) || inPage(offset, bytes))) return pfn;
-    return this.otherwise(vpn, access, offset, bytes, true);
+    return this.checkAndComplete(vpn, access, offset, bytes, true);
   }
 
   override probe(vpn: number, access: number, offset = 0, bytes = 1): number {
-    const pfn = this.fastWalk(vpn, access);
+    const pfn = isPageNumber(vpn) ? this.fastWalk(vpn | 0, (vpn * 2 ** -26) | 0, access) : -1;
     if (pfn >= 0 && ((offset === 0 && bytes === 1) || inPage(offset, bytes))) return pfn;
-    return this.otherwise(vpn, access, offset, bytes, false);
+    return this.checkAndComplete(vpn, access, offset, bytes, false);
   }
 
   /**
-   * The fast path of the formats with 8-byte entries, down to the leaf; -1 when something else must decide. Pointers are
-   * not judged one by one: their bits are gathered and the leaf asks once, for to follow a bad one only reads RAM in vain.
+   * The fast path: the frame, when there is a leaf, nothing forbids the access and no bit is to set; -1 sends the caller
+   * to the complete form. Pointers are not judged one by one: their bits are gathered and the leaf asks once, for to
+   * follow a bad one only reads RAM in vain.
    *
-   * `walk`, this and {@link X86Walker.fastLeaf} have at most 766 bytecodes together, 920 / 1.2 of V8's limits. Then V8
-   * inlines the whole walk into a caller's loop and boxes no page number: 21 ns instead of 31 (measured). For the same
-   * reason `walk` does not call `inPage` for the arguments that nearly all callers leave out. The literal 9 and 511 save
-   * another 3 ns.
+   * `walk` is small, so that V8 inlines it even where several walker classes meet, and hands over int32s, for which no
+   * number is boxed: with eight formats 26 ns instead of 36 (measured). This function is too long to be inlined, and
+   * must be: were it a little shorter, its size would count as `walk`'s, and neither would be.
+   *
+   * @param low - Bits 31:0 of the page number.
+   * @param high - Bits 51:26.
    */
-  private fastWalk(vpn: number, access: number): number {
-    const low = vpn | 0;
-    const high = (vpn * 2 ** -26) | 0;
-    if (Math.floor(vpn) !== vpn || !(vpn >= 0 && vpn < 2 ** 52)) return -1;
-    if (((high + this.signHalf) & this.signMask) !== 0) return -1;
-    const { words, wideFrames, pointerWanted, windowLow } = this;
-    let frame = this.rootMask === 0 ? this.rootRelative : this.paeRoot(low);
+  private fastWalk(low: number, high: number, access: number): number {
+    const { words, windowLow } = this;
+    let shift = this.topShift;
+    let entry = 0;
+    let upper = 0;
     let and = -1;
     let or = 0;
-    // Both sides unsigned: a table below the window would otherwise deoptimise the loop.
-    for (let shift = this.topShift; frame >>> 0 < wideFrames >>> 0; shift -= 9) {
-      const index = (shift < 27 ? low >>> shift : high >>> (shift - 26)) & 511;
-      const at = (frame << 10) + (index << 1);
-      const entry = words[at]!;
-      const upper = words[at + 1]!;
-      if (shift === 0 || (entry & PS) !== 0) {
-        return this.fastLeaf(low, access, shift, entry, upper, and, or);
+    if (this.wide === 1) {
+      if (((high + this.signHalf) & this.signMask) !== 0) return -1;
+      const { pointerWanted, wideFrames } = this;
+      let frame = (this.rootMask === 0 ? this.rootRelative : this.paeRoot(low)) | 0;
+      for (;;) {
+        // Both sides unsigned: a table below the window would otherwise deoptimise the loop.
+        if (frame >>> 0 >= wideFrames >>> 0) return -1;
+        const index = (shift < 27 ? low >>> shift : high >>> (shift - 26)) & 511;
+        const at = (frame << 10) + (index << 1);
+        entry = words[at]!;
+        upper = words[at + 1]!;
+        if (shift === 0 || (entry & PS) !== 0) break;
+        and &= entry;
+        or |= upper ^ pointerWanted;
+        frame = ((entry >>> 12) | ((upper & 0x7ff) << 20)) - windowLow;
+        shift -= 9;
       }
-      and &= entry;
-      or |= upper ^ pointerWanted;
-      frame = ((entry >>> 12) | ((upper & 0x7ff) << 20)) - windowLow;
-    }
-    return -1;
-  }
-
-  /** The same for 32-bit paging with its 4-byte entries. */
-  private fastShortWalk(vpn: number, access: number): number {
-    if (vpn >>> 0 !== vpn || vpn >= 2 ** 20) return -1;
-    const { words, frames, pointerMask, windowLow } = this;
-    let frame = this.rootRelative;
-    let and = -1;
-    for (let shift = 10; frame >>> 0 < frames >>> 0; shift -= 10) {
-      const entry = words[(frame << 10) + ((vpn >>> shift) & 1023)]!;
-      if (shift === 0 || (entry & pointerMask) !== P) {
-        return this.fastLeaf(vpn, access, shift, entry, 0, and, 0);
+    } else {
+      // 32-bit paging. Apart, so that the loop above has constants where the formats differ (3 ns, measured).
+      if (high !== 0 || low >>> 20 !== 0) return -1;
+      const { frames, pointerMask } = this;
+      let frame = this.rootRelative;
+      for (;;) {
+        if (frame >>> 0 >= frames >>> 0) return -1;
+        entry = words[(frame << 10) + ((low >>> shift) & 1023)]!;
+        if (shift === 0 || (entry & pointerMask) !== P) break;
+        and &= entry;
+        frame = (entry >>> 12) - windowLow;
+        shift -= 10;
       }
-      and &= entry;
-      frame = (entry >>> 12) - windowLow;
     }
-    return -1;
-  }
-
-  private otherwise(
-    vpn: number,
-    access: number,
-    offset: number,
-    bytes: number,
-    update: boolean,
-  ): number {
-    const pfn = this.wide === 0 ? this.fastShortWalk(vpn, access) : -1;
-    if (pfn >= 0 && inPage(offset, bytes)) return pfn;
-    return this.checkAndComplete(vpn, access, offset, bytes, update);
-  }
-
-  /** The PDPTE's table for an address below 4 GiB, relative to the window. */
-  private paeRoot(low: number): number {
-    return low >>> 20 === 0 ? this.rootsRelative[low >>> 18]! : -1;
-  }
-
-  /**
-   * The end of the fast path: the frame, when the entry is a leaf, nothing forbids the access and no bit is to set.
-   *
-   * @param and - The AND of the pointers' low words.
-   * @param or - The OR of their high words, with the window's frame bits inverted.
-   */
-  private fastLeaf(
-    low: number,
-    access: number,
-    shift: number,
-    entry: number,
-    upper: number,
-    and: number,
-    or: number,
-  ): number {
     // D counts in the leaf alone, so the AND of the upper entries must not clear it.
     const allowed = entry & (and | D);
-    const rights = this.rights[access]!;
     const any = or | upper;
+    const rights = this.rights[access]!;
     const have = (allowed & 0x7f) | ((any >>> 24) & XD_PLACE);
-    const below = (1 << shift) - 1;
     if (((have & (rights >>> 16)) | MARK) !== (rights & 0xffff)) return -1;
     if (((or & this.pointerHigh) | (upper & this.reservedHigh)) !== 0) return -1;
     if (this.keys !== 0 && this.keyRule(rowOf(access, this.row), allowed, upper) !== null)
       return -1;
-    // 32-bit paging's pointers that are not present come here too, without PS.
-    // The low bits of a large page's frame are reserved, or PSE-36's: the complete form knows.
+    // 32-bit paging's pointers that are not present come here too, without PS. The low bits of a large page's frame are
+    // reserved, or PSE-36's: the complete form knows.
     if (
       shift !== 0 &&
       ((entry & PS) === 0 ||
@@ -195,11 +161,17 @@ export class X86Walker extends X86CompleteWalk {
     ) {
       return -1;
     }
+    const below = (1 << shift) - 1;
     this.leafShift = shift;
     this.leafLow = entry;
     this.leafHigh = upper;
     this.leafAnd = allowed;
     this.leafOr = any;
     return (upper & FRAME_BITS) * 2 ** 20 + (((entry >>> 12) & ~below) | (low & below));
+  }
+
+  /** The PDPTE's table for an address below 4 GiB, relative to the window. */
+  private paeRoot(low: number): number {
+    return low >>> 20 === 0 ? this.rootsRelative[low >>> 18]! : -1;
   }
 }
