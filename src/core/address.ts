@@ -236,7 +236,12 @@ export function toCanonical(address: Address, bits: number): bigint {
  * @throws {@link VmError} for a negative, fractional or over-long address.
  * @public
  */
-export function pageAndOffset(address: Address): { readonly vpn: number; readonly offset: number } {
+export function pageAndOffset(address: Address): {
+  /** The page number. */
+  readonly vpn: number;
+  /** The byte in the page. */
+  readonly offset: number;
+} {
   const pattern = checkBits('address', address);
   const low = lowWord(pattern);
   return { vpn: vpnFromWords(low, highWord(pattern)), offset: low & (PAGE_BYTES - 1) };

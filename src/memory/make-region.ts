@@ -12,7 +12,13 @@ import { SparseRegion } from './sparse-region.js';
  *
  * @public
  */
-export type RamSource = ArrayBufferLike | ArrayBufferView | { readonly buffer: ArrayBufferLike };
+export type RamSource =
+  | ArrayBufferLike
+  | ArrayBufferView
+  | {
+      /** The buffer of the moment; asked for again when the old one is detached. */
+      readonly buffer: ArrayBufferLike;
+    };
 
 /**
  * RAM in memory that you have already.

@@ -44,14 +44,26 @@ export interface BusErrorResult {
  *
  * @public
  */
-export type ReadResult = { readonly kind: 'value'; readonly value: bigint } | BusErrorResult;
+export type ReadResult =
+  | {
+      /** The tag. */
+      readonly kind: 'value';
+      /** What was read, unsigned. */
+      readonly value: bigint;
+    }
+  | BusErrorResult;
 
 /**
  * What {@link PhysicalMemory.write} answers.
  *
  * @public
  */
-export type WriteResult = { readonly kind: 'ok' } | BusErrorResult;
+export type WriteResult =
+  | {
+      /** The tag. */
+      readonly kind: 'ok';
+    }
+  | BusErrorResult;
 
 /**
  * Simulated physical memory: regions of RAM, sparse RAM and devices anywhere in a 64-bit space, little-endian.

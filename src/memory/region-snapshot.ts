@@ -26,6 +26,11 @@ export interface SparseSnapshot {
   readonly base: bigint;
   /** Bytes of address space. */
   readonly bytes: number;
-  /** Pages that were written. `index` counts 4 KiB from the base; `contents` is a copy of 4096 bytes. */
-  readonly pages: readonly { readonly index: number; readonly contents: Uint8Array }[];
+  /** Pages that were written. */
+  readonly pages: readonly {
+    /** Counts 4 KiB from the base. */
+    readonly index: number;
+    /** A copy of its 4096 bytes. */
+    readonly contents: Uint8Array;
+  }[];
 }

@@ -159,7 +159,14 @@ export interface WalkReport {
   /** The entries read, from the root down. */
   readonly steps: readonly WalkStep[];
   /** The rule that decided. */
-  readonly rule: { readonly id: string; readonly source: string; readonly text: string };
+  readonly rule: {
+    /** Its stable identifier. */
+    readonly id: string;
+    /** The manual and section that state it. */
+    readonly source: string;
+    /** The rule in words. */
+    readonly text: string;
+  };
   /** Whether accessed and dirty bits were really set. */
   readonly updated: boolean;
   /** Entries read from memory: what a TLB miss costs in references. */
