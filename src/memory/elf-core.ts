@@ -94,7 +94,7 @@ const PN_XNUM = 0xffff;
  *
  * @param bytes - The whole file.
  * @returns Plain data; the segments' `bytes` are views of the file.
- * @throws {@link VmError} `bad-argument` for anything but a Uint8Array; `bad-image` for a file that is truncated, no ELF
+ * @throws `VmError` `bad-argument` for anything but a Uint8Array; `bad-image` for a file that is truncated, no ELF
  * core or absurd; `unsupported` for a big-endian one.
  * @public
  */

@@ -11,7 +11,7 @@ import type { Region } from './region.js';
  * @param memory - Where to; it may have other regions.
  * @param bytes - The whole file, as QEMU's `dump-guest-memory` writes it (without `-p`, whose segments may overlap).
  * @returns What {@link parseElfCore} found, with the CPUs' control registers.
- * @throws {@link VmError} as {@link parseElfCore}; `bad-image` for a segment beyond the 64-bit space; `overlap` when
+ * @throws `VmError` as {@link parseElfCore}; `bad-image` for a segment beyond the 64-bit space; `overlap` when
  * segments overlap each other or a region. Nothing was added then.
  *
  * @example

@@ -8,7 +8,7 @@ import type { PhysicalMemory } from './physical-memory.js';
  * @param memory - Where to.
  * @param address - Physical address of the image's first byte.
  * @param bytes - The image.
- * @throws {@link VmError} `out-of-range` when the image does not wholly fall on memory, and then nothing was written
+ * @throws `VmError` `out-of-range` when the image does not wholly fall on memory, and then nothing was written
  * (unless a device refused a byte).
  *
  * @example

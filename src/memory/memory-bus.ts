@@ -27,7 +27,7 @@ export abstract class MemoryBus {
   /** The region of the last access, tried first; at the beginning, one of no bytes. Regions check bounds themselves. */
   private last: Region;
 
-  /** @throws {@link VmError} `unsupported` on a big-endian host, whose typed arrays would swap the guest's bytes. */
+  /** @throws `VmError` `unsupported` on a big-endian host, whose typed arrays would swap the guest's bytes. */
   constructor() {
     if (new Uint8Array(new Uint32Array([1]).buffer)[0] !== 1) {
       throw new VmError('unsupported', { argument: 'host', expected: 'a little-endian machine' });

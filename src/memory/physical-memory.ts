@@ -92,7 +92,7 @@ export class PhysicalMemory extends MemoryBus {
   /**
    * Makes an empty memory.
    *
-   * @throws {@link VmError} `unsupported` on a big-endian host.
+   * @throws `VmError` `unsupported` on a big-endian host.
    */
   constructor() {
     super();
@@ -105,7 +105,7 @@ export class PhysicalMemory extends MemoryBus {
    * @param source - A buffer, a view, or an object with a buffer such as a `WebAssembly.Memory`.
    * @param options - Where it lies; see {@link WrappedRamOptions}.
    * @returns A memory of one region.
-   * @throws {@link VmError} as {@link PhysicalMemory.addRam}.
+   * @throws `VmError` as {@link PhysicalMemory.addRam}.
    */
   static wrap(source: RamSource, options: Omit<WrappedRamOptions, 'source'>): PhysicalMemory {
     const memory = new PhysicalMemory();
@@ -119,7 +119,7 @@ export class PhysicalMemory extends MemoryBus {
    * @param bytes - Its size.
    * @param options - Where it lies, and whether to share it between workers.
    * @returns A memory of one region.
-   * @throws {@link VmError} as {@link PhysicalMemory.addRam}.
+   * @throws `VmError` as {@link PhysicalMemory.addRam}.
    */
   static allocate(bytes: number, options: Omit<FreshRamOptions, 'bytes'>): PhysicalMemory {
     const memory = new PhysicalMemory();
@@ -132,7 +132,7 @@ export class PhysicalMemory extends MemoryBus {
    *
    * @param snapshot - What {@link PhysicalMemory.snapshot} returned; its arrays are copied.
    * @returns A new memory.
-   * @throws {@link VmError} `unsupported` for another version; `bad-image`, `bad-argument`, `out-of-range` or
+   * @throws `VmError` `unsupported` for another version; `bad-image`, `bad-argument`, `out-of-range` or
    * `overlap` for damaged data.
    */
   static restore(snapshot: MemorySnapshot): PhysicalMemory {
@@ -145,7 +145,7 @@ export class PhysicalMemory extends MemoryBus {
    * Adds flat RAM: the fastest kind.
    *
    * @param options - {@link WrappedRamOptions} (your memory, not copied) or {@link FreshRamOptions} (new, zeroed).
-   * @throws {@link VmError} `overlap` with a region that is there; `bad-argument` or `out-of-range` for an option. Nothing
+   * @throws `VmError` `overlap` with a region that is there; `bad-argument` or `out-of-range` for an option. Nothing
    * has changed then.
    *
    * @example
@@ -167,7 +167,7 @@ export class PhysicalMemory extends MemoryBus {
    * Adds RAM whose pages take host memory only once they are written; before that they read as 0.
    *
    * @param options - Where, and how much.
-   * @throws {@link VmError} as {@link PhysicalMemory.addRam}.
+   * @throws `VmError` as {@link PhysicalMemory.addRam}.
    */
   addSparse(options: SparseOptions): void {
     this.insert([sparseRegion(options)]);
@@ -177,7 +177,7 @@ export class PhysicalMemory extends MemoryBus {
    * Adds a device.
    *
    * @param options - Where, how much, and its callbacks.
-   * @throws {@link VmError} as {@link PhysicalMemory.addRam}.
+   * @throws `VmError` as {@link PhysicalMemory.addRam}.
    *
    * @example
    * ```ts
@@ -292,7 +292,7 @@ export class PhysicalMemory extends MemoryBus {
    * @param address - Physical address of the first byte; any alignment.
    * @param bytes - 1, 2, 4 or 8.
    * @returns The unsigned value, or a bus error, as plain data.
-   * @throws {@link VmError} for a bad address or size.
+   * @throws `VmError` for a bad address or size.
    */
   read(address: Address, bytes: DeviceWidth): Plain<ReadResult> {
     const { vpn: pfn, offset } = pageAndOffset(address);
@@ -317,7 +317,7 @@ export class PhysicalMemory extends MemoryBus {
    * @param bytes - 1, 2, 4 or 8.
    * @param value - Unsigned, not longer than that.
    * @returns Success or a bus error, as plain data.
-   * @throws {@link VmError} for a bad address, size or value.
+   * @throws `VmError` for a bad address, size or value.
    */
   write(address: Address, bytes: DeviceWidth, value: Address): Plain<WriteResult> {
     const { vpn: pfn, offset } = pageAndOffset(address);
@@ -339,7 +339,7 @@ export class PhysicalMemory extends MemoryBus {
    * Saves all contents, for {@link PhysicalMemory.restore}.
    *
    * @returns Versioned plain data, fit for `structuredClone`; O(bytes in use).
-   * @throws {@link VmError} `unsupported`, naming it, when there is a device: its state is behind callbacks.
+   * @throws `VmError` `unsupported`, naming it, when there is a device: its state is behind callbacks.
    */
   snapshot(): MemorySnapshot {
     return saveRegions(this.table.regions);
@@ -348,7 +348,7 @@ export class PhysicalMemory extends MemoryBus {
   /**
    * Verifies that regions are sorted and none reaches into the next.
    *
-   * @throws {@link VmError} `bad-image` when that is broken, which no call should be able to bring about.
+   * @throws `VmError` `bad-image` when that is broken, which no call should be able to bring about.
    */
   checkInvariants(): void {
     this.table.checkInvariants();

@@ -86,7 +86,7 @@ export function decodeFields(
  * @param fields - The fields, none overlapping another.
  * @param values - The values by field name; a field that is not named is 0.
  * @returns The word, as an unsigned 64-bit pattern. O(fields).
- * @throws {@link VmError} `bad-argument` for a name that is no field or a value that is no integer, `out-of-range` for
+ * @throws `VmError` `bad-argument` for a name that is no field or a value that is no integer, `out-of-range` for
  * a value wider than its field.
  *
  * @example
@@ -130,7 +130,7 @@ function checkNames(fields: readonly BitField[], values: Readonly<Record<string,
  * @param fields - The fields.
  * @param bits - The width of the word.
  * @returns `fields`, unchanged.
- * @throws {@link VmError} `bad-argument` when they do not.
+ * @throws `VmError` `bad-argument` when they do not.
  * @public
  */
 export function checkPartition(

@@ -92,7 +92,7 @@ export class PteFormat implements AddressLayout {
 
   /**
    * @param options - The format's data; the fields are checked to cover every bit exactly once.
-   * @throws {@link VmError} `bad-argument` or `out-of-range` for data that make no format.
+   * @throws `VmError` `bad-argument` or `out-of-range` for data that make no format.
    */
   constructor(options: PteFormatOptions) {
     const { indexBits, entryBytes, frameShift, frameBits } = options;
@@ -133,7 +133,7 @@ export class PteFormat implements AddressLayout {
    * @param kind - What the entry is.
    * @param level - Its level.
    * @returns The fields.
-   * @throws {@link VmError} `bad-argument` when that kind does not occur at that level, `out-of-range` for a level that
+   * @throws `VmError` `bad-argument` when that kind does not occur at that level, `out-of-range` for a level that
    * the format does not have.
    */
   fieldsOf(kind: EntryKind, level: number): readonly BitField[] {
@@ -268,7 +268,7 @@ export class PteFormat implements AddressLayout {
    * @param word - The entry.
    * @param level - The level it stands at.
    * @returns Plain data. O(fields).
-   * @throws {@link VmError} for a word wider than an entry, or a level that the format does not have.
+   * @throws `VmError` for a word wider than an entry, or a level that the format does not have.
    */
   decode(word: bigint | number, level: number): Plain<DecodedEntry> {
     const raw = checkBits('word', word, 8 * this.entryBytes);
@@ -295,7 +295,7 @@ export class PteFormat implements AddressLayout {
    *
    * @param entry - A decoded entry, or its kind, level and fields; fields that are not named are 0.
    * @returns The entry's bits, unsigned.
-   * @throws {@link VmError} `bad-argument` for an unknown kind or field name, `out-of-range` for a level that the format
+   * @throws `VmError` `bad-argument` for an unknown kind or field name, `out-of-range` for a level that the format
    * does not have or a value wider than its field.
    */
   encode(entry: EntryFields): bigint {
@@ -308,7 +308,7 @@ export class PteFormat implements AddressLayout {
    *
    * @param spec - The kind, level, frame and other fields by name (`N: 1` makes a RISC-V NAPOT group of 16 pages).
    * @returns The entry's bits, unsigned.
-   * @throws {@link VmError} `bad-argument` for unknown kinds or fields, a missing or needless `pfn`, and fields that make
+   * @throws `VmError` `bad-argument` for unknown kinds or fields, a missing or needless `pfn`, and fields that make
    * another kind of entry; `out-of-range` for values and frames too wide; `misaligned` for a frame not aligned to the
    * page's size.
    *

@@ -47,7 +47,7 @@ export interface RegisterFields {
  * @param layout - The register.
  * @param value - Its value.
  * @returns Plain data. O(fields).
- * @throws {@link VmError} for a value wider than the register.
+ * @throws `VmError` for a value wider than the register.
  *
  * @example
  * ```ts
@@ -72,7 +72,7 @@ export function decodeRegister(
  * @param layout - The register.
  * @param register - The decoded register, or just its `fields`.
  * @returns The register's bits, unsigned.
- * @throws {@link VmError} `bad-argument` for an unknown field, `out-of-range` for a value wider than its field.
+ * @throws `VmError` `bad-argument` for an unknown field, `out-of-range` for a value wider than its field.
  * @public
  */
 export function encodeRegister(layout: RegisterLayout, register: RegisterFields): bigint {

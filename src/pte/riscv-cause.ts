@@ -178,7 +178,7 @@ type CauseFields = Readonly<Record<'INTERRUPT' | 'CODE' | 'CODE_HIGH', number>>;
  *
  * @param value - The register.
  * @returns Plain data.
- * @throws {@link VmError} for a value that is no 64-bit pattern.
+ * @throws `VmError` for a value that is no 64-bit pattern.
  *
  * @example
  * ```ts
@@ -201,7 +201,7 @@ export function decodeRiscvCause(value: bigint | number): Plain<DecodedRiscvCaus
  *
  * @param cause - The decoded register, or just its `fields`: INTERRUPT, CODE_HIGH, CODE.
  * @returns The register's bits.
- * @throws {@link VmError} for an unknown field, or a value wider than its field.
+ * @throws `VmError` for an unknown field, or a value wider than its field.
  * @public
  */
 export function encodeRiscvCause(cause: RegisterFields): bigint {

@@ -92,7 +92,7 @@ export interface DecodedSatp extends DecodedRegister {
  * @param value - The register.
  * @param xlen - Its width: 64 unless told.
  * @returns Plain data.
- * @throws {@link VmError} for a value wider than `xlen`, or another `xlen`.
+ * @throws `VmError` for a value wider than `xlen`, or another `xlen`.
  *
  * @example
  * ```ts
@@ -118,7 +118,7 @@ export function decodeSatp(value: bigint | number, xlen: 32 | 64 = 64): Plain<De
  * @param satp - The decoded register, or just its `fields`: MODE, ASID, PPN.
  * @param xlen - The register's width: 64 unless told.
  * @returns The register's bits.
- * @throws {@link VmError} for an unknown field, a value wider than its field, or another `xlen`.
+ * @throws `VmError` for an unknown field, a value wider than its field, or another `xlen`.
  * @public
  */
 export function encodeSatp(satp: RegisterFields, xlen: 32 | 64 = 64): bigint {
@@ -216,7 +216,7 @@ export const mstatus64Register: RegisterLayout = {
  * @param value - The register.
  * @param xlen - Its width: 64 unless told.
  * @returns Plain data; the fields that address translation reads are MPRV, MPP, SUM and MXR.
- * @throws {@link VmError} for a value wider than `xlen`, or another `xlen`.
+ * @throws `VmError` for a value wider than `xlen`, or another `xlen`.
  *
  * @example
  * ```ts
@@ -237,7 +237,7 @@ export function decodeMstatus(value: bigint | number, xlen: 32 | 64 = 64): Plain
  * @param mstatus - The decoded register, or just its `fields`.
  * @param xlen - The register's width: 64 unless told.
  * @returns The register's bits.
- * @throws {@link VmError} for an unknown field, a value wider than its field, or another `xlen`.
+ * @throws `VmError` for an unknown field, a value wider than its field, or another `xlen`.
  * @public
  */
 export function encodeMstatus(mstatus: RegisterFields, xlen: 32 | 64 = 64): bigint {
@@ -294,7 +294,7 @@ export const menvcfgRegister: RegisterLayout = {
  *
  * @param value - The register, 64 bits.
  * @returns Plain data; the fields that address translation reads are ADUE and PBMTE.
- * @throws {@link VmError} for a value that is no 64-bit pattern.
+ * @throws `VmError` for a value that is no 64-bit pattern.
  * @public
  */
 export function decodeMenvcfg(value: bigint | number): Plain<DecodedRegister> {
@@ -306,7 +306,7 @@ export function decodeMenvcfg(value: bigint | number): Plain<DecodedRegister> {
  *
  * @param menvcfg - The decoded register, or just its `fields`.
  * @returns The register's bits.
- * @throws {@link VmError} for an unknown field, or a value wider than its field.
+ * @throws `VmError` for an unknown field, or a value wider than its field.
  *
  * @example
  * ```ts

@@ -96,7 +96,7 @@ export interface DecodedCr3 extends DecodedRegister {
  * @param value - The register, or the source of a MOV to it.
  * @param mode - How to read it.
  * @returns Plain data.
- * @throws {@link VmError} for a value that is no 64-bit pattern, or an unknown mode.
+ * @throws `VmError` for a value that is no 64-bit pattern, or an unknown mode.
  *
  * @example
  * ```ts
@@ -125,7 +125,7 @@ export function decodeCr3(value: bigint | number, mode: Cr3Mode): Plain<DecodedC
  * @param cr3 - The decoded register, or just its `fields`.
  * @param mode - How it is read.
  * @returns The register's bits, unsigned.
- * @throws {@link VmError} for an unknown field or mode, or a value wider than its field.
+ * @throws `VmError` for an unknown field or mode, or a value wider than its field.
  * @public
  */
 export function encodeCr3(cr3: RegisterFields, mode: Cr3Mode): bigint {

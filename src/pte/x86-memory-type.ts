@@ -76,7 +76,7 @@ export interface DecodedPat extends DecodedRegister {
  *
  * @param value - The register.
  * @returns Plain data.
- * @throws {@link VmError} for a value that is no 64-bit pattern.
+ * @throws `VmError` for a value that is no 64-bit pattern.
  *
  * @example
  * ```ts
@@ -97,7 +97,7 @@ export function decodePat(value: bigint | number): Plain<DecodedPat> {
  *
  * @param pat - The decoded register, or just its `fields`.
  * @returns The register's bits, unsigned.
- * @throws {@link VmError} for an unknown field, or a value wider than its field.
+ * @throws `VmError` for an unknown field, or a value wider than its field.
  * @public
  */
 export function encodePat(pat: RegisterFields): bigint {
@@ -165,7 +165,7 @@ export interface X86MemoryTypeOptions {
  *
  * @param options - The PAT index, IA32_PAT and the MTRRs' type.
  * @returns The effective type.
- * @throws {@link VmError} for an index outside 0 to 7, a reserved type in that entry of the PAT, which no CPU accepts,
+ * @throws `VmError` for an index outside 0 to 7, a reserved type in that entry of the PAT, which no CPU accepts,
  * or an unknown MTRR type.
  *
  * @example

@@ -70,7 +70,7 @@ export class Mtrrs {
 
   /**
    * @param options - The registers.
-   * @throws {@link VmError} for values that are no 64-bit patterns, types that no MTRR accepts (writing them is #GP), or
+   * @throws `VmError` for values that are no 64-bit patterns, types that no MTRR accepts (writing them is #GP), or
    * a number of fixed MTRRs other than eleven.
    */
   constructor(options: MtrrOptions) {
@@ -88,7 +88,7 @@ export class Mtrrs {
    *
    * @param pfn - The frame number, in 4 KiB pages, below 2^40.
    * @returns The type: UC everywhere while the MTRRs are disabled. O(variable ranges).
-   * @throws {@link VmError} for a frame number that is no integer, or outside 0 to 2^40 - 1.
+   * @throws `VmError` for a frame number that is no integer, or outside 0 to 2^40 - 1.
    */
   typeOf(pfn: number): MtrrType {
     checkInteger('pfn', pfn, 0, 2 ** 40 - 1);

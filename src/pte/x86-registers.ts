@@ -149,7 +149,7 @@ export const pkruRegister: RegisterLayout = {
  *
  * @param value - The register.
  * @returns Plain data.
- * @throws {@link VmError} for a value that is no 64-bit pattern.
+ * @throws `VmError` for a value that is no 64-bit pattern.
  *
  * @example
  * ```ts
@@ -169,7 +169,7 @@ export function decodeCr0(value: bigint | number): Plain<DecodedRegister> {
  *
  * @param cr0 - The decoded register, or just its `fields`.
  * @returns The register's bits, unsigned.
- * @throws {@link VmError} for an unknown field, or a value wider than its field.
+ * @throws `VmError` for an unknown field, or a value wider than its field.
  * @public
  */
 export function encodeCr0(cr0: RegisterFields): bigint {
@@ -181,7 +181,7 @@ export function encodeCr0(cr0: RegisterFields): bigint {
  *
  * @param value - The register.
  * @returns Plain data.
- * @throws {@link VmError} for a value that is no 64-bit pattern.
+ * @throws `VmError` for a value that is no 64-bit pattern.
  *
  * @example
  * ```ts
@@ -201,7 +201,7 @@ export function decodeCr4(value: bigint | number): Plain<DecodedRegister> {
  *
  * @param cr4 - The decoded register, or just its `fields`.
  * @returns The register's bits, unsigned.
- * @throws {@link VmError} for an unknown field, or a value wider than its field.
+ * @throws `VmError` for an unknown field, or a value wider than its field.
  * @public
  */
 export function encodeCr4(cr4: RegisterFields): bigint {
@@ -213,7 +213,7 @@ export function encodeCr4(cr4: RegisterFields): bigint {
  *
  * @param value - The register.
  * @returns Plain data.
- * @throws {@link VmError} for a value that is no 64-bit pattern.
+ * @throws `VmError` for a value that is no 64-bit pattern.
  *
  * @example
  * ```ts
@@ -233,7 +233,7 @@ export function decodeEfer(value: bigint | number): Plain<DecodedRegister> {
  *
  * @param efer - The decoded register, or just its `fields`.
  * @returns The register's bits, unsigned.
- * @throws {@link VmError} for an unknown field, or a value wider than its field.
+ * @throws `VmError` for an unknown field, or a value wider than its field.
  * @public
  */
 export function encodeEfer(efer: RegisterFields): bigint {
@@ -245,7 +245,7 @@ export function encodeEfer(efer: RegisterFields): bigint {
  *
  * @param value - The register.
  * @returns Plain data.
- * @throws {@link VmError} for a value that is no 64-bit pattern.
+ * @throws `VmError` for a value that is no 64-bit pattern.
  *
  * @example
  * ```ts
@@ -265,7 +265,7 @@ export function decodePageFaultCode(value: bigint | number): Plain<DecodedRegist
  *
  * @param code - The decoded register, or just its `fields`.
  * @returns The register's bits, unsigned.
- * @throws {@link VmError} for an unknown field, or a value wider than its field.
+ * @throws `VmError` for an unknown field, or a value wider than its field.
  * @public
  */
 export function encodePageFaultCode(code: RegisterFields): bigint {
@@ -277,7 +277,7 @@ export function encodePageFaultCode(code: RegisterFields): bigint {
  *
  * @param value - The register.
  * @returns Plain data.
- * @throws {@link VmError} for a value that is no 64-bit pattern.
+ * @throws `VmError` for a value that is no 64-bit pattern.
  *
  * @example
  * ```ts
@@ -297,7 +297,7 @@ export function decodePkru(value: bigint | number): Plain<DecodedRegister> {
  *
  * @param pkru - The decoded register, or just its `fields`.
  * @returns The register's bits, unsigned.
- * @throws {@link VmError} for an unknown field, or a value wider than its field.
+ * @throws `VmError` for an unknown field, or a value wider than its field.
  * @public
  */
 export function encodePkru(pkru: RegisterFields): bigint {

@@ -15,7 +15,7 @@ export class WalkFault {
   vpn = 0;
   /** The byte offset of the access in its page. */
   offset = 0;
-  /** The access, as {@link Access} bits. */
+  /** The access, as `Access` bits. */
   access = 0;
 
   /** @param initial - The rule that stands here before any fault. */

@@ -84,7 +84,7 @@ class Ranges {
  * @param walker - Whose root and rules apply.
  * @param options - Whether frames must follow one another, and limits.
  * @returns Plain data. O(visited tables + ranges).
- * @throws {@link VmError} for limits that are no non-negative integers.
+ * @throws `VmError` for limits that are no non-negative integers.
  *
  * @example
  * ```ts

@@ -132,7 +132,7 @@ export class Pmp {
    * @param entry - The entry's number.
    * @param value - Address bits 55:2 (RV64, bits above 53 are read-only zero) or 33:2 (RV32).
    * @returns Whether it was written.
-   * @throws {@link VmError} for a bad entry number or a value wider than the register.
+   * @throws `VmError` for a bad entry number or a value wider than the register.
    */
   setAddress(entry: number, value: Address): boolean {
     this.checkEntry(entry);
@@ -162,7 +162,7 @@ export class Pmp {
    * @param entry - The entry's number.
    * @param value - 0 to 255.
    * @returns Whether it was written.
-   * @throws {@link VmError} for a bad entry number or value.
+   * @throws `VmError` for a bad entry number or value.
    */
   setConfig(entry: number, value: number): boolean {
     this.checkEntry(entry);
@@ -227,7 +227,7 @@ export class Pmp {
    *
    * @param snapshot - What {@link Pmp.snapshot} returned.
    * @returns The same behaviour.
-   * @throws {@link VmError} `unsupported` for another version, `bad-image` for a damaged one.
+   * @throws `VmError` `unsupported` for another version, `bad-image` for a damaged one.
    */
   static restore(snapshot: PmpSnapshot): Pmp {
     const { config, addresses, xlen } = checkSnapshot(snapshot);

@@ -227,7 +227,7 @@ export abstract class RiscvState extends RadixWalker {
     this.leafRule = LEAF_RULE[this.row >>> 3]!;
   }
 
-  /** mstatus.MPP: 0 user, 1 supervisor, 3 machine. Anything else is a {@link VmError}. */
+  /** mstatus.MPP: 0 user, 1 supervisor, 3 machine. Anything else is a `VmError`. */
   get mpp(): 0 | 1 | 3 {
     return this.previous;
   }
@@ -264,7 +264,7 @@ export abstract class RiscvState extends RadixWalker {
    *
    * @param value - The register: 32 or 64 bits.
    * @returns Whether it was written, and what the write invalidates.
-   * @throws {@link VmError} `out-of-range` when the value is wider than the register.
+   * @throws `VmError` `out-of-range` when the value is wider than the register.
    */
   setSatp(value: Address): SatpWrite {
     const pattern = checkBits('satp', value, this.xlen);

@@ -55,7 +55,7 @@ export class RiscvWalker extends RiscvCompleteWalk {
    * @param snapshot - What `snapshot` returned.
    * @param options - The memory, and an observer if you want one.
    * @returns A walker that answers as the saved one did.
-   * @throws {@link VmError} `unsupported` for another version; otherwise as the constructor.
+   * @throws `VmError` `unsupported` for another version; otherwise as the constructor.
    */
   static restore(
     snapshot: RiscvWalkerSnapshot,

@@ -142,11 +142,11 @@ export abstract class RadixWalker {
    * number out, no allocation.
    *
    * @param vpn - The page number: the 64-bit virtual address shifted right by 12.
-   * @param access - {@link Access} bits.
+   * @param access - `Access` bits.
    * @param offset - The byte in the page; it matters to fault addresses and to physical memory protection.
    * @param bytes - The size of the access, which must end in the page; it matters to physical memory protection.
    * @returns The number of the 4 KiB frame, or `-(1 + code)` for a fault that then waits in `fault`. O(levels).
-   * @throws {@link VmError} when an argument is out of range: a caller's mistake, never a guest's.
+   * @throws `VmError` when an argument is out of range: a caller's mistake, never a guest's.
    */
   abstract walk(vpn: number, access: number, offset?: number, bytes?: number): number;
 
@@ -166,9 +166,9 @@ export abstract class RadixWalker {
    * Walks, and answers in an object.
    *
    * @param va - The virtual address.
-   * @param access - {@link Access} bits.
+   * @param access - `Access` bits.
    * @returns The page with its attributes, or the fault in the architecture's own encoding.
-   * @throws {@link VmError} for a bad address or access.
+   * @throws `VmError` for a bad address or access.
    */
   translate(va: Address, access: number): Plain<Translation> {
     const { vpn, offset } = pageAndOffset(va);
@@ -181,10 +181,10 @@ export abstract class RadixWalker {
    * decided, the rights so far, and the accessed/dirty bits that the access sets.
    *
    * @param va - The virtual address.
-   * @param access - {@link Access} bits.
+   * @param access - `Access` bits.
    * @param options - With `update`, the bits are really set.
    * @returns A versioned report, plain data; `formatWalk` makes text of it.
-   * @throws {@link VmError} for a bad address or access.
+   * @throws `VmError` for a bad address or access.
    */
   explain(va: Address, access: number, options: ExplainOptions = {}): Plain<WalkReport> {
     const { vpn, offset } = pageAndOffset(va);
@@ -196,7 +196,7 @@ export abstract class RadixWalker {
   /**
    * Receives the events of every walk, probe and explanation once it is decided, or `null`. A probe writes no entry and
    * tells of none. While an observer is set, the fast path rests. An error that it throws leaves `walk` after the
-   * accessed and dirty bits were set; a walk that it asks of the same walker is a {@link VmError}.
+   * accessed and dirty bits were set; a walk that it asks of the same walker is a `VmError`.
    */
   get observer(): VmObserver | null {
     return this.watcher;

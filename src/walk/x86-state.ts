@@ -331,7 +331,7 @@ export abstract class X86State extends RadixWalker {
    *
    * @param value - The register.
    * @returns What was invalidated, or #GP with nothing changed.
-   * @throws {@link VmError} when `value` is no 64-bit pattern.
+   * @throws `VmError` when `value` is no 64-bit pattern.
    */
   writeCr0(value: Address): ControlWrite {
     const written = lowHalf('cr0', value);
@@ -350,7 +350,7 @@ export abstract class X86State extends RadixWalker {
    *
    * @param value - The register; bit 63 asks to keep the PCID's translations while CR4.PCIDE=1.
    * @returns What was invalidated, or #GP with nothing changed, the old PDPTEs included.
-   * @throws {@link VmError} when `value` is no 64-bit pattern.
+   * @throws `VmError` when `value` is no 64-bit pattern.
    */
   loadCr3(value: Address): ControlWrite {
     const pattern = checkBits('cr3', value);
@@ -366,7 +366,7 @@ export abstract class X86State extends RadixWalker {
    *
    * @param value - The register.
    * @returns What was invalidated, or #GP with nothing changed.
-   * @throws {@link VmError} when `value` is no 64-bit pattern.
+   * @throws `VmError` when `value` is no 64-bit pattern.
    */
   writeCr4(value: Address): ControlWrite {
     const cr4 = lowHalf('cr4', value);
@@ -382,7 +382,7 @@ export abstract class X86State extends RadixWalker {
    *
    * @param value - The register.
    * @returns `written`, or #GP with nothing changed.
-   * @throws {@link VmError} when `value` is no 64-bit pattern.
+   * @throws `VmError` when `value` is no 64-bit pattern.
    */
   writeEfer(value: Address): ControlWrite {
     const written = lowHalf('efer', value);

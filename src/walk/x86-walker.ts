@@ -54,7 +54,7 @@ export class X86Walker extends X86CompleteWalk {
    * @param snapshot - What `snapshot` returned.
    * @param options - The memory, and an observer if you want one.
    * @returns A walker that answers as the saved one did.
-   * @throws {@link VmError} `unsupported` for another version; otherwise as the constructor.
+   * @throws `VmError` `unsupported` for another version; otherwise as the constructor.
    */
   static restore(
     snapshot: X86WalkerSnapshot,
