@@ -35,6 +35,7 @@ export type { WalkRule } from './rule.js';
 export { RadixWalker } from './walker.js';
 export { X86CompleteWalk, X86Fault } from './x86-complete.js';
 export type { ControlWrite, X86PagingMode } from './x86-control.js';
+export type { X86WalkerOptions, X86WalkerSnapshot } from './x86-options.js';
 export { X86_RULES, type X86RuleName } from './x86-rules.js';
-export { X86State, type X86WalkerOptions, type X86WalkerSnapshot } from './x86-state.js';
+export { X86State } from './x86-state.js';
 export { X86Walker } from './x86-walker.js';

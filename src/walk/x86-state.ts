@@ -6,9 +6,8 @@ import {
   highWord,
   lowWord,
   VmError,
-  type VmObserver,
 } from '../core/index.js';
-import { BUS_ERROR, type PhysicalMemory } from '../memory/index.js';
+import { BUS_ERROR } from '../memory/index.js';
 import {
   CR0,
   CR4,
@@ -36,6 +35,7 @@ import {
   reloadsPdptes,
   type X86PagingMode,
 } from './x86-control.js';
+import type { X86WalkerOptions, X86WalkerSnapshot } from './x86-options.js';
 import { RIGHTS, ROW_AC, ROW_SMAP, ROW_SMEP, ROW_WP, X86_RULES } from './x86-rules.js';
 
 const { P, PS } = X86_PTE;
@@ -63,79 +63,6 @@ const SHAPES: Record<X86PagingMode, ModeShape> = {
   '4-level': { format: x86Long4, top: 3, bits: 9, wide: 1 },
   '5-level': { format: x86Long5, top: 4, bits: 9, wide: 1 },
 };
-
-/**
- * What an {@link X86Walker} is made from. Registers are taken as they are; the `write` methods check as the
- * instructions do.
- *
- * @public
- */
-export interface X86WalkerOptions {
-  /** The memory that holds the tables. */
-  readonly memory: PhysicalMemory;
-  /** CR0. @defaultValue 0x80010001: PG, WP, PE */
-  readonly cr0?: Address;
-  /** CR3. @defaultValue 0 */
-  readonly cr3?: Address;
-  /** CR4. @defaultValue 0x20: PAE */
-  readonly cr4?: Address;
-  /** IA32_EFER. @defaultValue 0xd00: LMA, LME, NXE */
-  readonly efer?: Address;
-  /** CPUID.80000008H:EAX[7:0], 32 to 52: physical address bits above are reserved. @defaultValue 52 */
-  readonly maxPhyAddr?: number;
-  /** CPUID.80000001H:EDX.Page1GB: PS is a leaf, not reserved, in a PDPTE. @defaultValue true */
-  readonly gigabytePages?: boolean;
-  /** CPUID.01H:EDX.PSE-36: 4 MiB pages reach above 4 GiB. @defaultValue true */
-  readonly pse36?: boolean;
-  /**
-   * The architecture leaves open whether a walk that ends in a fault has set A in the non-leaf entries it passed.
-   * @defaultValue false: a faulting walk changes nothing
-   */
-  readonly accessedOnFault?: boolean;
-  /**
-   * The four PAE PDPTE registers as already loaded, from a dump. Without them they are read from CR3 at construction,
-   * and a reserved bit is the caller's mistake.
-   */
-  readonly pdptes?: readonly Address[];
-  /** Receives the events of every walk. */
-  readonly observer?: VmObserver;
-}
-
-/**
- * What {@link X86State.snapshot} returns: numbers wider than 32 bits as hexadecimal strings.
- *
- * @public
- */
-export interface X86WalkerSnapshot {
-  /** The version of this shape. */
-  readonly v: 1;
-  /** The tag. */
-  readonly type: 'x86-walker';
-  /** CR0. */
-  readonly cr0: string;
-  /** CR3. */
-  readonly cr3: string;
-  /** CR4. */
-  readonly cr4: string;
-  /** IA32_EFER. */
-  readonly efer: string;
-  /** EFLAGS.AC. */
-  readonly ac: boolean;
-  /** PKRU. */
-  readonly pkru: number;
-  /** IA32_PKRS. */
-  readonly pkrs: number;
-  /** The PDPTE registers. */
-  readonly pdptes: readonly string[];
-  /** See {@link X86WalkerOptions.maxPhyAddr}. */
-  readonly maxPhyAddr: number;
-  /** See {@link X86WalkerOptions.gigabytePages}. */
-  readonly gigabytePages: boolean;
-  /** See {@link X86WalkerOptions.pse36}. */
-  readonly pse36: boolean;
-  /** See {@link X86WalkerOptions.accessedOnFault}. */
-  readonly accessedOnFault: boolean;
-}
 
 /**
  * The registers that rule an x86 page walk, and what writing them does: the part of an {@link X86Walker} that changes

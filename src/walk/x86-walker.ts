@@ -2,8 +2,9 @@ import { bigintFromHex, checkVersion } from '../core/index.js';
 import { X86_PTE } from '../pte/index.js';
 import { inPage, isPageNumber } from './walker.js';
 import { X86CompleteWalk } from './x86-complete.js';
+import type { X86WalkerOptions, X86WalkerSnapshot } from './x86-options.js';
 import { RIGHTS_MARK, RIGHTS_XD, rowOf } from './x86-rules.js';
-import { FRAME_HIGH, type X86WalkerOptions, type X86WalkerSnapshot } from './x86-state.js';
+import { FRAME_HIGH } from './x86-state.js';
 
 const { P, D, PS } = X86_PTE;
 
