@@ -1,13 +1,4 @@
-import {
-  Access,
-  addressOf,
-  describeAccess,
-  type FaultReason,
-  type Plain,
-  Prot,
-  plain,
-  VmError,
-} from '../core/index.js';
+import { Access, type FaultReason, Prot, VmError } from '../core/index.js';
 import { BUS_ERROR } from '../memory/index.js';
 import {
   RISCV_PTE,
@@ -17,11 +8,11 @@ import {
 } from '../pte/index.js';
 import { WalkFault } from './fault.js';
 import type { Pmp } from './pmp.js';
-import type { LeafAttributes, Translation } from './report.js';
+import type { FaultTranslation, LeafAttributes } from './report.js';
 import { leafRule, RISCV_RULES, rowOf } from './riscv-rules.js';
 import { RiscvState } from './riscv-state.js';
 import type { WalkRule } from './rule.js';
-import { LEAF, LOCAL, NO_LEAF, POINTER, SKIP, UPDATE_ATTEMPTS } from './walker.js';
+import { LEAF, LOCAL, NO_LEAF, POINTER, ROOT_RIGHTS, SKIP, UPDATE_ATTEMPTS } from './walker.js';
 
 const { V, R, W, X, U, G, A, D } = RISCV_PTE;
 const { N, PBMT } = RISCV_PTE_HIGH;
@@ -293,36 +284,14 @@ export abstract class RiscvCompleteWalk extends RiscvState {
     return (access & ~ACCESS_BITS) === 0 && (rowOf(access, 0) & 3) !== 3;
   }
 
-  protected override answer(
-    result: number,
-    vpn: number,
-    offset: number,
-    access: number,
-  ): Plain<Translation> {
-    const va = addressOf(vpn, offset);
-    if (result < 0) {
-      const { reason, level, cause, rule } = this.fault;
-      const description = describeAccess(access);
-      return plain<Translation>({
-        kind: 'fault',
-        reason,
-        rule: rule.id,
-        va,
-        access: description,
-        level,
-        riscv: { cause, tval: va },
-      });
-    }
-    const { leafLevel: level, leafLow, leafHigh } = this;
-    return plain<Translation>({
-      kind: 'page',
-      va,
-      pa: addressOf(result, offset),
-      pfn: result,
-      level,
-      prot: level < 0 ? 15 : this.entryProt(leafLow, leafHigh) & 15,
-      ...this.leafAttributes(leafLow, leafHigh, level, (this.leafAny & G) === 0 ? LOCAL : 0),
-    });
+  protected override leafRights(): number {
+    if (this.leafLevel < 0) return ROOT_RIGHTS;
+    const local = (this.leafAny & G) === 0 ? LOCAL : 0;
+    return (this.entryProt(this.leafLow, this.leafHigh) & ~LOCAL) | local;
+  }
+
+  protected override faultEncoding(va: bigint): Pick<FaultTranslation, 'riscv'> {
+    return { riscv: { cause: this.fault.cause, tval: va } };
   }
 }
 

@@ -1,9 +1,12 @@
 import {
   type Address,
+  addressOf,
   checkInteger,
+  describeAccess,
   isAccess,
   type Plain,
   pageAndOffset,
+  plain,
   VmError,
   type VmObserver,
 } from '../core/index.js';
@@ -13,12 +16,14 @@ import type { WalkFault } from './fault.js';
 import { WalkPath } from './path.js';
 import {
   type ExplainOptions,
+  type FaultTranslation,
   type LeafAttributes,
   type Translation,
   type WalkReport,
   walkReport,
 } from './report.js';
 import type { WalkRule } from './rule.js';
+import { Watch } from './watch.js';
 
 /** No words: a walker whose fast path may not be used reads out of it at once. */
 const NO_WORDS = new Int32Array(0);
@@ -35,7 +40,7 @@ export const LOCAL = 16;
 /** The inherited rights of a root: everything, and nothing global. */
 export const ROOT_RIGHTS = 31;
 
-/** {@link RadixWalker.leafShift} when nothing was translated: any negative number above minus one level. */
+/** {@link RadixWalker.leafShift} when nothing was translated: a negative number above minus one level. */
 export const NO_LEAF = -1;
 
 /** Attempts to set accessed/dirty bits in an entry that other agents keep changing, before the walk gives up. */
@@ -123,9 +128,7 @@ export abstract class RadixWalker {
   protected windowHigh = 0;
 
   private boundVersion = -1;
-  private watcher: VmObserver | null = null;
-  private step = 0;
-  private reporting = false;
+  private watch: Watch | null = null;
 
   /** @internal */
   protected constructor(memory: PhysicalMemory, initial: WalkRule) {
@@ -199,7 +202,7 @@ export abstract class RadixWalker {
    * accessed and dirty bits were set; a walk that it asks of the same walker is a `VmError`.
    */
   get observer(): VmObserver | null {
-    return this.watcher;
+    return this.watch === null ? null : this.watch.observer;
   }
 
   set observer(observer: VmObserver | null) {
@@ -210,8 +213,7 @@ export abstract class RadixWalker {
         expected: 'a function or null',
       });
     }
-    this.watcher = observer;
-    this.step = 0;
+    this.watch = observer === null ? null : new Watch(observer);
     this.bindWindow();
   }
 
@@ -313,7 +315,7 @@ export abstract class RadixWalker {
   checkInvariants(): void {
     this.bindAgainIfStale();
     const twin = this.twin();
-    twin.observer = this.watcher; // it keeps the window closed
+    twin.observer = this.observer; // it keeps the window closed
     const wanted = twin.derived();
     for (const [name, value] of Object.entries(this.derived())) {
       if (String(value) !== String(wanted[name])) {
@@ -334,13 +336,26 @@ export abstract class RadixWalker {
     update: boolean,
   ): number;
 
+  /** What all entries of the last successful walk leave: `Prot` bits and {@link LOCAL}. */
+  protected abstract leafRights(): number;
+
+  /** The architecture's own words for the last fault. */
+  protected abstract faultEncoding(va: bigint): Pick<FaultTranslation, 'x86' | 'riscv'>;
+
   /** The object for a result. */
-  protected abstract answer(
-    result: number,
-    vpn: number,
-    offset: number,
-    access: number,
-  ): Plain<Translation>;
+  private answer(result: number, vpn: number, offset: number, access: number): Plain<Translation> {
+    const va = addressOf(vpn, offset);
+    if (result < 0) {
+      const { level, reason, rule } = this.fault;
+      const refusal = { kind: 'fault', reason, rule: rule.id, va, level } as const;
+      return plain({ ...refusal, access: describeAccess(access), ...this.faultEncoding(va) });
+    }
+    const { leafHigh, leafLevel: level, leafLow } = this;
+    const rights = this.leafRights();
+    const page = { kind: 'page', va, pa: addressOf(result, offset), pfn: result, level } as const;
+    const attributes = this.leafAttributes(leafLow, leafHigh, level, rights);
+    return plain({ ...page, prot: rights & ~LOCAL, ...attributes });
+  }
 
   /** Called when the window changed, so that roots can be made relative to it. */
   protected abstract windowChanged(): void;
@@ -351,7 +366,7 @@ export abstract class RadixWalker {
    */
   protected bindWindow(): void {
     let root = -1;
-    const count = this.watcher === null ? this.rootCount : 0;
+    const count = this.watch === null ? this.rootCount : 0;
     for (let slot = 0; root < 0 && slot < count; slot++) root = this.rootAt(slot);
     const window = root < 0 ? null : this.memory.ramWindow(root);
     this.boundVersion = this.memory.layoutVersion;
@@ -410,13 +425,13 @@ export abstract class RadixWalker {
       const expected = 'Access bits that this architecture has, with one kind';
       throw new VmError('bad-argument', { argument: 'access', value: access, expected });
     }
-    if (this.reporting) {
+    if (this.watch?.telling === true) {
       const expected = 'no walk by the walker that is being observed';
       throw new VmError('bad-argument', { argument: 'observer', expected });
     }
     this.bindAgainIfStale();
     const result = this.complete(vpn, access, offset, bytes, update);
-    if (this.watcher !== null) this.report(this.watcher, vpn, access, update, result);
+    if (this.watch !== null) this.watch.tell(this.path, vpn, access, update, result, this.rule.id);
     return result;
   }
 
@@ -480,41 +495,5 @@ export abstract class RadixWalker {
     memory.low = value | 0;
     memory.high = 0;
     return 0;
-  }
-
-  /** Tells the observer of the walk that just ended. */
-  private report(
-    watcher: VmObserver,
-    vpn: number,
-    access: number,
-    update: boolean,
-    result: number,
-  ): void {
-    this.reporting = true;
-    try {
-      watcher({ type: 'walk-begin', step: this.step++, vpn, access });
-      this.reportEntries(watcher, 'entry-read');
-      if (update) this.reportEntries(watcher, 'entry-write');
-      watcher({ type: 'walk-end', step: this.step++, result, rule: this.rule.id });
-    } finally {
-      this.reporting = false;
-    }
-  }
-
-  private reportEntries(watcher: VmObserver, type: 'entry-read' | 'entry-write'): void {
-    const { path } = this;
-    for (let level = path.first; level >= path.last; level--) {
-      const set = type === 'entry-write' ? path.set[level]! : 0;
-      if (type === 'entry-write' && set === 0) continue;
-      watcher({
-        type,
-        step: this.step++,
-        level,
-        tablePfn: path.table[level]!,
-        index: path.index[level]!,
-        low: path.low[level]! | set,
-        high: path.high[level]!,
-      });
-    }
   }
 }

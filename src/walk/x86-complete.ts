@@ -1,16 +1,8 @@
-import {
-  Access,
-  addressOf,
-  describeAccess,
-  type Plain,
-  Prot,
-  plain,
-  VmError,
-} from '../core/index.js';
+import { Access, Prot, VmError } from '../core/index.js';
 import { BUS_ERROR } from '../memory/index.js';
 import { CR4, EFER, patIndex, X86_PAGE_FAULT, X86_PTE } from '../pte/index.js';
 import { WalkFault } from './fault.js';
-import type { LeafAttributes, Translation } from './report.js';
+import type { FaultTranslation, LeafAttributes } from './report.js';
 import type { WalkRule } from './rule.js';
 import { LEAF, LOCAL, NO_LEAF, POINTER, SKIP, UPDATE_ATTEMPTS } from './walker.js';
 import { isUser, needsWritable, rightsRule, rowOf, X86_RULES } from './x86-rules.js';
@@ -303,36 +295,13 @@ export abstract class X86CompleteWalk extends X86State {
     return (access & ~ACCESS_BITS) === 0 && (rowOf(access, 0) & 3) !== 3;
   }
 
-  protected override answer(
-    result: number,
-    vpn: number,
-    offset: number,
-    access: number,
-  ): Plain<Translation> {
-    const va = addressOf(vpn, offset);
-    if (result < 0) {
-      const { reason, level, vector, errorCode, rule } = this.fault;
-      const cr2 = vector === 14 ? va : null;
-      return plain<Translation>({
-        kind: 'fault',
-        reason,
-        rule: rule.id,
-        va,
-        access: describeAccess(access),
-        level,
-        x86: { vector, errorCode, cr2 },
-      });
-    }
-    const { leafLevel: level, leafLow, leafHigh } = this;
-    return plain<Translation>({
-      kind: 'page',
-      va,
-      pa: addressOf(result, offset),
-      pfn: result,
-      level,
-      prot: this.leafProt,
-      ...this.leafAttributes(leafLow, leafHigh, level),
-    });
+  protected override leafRights(): number {
+    return this.leafProt | LOCAL;
+  }
+
+  protected override faultEncoding(va: bigint): Pick<FaultTranslation, 'x86'> {
+    const { vector, errorCode } = this.fault;
+    return { x86: { vector, errorCode, cr2: vector === 14 ? va : null } };
   }
 }
 

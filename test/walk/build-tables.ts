@@ -1,5 +1,5 @@
 import { bigintFromWords } from 'pagewright/core';
-import type { PhysicalMemory } from 'pagewright/memory';
+import { PhysicalMemory } from 'pagewright/memory';
 import {
   type PteFormat,
   sv32,
@@ -133,4 +133,15 @@ export class Tables {
     const { indexBits, indexShift } = this.format;
     return (va >> BigInt(indexShift[level]!)) & ((1n << BigInt(indexBits[level]!)) - 1n);
   }
+}
+
+/** Page 0x5000 of a mode in 64 KiB of RAM, with tables from frame 1 on. */
+export function mapped(
+  format: Tables['format'],
+  pfn: number,
+  fields: Readonly<Record<string, number>>,
+): Tables {
+  const tables = new Tables(PhysicalMemory.allocate(0x1_0000, { base: 0 }), format, 1);
+  tables.map(0x5000n, pfn, 0, fields);
+  return tables;
 }

@@ -11,21 +11,10 @@ import {
 } from 'pagewright/walk';
 import { describe, expect, it, test } from 'vitest';
 import { expectError } from '../core/errors.js';
-import { MODES, Tables } from './build-tables.js';
+import { MODES, mapped, Tables } from './build-tables.js';
 
 const ram = (): PhysicalMemory => PhysicalMemory.allocate(0x1_0000, { base: 0 });
 const SV39 = 8n << 60n;
-
-/** Page 0x5000 of a mode with tables from frame 1 on. */
-function mapped(
-  format: Tables['format'],
-  pfn: number,
-  fields: Readonly<Record<string, number>>,
-): Tables {
-  const tables = new Tables(ram(), format, 1);
-  tables.map(0x5000n, pfn, 0, fields);
-  return tables;
-}
 
 describe.each(MODES)('a report about $name', ({ format, walker }) => {
   const va = 0x5678n;

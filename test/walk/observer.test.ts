@@ -4,21 +4,10 @@ import { sv39, x86Long4, x86Pae } from 'pagewright/pte';
 import { RiscvWalker, X86Walker } from 'pagewright/walk';
 import { describe, expect, it, vi } from 'vitest';
 import { expectError } from '../core/errors.js';
-import { Tables } from './build-tables.js';
+import { mapped, Tables } from './build-tables.js';
 
 const ram = (): PhysicalMemory => PhysicalMemory.allocate(0x1_0000, { base: 0 });
 const SV39 = 8n << 60n;
-
-/** Page 0x5000 of a mode with tables from frame 1 on. */
-function mapped(
-  format: Tables['format'],
-  pfn: number,
-  fields: Readonly<Record<string, number>>,
-): Tables {
-  const tables = new Tables(ram(), format, 1);
-  tables.map(0x5000n, pfn, 0, fields);
-  return tables;
-}
 
 describe('an observer', () => {
   it('receives the walk in order, with step numbers that go on', () => {
@@ -144,8 +133,7 @@ describe('an observer', () => {
 
   it('is a function or null', () => {
     const walker = new RiscvWalker({ memory: ram() });
-    // biome-ignore lint/suspicious/noExplicitAny: what a JavaScript caller could pass
-    expectError(() => (walker.observer = 'x' as any), 'bad-argument', 'observer');
+    expectError(() => Reflect.set(walker, 'observer', 'x'), 'bad-argument', 'observer');
     expect(walker.observer).toBeNull();
   });
 

@@ -228,8 +228,8 @@ describe('the registers', () => {
     expectError(() => made.configOf(0.5), 'bad-argument', 'entry');
     expectError(() => made.setConfig(0, 256), 'out-of-range', 'value');
     expectError(() => made.setAddress(0, 1n << 64n), 'out-of-range', 'value');
-    // biome-ignore lint/suspicious/noExplicitAny: what a JavaScript caller could pass
-    const wrong = (options: any) => () => new Pmp(options);
+    // What a JavaScript caller could pass.
+    const wrong = (options: object) => () => new Pmp(options);
     expectError(wrong({ entries: 8 }), 'bad-argument', 'entries');
     expectError(wrong({ xlen: 128 }), 'bad-argument', 'xlen');
   });

@@ -110,8 +110,7 @@ describe('construction', () => {
 
   it('refuses a width that RISC-V has not, and a satp that does not fit', () => {
     const memory = PhysicalMemory.allocate(0x1000, { base: 0 });
-    // biome-ignore lint/suspicious/noExplicitAny: what a JavaScript caller could pass
-    const xlen = 128 as any;
+    const xlen = 128 as never; // what a JavaScript caller could pass
     expectError(() => new RiscvWalker({ memory, xlen }), 'bad-argument', 'xlen');
     expectError(
       () => new RiscvWalker({ memory, xlen: 32, satp: 1n << 63n }),

@@ -3,21 +3,10 @@ import { PhysicalMemory } from 'pagewright/memory';
 import { sv32, sv39, sv48, sv57, x86Legacy, x86Long4, x86Long5 } from 'pagewright/pte';
 import { RISCV_RULES, RiscvWalker, WalkFault, X86Walker } from 'pagewright/walk';
 import { describe, expect, it, test } from 'vitest';
-import { Tables } from './build-tables.js';
+import { mapped, Tables } from './build-tables.js';
 
 const ram = (): PhysicalMemory => PhysicalMemory.allocate(0x1_0000, { base: 0 });
 const SV39 = 8n << 60n;
-
-/** Page 0x5000 of a mode with tables from frame 1 on. */
-function mapped(
-  format: Tables['format'],
-  pfn: number,
-  fields: Readonly<Record<string, number>>,
-): Tables {
-  const tables = new Tables(ram(), format, 1);
-  tables.map(0x5000n, pfn, 0, fields);
-  return tables;
-}
 
 describe('translate', () => {
   it('answers with the page, its rights and attributes on x86', () => {
