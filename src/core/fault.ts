@@ -38,6 +38,10 @@ export const FAULT_REASONS = [
   'bus-error',
   /** Other agents kept changing the entry while its accessed or dirty bit was to be set. */
   'contended',
+  /** An entry or register gives a physical address wider than the machine's or the register's limit. */
+  'address-size',
+  /** A register switches walks of this part of the address space off, or off for user accesses. */
+  'walk-disabled',
 ] as const;
 
 /**

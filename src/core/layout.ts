@@ -16,6 +16,8 @@ export interface AddressLayout {
   readonly virtualBits: number;
   /** Whether the bits above must repeat the top one (`true`), or must be absent (`false`, the 32-bit formats). */
   readonly signExtended: boolean;
+  /** Whether the bits above must all be 1, as in the upper half of AArch64's addresses; `false` unless told. */
+  readonly onesExtended?: boolean;
   /** Number of table levels; the root is level `levels - 1`, pages are mapped at level 0. */
   readonly levels: number;
   /** Lowest address bit of each level's index, by level. */
@@ -93,8 +95,14 @@ export function splitAddress(format: AddressLayout, va: Address): AddressParts {
     format: format.name,
     indexes,
     offset: Number(BigInt.asUintN(format.pageShift, pattern)),
-    canonical: format.signExtended
-      ? isCanonical(pattern, format.virtualBits)
-      : pattern >> BigInt(format.virtualBits) === 0n,
+    canonical: isInFormat(format, pattern),
   };
+}
+
+/** Whether the bits above `virtualBits` are as the format wants them. */
+function isInFormat(format: AddressLayout, pattern: bigint): boolean {
+  const { virtualBits } = format;
+  if (format.signExtended) return isCanonical(pattern, virtualBits);
+  const above = pattern >> BigInt(virtualBits);
+  return above === (format.onesExtended === true ? (1n << BigInt(64 - virtualBits)) - 1n : 0n);
 }

@@ -8,6 +8,25 @@ import type { BitField } from './bit-field.js';
 export type EntryKind = 'not-present' | 'pointer' | 'leaf';
 
 /**
+ * Whose entries a format's are: an architecture's, or `custom` for one that `definePteFormat` made.
+ *
+ * @public
+ */
+export type PteArchitecture = 'x86' | 'riscv' | 'aarch64' | 'custom';
+
+/**
+ * A mask for the two words of an entry.
+ *
+ * @public
+ */
+export interface WordMask {
+  /** Of bits 31:0. */
+  readonly low: number;
+  /** Of bits 63:32. */
+  readonly high: number;
+}
+
+/**
  * A decoded entry, as plain data.
  *
  * @public
@@ -64,7 +83,25 @@ export interface EntrySpec {
 }
 
 /**
- * What a format is made of. All formats of this package are instances made from it, and so may be your own.
+ * A further piece of the frame number, in the low word apart from the rest.
+ *
+ * @public
+ */
+export interface FrameSplit {
+  /** The lowest bit of the piece in the entry. */
+  readonly shift: number;
+  /** Its width. */
+  readonly bits: number;
+  /** The bit of the frame number (in base pages) that its lowest bit is. */
+  readonly frameBit: number;
+  /** Bit n set: leaves of level n have it. */
+  readonly leaves: number;
+  /** Whether pointers have it. */
+  readonly tables: boolean;
+}
+
+/**
+ * What a format is made of. All formats of this package are instances made from it; `definePteFormat` makes your own.
  *
  * @public
  */
@@ -72,32 +109,47 @@ export interface PteFormatOptions {
   /** The format's name. */
   readonly name: string;
   /** Whose entries they are. */
-  readonly architecture: 'x86' | 'riscv';
+  readonly architecture: PteArchitecture;
   /** log2 of the base page in bytes; 12 unless told. */
   readonly pageShift?: number;
   /** Whether the address bits above the implemented ones repeat the top one (`true`) or are absent. */
   readonly signExtended: boolean;
+  /** Whether the address bits above must all be 1, as in AArch64's upper half; `false` unless told. */
+  readonly onesExtended?: boolean;
   /** Width of each level's index, level 0 first; with `pageShift` they make up the virtual address. */
   readonly indexBits: readonly number[];
   /** Bytes in an entry. */
-  readonly entryBytes: 4 | 8;
+  readonly entryBytes: 1 | 2 | 4 | 8;
   /** The greatest width of a physical address. */
   readonly physicalBits: number;
   /** Lowest bit of the frame number in an entry. */
   readonly frameShift: number;
-  /** Width of the frame number in an entry; it reaches bit 31 at least. */
+  /** Width of the frame number in an entry. */
   readonly frameBits: number;
-  /** By level: a present entry is a leaf when one of these bits of its low word is set; 0 where there are no leaves. */
+  /** An entry is present when one of these bits is set; bit 0 unless told. */
+  readonly present?: WordMask;
+  /** By level: bits of the low word without all of which an entry is not present after all; none unless told. */
+  readonly required?: readonly number[];
+  /**
+   * By level: a present entry is a leaf when one of these bits of its low word is set; 0 where there are no leaves, -1
+   * where there is nothing else.
+   */
   readonly leafMask: readonly number[];
-  /** By level: the bits of the low word that every leaf has set besides bit 0. */
+  /** The same of the high word; unless told 0, or -1 where `leafMask` is -1. */
+  readonly leafMaskHigh?: readonly number[];
+  /** Bits of the low word that count for `leafMask` when they are clear; none unless told. */
+  readonly leafFlip?: number;
+  /** By level: the bits of the low word that every leaf has set besides those that make it present. */
   readonly leafBits: readonly number[];
-  /** Whether level 1 leaves keep frame bits 27:20 in bits 20:13 (PSE-36); `false` unless told. */
-  readonly pse36?: boolean;
+  /** The same of every pointer; none unless told. */
+  readonly tableBits?: number;
+  /** A further piece of the frame number; none unless told. */
+  readonly frameSplit?: FrameSplit;
   /** Whether bit 63 of a level 0 leaf marks a 16-page group (Svnapot); `false` unless told. */
   readonly napot?: boolean;
   /**
    * The fields of a kind of entry, from the highest bit down. It is asked only for what occurs: no leaves where
-   * `leafMask` is 0, no pointers where it has bit 0 and so takes every present entry.
+   * `leafMask` is 0, no pointers where it is -1.
    */
   readonly fields: (kind: EntryKind, level: number) => readonly BitField[];
 }

@@ -10,11 +10,25 @@ import {
   VmError,
 } from '../core/index.js';
 import { type BitField, checkPartition, decodeFields, encodeFields } from './bit-field.js';
-import type { DecodedEntry, EntryFields, EntryKind, EntrySpec, PteFormatOptions } from './entry.js';
+import type {
+  DecodedEntry,
+  EntryFields,
+  EntryKind,
+  EntrySpec,
+  FrameSplit,
+  PteArchitecture,
+  PteFormatOptions,
+} from './entry.js';
 
 /** Base pages in a Svnapot group, the only size defined: 64 KiB, PPN[3:0] = 1000 (RISC-V Privileged, Svnapot). */
 const NAPOT_PAGES = 16;
 const NAPOT_CODE = 8;
+
+/** In a leaf mask: every present entry is a leaf. */
+const ALWAYS = -1;
+
+/** A frame number in one piece. */
+const NO_SPLIT: FrameSplit = { shift: 0, bits: 0, frameBit: 0, leaves: 0, tables: false };
 
 /**
  * The format of a page table: where its fields are, as same-shape data, and the codecs that run on it. One class and one
@@ -44,20 +58,22 @@ export class PteFormat implements AddressLayout {
   /** The format's name, such as `sv39`. */
   readonly name: string;
   /** Whose entries they are. */
-  readonly architecture: 'x86' | 'riscv';
+  readonly architecture: PteArchitecture;
   /** log2 of the base page in bytes. */
   readonly pageShift: number;
   /** Implemented bits of a virtual address. */
   readonly virtualBits: number;
   /** Whether the address bits above repeat the top one (`true`) or are absent. */
   readonly signExtended: boolean;
+  /** Whether the address bits above are all 1 (AArch64's upper half). */
+  readonly onesExtended: boolean;
   /** Number of table levels; the root is level `levels - 1`. */
   readonly levels: number;
   /** Lowest address bit of each level's index, by level. */
   readonly indexShift: readonly number[];
   /** Width of each level's index, by level. */
   readonly indexBits: readonly number[];
-  /** Bytes in an entry: 4 or 8. */
+  /** Bytes in an entry: 1, 2, 4 or 8. */
   readonly entryBytes: number;
   /** The greatest width of a physical address. */
   readonly physicalBits: number;
@@ -65,6 +81,8 @@ export class PteFormat implements AddressLayout {
   readonly frameShift: number;
   /** Width of the frame number in an entry. */
   readonly frameBits: number;
+  /** The bits of the low word that belong to the frame number. */
+  readonly frameLowMask: number;
   /** The bits of the high word that belong to the frame number. */
   readonly frameHighMask: number;
   /** By level: the bits of the low word that belong to the frame number of a leaf, aligned to its size. */
@@ -78,16 +96,36 @@ export class PteFormat implements AddressLayout {
   readonly levelPages: Float64Array;
   /** What one unit of the high word adds to the frame number: `2 ** (32 - frameShift)`. */
   readonly frameHighUnit: number;
+  /** An entry is present when one of these bits of its low word is set, or one of `presentHigh`. */
+  readonly presentLow: number;
+  /** See `presentLow`. */
+  readonly presentHigh: number;
+  /** By level: bits of the low word without all of which an entry is not present after all. */
+  readonly requiredLow: readonly number[];
   /** Bit n set: an entry of level n may be a leaf. */
   readonly leafLevels: number;
-  /** By level: a present entry is a leaf when one of these bits of its low word is set. */
+  /** By level: a present entry is a leaf when one of these bits of its low word is set; -1: always. */
   readonly leafMask: readonly number[];
-  /** By level: the bits of the low word that every leaf has set besides bit 0. */
+  /** The same of the high word. */
+  readonly leafMaskHigh: readonly number[];
+  /** Bits of the low word that count for `leafMask` when they are clear. */
+  readonly leafFlip: number;
+  /** By level: the bits of the low word that every leaf has set besides those that make it present. */
   readonly leafBits: readonly number[];
-  /** 0xff when level 1 leaves keep frame bits 27:20 in bits 20:13 (PSE-36), else 0. */
-  readonly pse36Mask: number;
+  /** The same of every pointer. */
+  readonly tableBits: number;
+  /** The lowest bit in the low word of a further piece of the frame number. */
+  readonly splitShift: number;
+  /** What one unit of that piece adds to the frame number. */
+  readonly splitUnit: number;
+  /** The ones of that piece in a pointer, at bit 0; 0 when pointers have none. */
+  readonly splitTableMask: number;
+  /** The same for leaves, by level. */
+  readonly splitLeafMask: readonly number[];
   /** Bit 31 when bit 63 of a level 0 leaf marks a 16-page group (Svnapot), else 0; an int32 mask of the high word. */
   readonly napotMask: number;
+  /** The bit that makes an entry present; 0 when any of several do. */
+  private readonly presentWord: bigint;
   private readonly fieldLists: readonly FieldLists[];
 
   /**
@@ -98,31 +136,54 @@ export class PteFormat implements AddressLayout {
     const { indexBits, entryBytes, frameShift, frameBits } = options;
     this.name = options.name;
     this.architecture = options.architecture;
-    this.pageShift = checkInteger('pageShift', options.pageShift ?? 12, 8, 16);
+    this.pageShift = checkInteger('pageShift', options.pageShift ?? 12, 4, 20);
     this.signExtended = options.signExtended;
+    this.onesExtended = options.onesExtended ?? false;
     this.levels = checkInteger('indexBits.length', indexBits.length, 1, 6);
     this.indexBits = [...indexBits];
     const shifts = [this.pageShift];
     for (const bits of indexBits)
-      shifts.push(shifts.at(-1)! + checkInteger('indexBits', bits, 1, 20));
+      shifts.push(shifts.at(-1)! + checkInteger('indexBits', bits, 1, 26));
     this.virtualBits = checkInteger('virtual address bits', shifts.pop()!, 1, 64);
     this.indexShift = shifts;
     this.levelPages = Float64Array.from(shifts, (shift) => 2 ** (shift - this.pageShift));
-    this.entryBytes = entryBytes;
-    this.physicalBits = checkInteger('physicalBits', options.physicalBits, this.pageShift, 64);
-    this.frameShift = checkInteger('frameShift', frameShift, 1, 31);
-    const top = entryBytes === 8 ? 63 : 32;
-    this.frameBits = checkInteger('frameBits', frameBits, 32 - frameShift, top - frameShift);
+    this.entryBytes = checkEntryBytes(entryBytes);
+    this.physicalBits = checkInteger('physicalBits', options.physicalBits, 1, 64);
+    this.frameShift = checkInteger('frameShift', frameShift, 0, 8 * entryBytes - 1);
+    this.frameBits = checkInteger('frameBits', frameBits, 1, 8 * entryBytes - frameShift);
     this.frameHighUnit = 2 ** (32 - frameShift);
-    this.frameHighMask = 2 ** (frameShift + frameBits - 32) - 1;
-    this.leafLowMask = shifts.map((s) => onesFrom(frameShift + s - this.pageShift));
-    this.leafHighMask = shifts.map(
-      (s) => this.frameHighMask & onesFrom(frameShift + s - this.pageShift - 32),
-    );
+    const frameFrom = (bit: number): number => onesFrom(bit) & ~onesFrom(frameShift + frameBits);
+    this.frameLowMask = frameFrom(frameShift);
+    const highEnd = ~onesFrom(frameShift + frameBits - 32);
+    this.frameHighMask = onesFrom(frameShift - 32) & highEnd;
+    const leafFrom = shifts.map((shift) => frameShift + shift - this.pageShift);
+    this.leafLowMask = leafFrom.map(frameFrom);
+    this.leafHighMask = leafFrom.map((bit) => onesFrom(bit - 32) & highEnd);
+    this.presentLow = (options.present?.low ?? 1) | 0;
+    this.presentHigh = (options.present?.high ?? 0) | 0;
+    const present = bigintFromWords(this.presentLow, this.presentHigh);
+    this.presentWord = (present & (present - 1n)) === 0n ? present : 0n;
+    const none = indexBits.map(() => 0);
+    this.requiredLow = byLevel('required', options.required ?? none, this.levels);
     this.leafMask = byLevel('leafMask', options.leafMask, this.levels);
+    this.leafMaskHigh = byLevel(
+      'leafMaskHigh',
+      options.leafMaskHigh ?? this.leafMask.map((mask) => (mask === ALWAYS ? ALWAYS : 0)),
+      this.levels,
+    );
+    this.leafFlip = (options.leafFlip ?? 0) | 0;
     this.leafBits = byLevel('leafBits', options.leafBits, this.levels);
-    this.leafLevels = this.leafMask.reduce((set, mask, level) => set | (+(mask !== 0) << level), 0);
-    this.pse36Mask = options.pse36 === true ? 0xff : 0;
+    this.leafLevels = this.leafMask.reduce(
+      (set, mask, level) => set | (+((mask | this.leafMaskHigh[level]!) !== 0) << level),
+      0,
+    );
+    this.tableBits = (options.tableBits ?? 0) | 0;
+    const split = options.frameSplit ?? NO_SPLIT;
+    const splitMask = 2 ** split.bits - 1;
+    this.splitShift = checkInteger('frameSplit.shift', split.shift, 0, 31);
+    this.splitUnit = 2 ** checkInteger('frameSplit.frameBit', split.frameBit, 0, 52);
+    this.splitTableMask = split.tables ? splitMask : 0;
+    this.splitLeafMask = shifts.map((_, level) => ((split.leaves >> level) & 1 ? splitMask : 0));
     this.napotMask = options.napot === true ? -0x80000000 : 0;
     this.fieldLists = indexBits.map((_, level) => fieldLists(options, level));
   }
@@ -148,16 +209,45 @@ export class PteFormat implements AddressLayout {
 
   /**
    * What an entry is, by structure alone. RISC-V: V clear is not present, any of R, W, X is a leaf. x86: P clear is not
-   * present; level 0, or PS at a level that may hold leaves, is a leaf. Hot: nothing is checked.
+   * present; level 0, or PS at a level that may hold leaves, is a leaf. AArch64: bit 0 clear is not present, bit 1 tells
+   * pages and tables from blocks. EPT: present with any right. Hot: nothing is checked.
    *
    * @param low - Bits 31:0 of the entry.
-   * @param _high - Bits 63:32; no format needs them to tell.
+   * @param high - Bits 63:32.
    * @param level - The entry's level.
    * @returns The kind.
    */
-  kindOf(low: number, _high: number, level: number): EntryKind {
-    if ((low & 1) === 0) return 'not-present';
-    return (low & this.leafMask[level]!) !== 0 ? 'leaf' : 'pointer';
+  kindOf(low: number, high: number, level: number): EntryKind {
+    if (!this.isPresent(low, high, level)) return 'not-present';
+    return this.isLeaf(low, high, level) ? 'leaf' : 'pointer';
+  }
+
+  /**
+   * Whether an entry that is present is a leaf. Hot: nothing is checked.
+   *
+   * @param low - Bits 31:0 of the entry.
+   * @param high - Bits 63:32.
+   * @param level - The entry's level.
+   * @returns `true` when it is.
+   */
+  isLeaf(low: number, high: number, level: number): boolean {
+    const flags = (low ^ this.leafFlip) & this.leafMask[level]!;
+    return (flags | (high & this.leafMaskHigh[level]!)) !== 0;
+  }
+
+  /**
+   * Whether an entry is present: {@link PteFormat.kindOf} is not `not-present`. Hot: nothing is checked.
+   *
+   * @param low - Bits 31:0 of the entry.
+   * @param high - Bits 63:32.
+   * @param level - The entry's level.
+   * @returns `true` when it is.
+   */
+  isPresent(low: number, high: number, level: number): boolean {
+    const required = this.requiredLow[level]!;
+    return (
+      ((low & this.presentLow) | (high & this.presentHigh)) !== 0 && (low & required) === required
+    );
   }
 
   /**
@@ -168,13 +258,18 @@ export class PteFormat implements AddressLayout {
    * @returns The frame number, in base pages.
    */
   tablePfn(low: number, high: number): number {
-    return (low >>> this.frameShift) + (high & this.frameHighMask) * this.frameHighUnit;
+    return (
+      ((low & this.frameLowMask) >>> this.frameShift) +
+      ((high & this.frameHighMask) >>> 0) * this.frameHighUnit +
+      ((low >>> this.splitShift) & this.splitTableMask) * this.splitUnit
+    );
   }
 
   /**
    * The first frame that a leaf maps: the frame bits without those below the page's size (the PAT bit of a large x86
-   * page, the size code of a RISC-V NAPOT page), with the high part of a PSE-36 page. A RISC-V superpage with such bits
-   * set is misaligned; whether it is, is for the walker to ask. Hot: nothing is checked.
+   * page, the size code of a RISC-V NAPOT page), with the part that stands elsewhere (PSE-36, AArch64's 52-bit
+   * addresses). A RISC-V superpage with such bits set is misaligned; whether it is, is for the walker to ask. Hot:
+   * nothing is checked.
    *
    * @param low - Bits 31:0 of the entry.
    * @param high - Bits 63:32.
@@ -184,9 +279,9 @@ export class PteFormat implements AddressLayout {
   leafPfn(low: number, high: number, level: number): number {
     const frame =
       ((low & this.leafLowMask[level]!) >>> this.frameShift) +
-      (high & this.leafHighMask[level]!) * this.frameHighUnit;
-    if (level === 0) return this.isNapot(low, high) ? frame - NAPOT_CODE : frame;
-    return level === 1 ? frame + ((low >>> 13) & this.pse36Mask) * 2 ** 20 : frame;
+      ((high & this.leafHighMask[level]!) >>> 0) * this.frameHighUnit +
+      ((low >>> this.splitShift) & this.splitLeafMask[level]!) * this.splitUnit;
+    return level === 0 && this.isNapot(low, high) ? frame - NAPOT_CODE : frame;
   }
 
   /**
@@ -198,8 +293,8 @@ export class PteFormat implements AddressLayout {
    * @returns The frame number in base pages; -1 when the entry is not present.
    */
   pfn(low: number, high: number, level: number): number {
-    if ((low & 1) === 0) return -1;
-    if ((low & this.leafMask[level]!) === 0) return this.tablePfn(low, high);
+    if (!this.isPresent(low, high, level)) return -1;
+    if (!this.isLeaf(low, high, level)) return this.tablePfn(low, high);
     return this.leafPfn(low, high, level);
   }
 
@@ -224,8 +319,9 @@ export class PteFormat implements AddressLayout {
    * @returns An int32.
    */
   leafLow(pfn: number, level: number, flags: number): number {
-    const split = level === 1 ? ((pfn * 2 ** -20) & this.pse36Mask) << 13 : 0;
-    return (pfn << this.frameShift) | split | this.leafBits[level]! | flags;
+    const split = (pfn / this.splitUnit) & this.splitLeafMask[level]!;
+    const frame = this.frameLowBits(pfn);
+    return frame | (split << this.splitShift) | this.leafBits[level]! | flags;
   }
 
   /**
@@ -234,7 +330,7 @@ export class PteFormat implements AddressLayout {
    * @param pfn - The first frame, in base pages.
    * @param _level - The entry's level; no format needs it.
    * @param flags - The other bits of the high word, as an int32.
-   * @returns An int32; 0 in 4-byte formats when `flags` is 0.
+   * @returns An int32; 0 in formats of one word when `flags` is 0.
    */
   leafHigh(pfn: number, _level: number, flags: number): number {
     return this.tableHigh(pfn, flags);
@@ -248,7 +344,8 @@ export class PteFormat implements AddressLayout {
    * @returns An int32.
    */
   tableLow(pfn: number, flags: number): number {
-    return (pfn << this.frameShift) | flags;
+    const split = (pfn / this.splitUnit) & this.splitTableMask;
+    return this.frameLowBits(pfn) | (split << this.splitShift) | flags;
   }
 
   /**
@@ -256,10 +353,15 @@ export class PteFormat implements AddressLayout {
    *
    * @param pfn - The frame of the table, in base pages.
    * @param flags - The other bits of the high word, as an int32.
-   * @returns An int32; 0 in 4-byte formats when `flags` is 0.
+   * @returns An int32; 0 in formats of one word when `flags` is 0.
    */
   tableHigh(pfn: number, flags: number): number {
     return ((pfn / this.frameHighUnit) & this.frameHighMask) | flags;
+  }
+
+  /** The part of a frame number that stands in the low word: a frame in the high word alone has none. */
+  private frameLowBits(pfn: number): number {
+    return (pfn << this.frameShift) & this.frameLowMask;
   }
 
   /**
@@ -304,7 +406,7 @@ export class PteFormat implements AddressLayout {
 
   /**
    * Builds an entry from a frame number and flags. The bits that make it the kind it is (V or P, PS of a large page) are
-   * set; a RISC-V leaf needs at least one of R, W, X from you.
+   * set; a RISC-V leaf and any EPT entry need at least one of their rights from you.
    *
    * @param spec - The kind, level, frame and other fields by name (`N: 1` makes a RISC-V NAPOT group of 16 pages).
    * @returns The entry's bits, unsigned.
@@ -324,7 +426,7 @@ export class PteFormat implements AddressLayout {
     const { kind, level = 0, pfn, fields = {} } = spec;
     const list = this.fieldsOf(kind, level);
     let word = encodeFields(list, fields);
-    if (kind !== 'not-present') word |= 1n | this.frameWord(spec, level, fields);
+    if (kind !== 'not-present') word |= this.presentWord | this.frameWord(spec, level, fields);
     else if (pfn !== undefined) throw badPfn(pfn, 'none in an entry that is not present');
     const low = lowWord(word);
     const high = highWord(word);
@@ -345,9 +447,10 @@ export class PteFormat implements AddressLayout {
     const { N } = fields;
     if (pfn === undefined) throw badPfn(pfn, `the frame of a ${kind} entry`);
     const leaf = kind === 'leaf';
-    const split = leaf && level === 1 && this.pse36Mask !== 0;
-    checkInteger('pfn', pfn, 0, 2 ** (this.frameBits + (split ? 8 : 0)) - 1);
-    if (!leaf) return bigintFromWords(this.tableLow(pfn, 0), this.tableHigh(pfn, 0));
+    const splitMask = leaf ? this.splitLeafMask[level]! : this.splitTableMask;
+    const end = Math.max(2 ** this.frameBits, (splitMask + 1) * (splitMask && this.splitUnit));
+    checkInteger('pfn', pfn, 0, Math.min(end, 2 ** (64 - this.pageShift)) - 1);
+    if (!leaf) return bigintFromWords(this.tableLow(pfn, this.tableBits), this.tableHigh(pfn, 0));
     const napot = level === 0 && this.napotMask !== 0 && N === 1;
     const pages = napot ? NAPOT_PAGES : this.levelPages[level]!;
     if (pfn % pages !== 0) {
@@ -377,7 +480,13 @@ function onesFrom(from: number): number {
 /** A value for every level, copied. */
 function byLevel(argument: string, values: readonly number[], levels: number): readonly number[] {
   checkInteger(`${argument}.length`, values.length, levels, levels);
-  return values.map((value) => checkInteger(argument, value, 0, 0xfff));
+  return values.map((value) => checkInteger(argument, value, -(2 ** 31), 2 ** 32 - 1) | 0);
+}
+
+function checkEntryBytes(bytes: number): number {
+  if (bytes === 1 || bytes === 2 || bytes === 4 || bytes === 8) return bytes;
+  const expected = '1, 2, 4 or 8';
+  throw new VmError('bad-argument', { argument: 'entryBytes', value: bytes, expected });
 }
 
 /** One level's fields, by the kinds of entry that occur there. */
@@ -386,8 +495,8 @@ type FieldLists = ReadonlyMap<EntryKind, readonly BitField[]>;
 function fieldLists(options: PteFormatOptions, level: number): FieldLists {
   const mask = options.leafMask[level]!;
   const kinds: EntryKind[] = ['not-present'];
-  if ((mask & 1) === 0) kinds.push('pointer');
-  if (mask !== 0) kinds.push('leaf');
+  if (mask !== ALWAYS) kinds.push('pointer');
+  if ((mask | (options.leafMaskHigh?.[level] ?? 0)) !== 0) kinds.push('leaf');
   const bits = 8 * options.entryBytes;
   const list = (kind: EntryKind): readonly BitField[] =>
     checkPartition(`fields(${kind}, ${level})`, options.fields(kind, level), bits);

@@ -4,7 +4,7 @@ import { type FieldRow, fieldTable } from './field-table.js';
 import { PteFormat } from './format.js';
 import { X86_PTE } from './x86.js';
 
-const { P, PS } = X86_PTE;
+const { PS } = X86_PTE;
 
 /** Bits 4:0, the same in every entry but a PAE PDPTE. */
 const RIGHTS: readonly FieldRow[] = [
@@ -182,7 +182,10 @@ function longFields(kind: EntryKind, level: number): readonly BitField[] {
 
 /** A present entry is a leaf at level 0, and where PS is set at the levels in `leafLevels`. */
 function x86Format(
-  options: Pick<PteFormatOptions, 'name' | 'signExtended' | 'indexBits' | 'pse36' | 'fields'> & {
+  options: Pick<
+    PteFormatOptions,
+    'name' | 'signExtended' | 'indexBits' | 'frameSplit' | 'fields'
+  > & {
     readonly leafLevels: number;
     readonly entryBytes: 4 | 8;
   },
@@ -196,7 +199,7 @@ function x86Format(
     physicalBits: wide ? 52 : 40,
     frameShift: 12,
     frameBits: wide ? 40 : 20,
-    leafMask: byLevel((level) => (level === 0 ? P : (options.leafLevels >> level) & 1 ? PS : 0)),
+    leafMask: byLevel((level) => (level === 0 ? -1 : (options.leafLevels >> level) & 1 ? PS : 0)),
     leafBits: byLevel((level) => (level === 0 ? 0 : PS)),
   });
 }
@@ -213,7 +216,8 @@ export const x86Legacy: PteFormat = /* @__PURE__ */ x86Format({
   indexBits: [10, 10],
   entryBytes: 4,
   leafLevels: 0b11,
-  pse36: true,
+  // PSE-36: bits 20:13 of a 4 MiB page are address bits 39:32.
+  frameSplit: { shift: 13, bits: 8, frameBit: 20, leaves: 0b10, tables: false },
   fields: legacyFields,
 });
 

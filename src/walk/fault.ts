@@ -1,5 +1,6 @@
-import { addressOf, type FaultReason } from '../core/index.js';
+import { addressFromVpn, type FaultReason } from '../core/index.js';
 import type { WalkRule } from './rule.js';
+import type { SecondStagePurpose } from './second-stage.js';
 
 /**
  * The last fault, in fields: what a trap handler needs without an object being made.
@@ -17,6 +18,16 @@ export class WalkFault {
   offset = 0;
   /** The access, as `Access` bits. */
   access = 0;
+  /** log2 of the page in which `vpn` and `guestPfn` count, in bytes. */
+  pageShift = 12;
+  /** The stage that refused: 2 when the second stage of a nested walk did. `level` and `rule` are that stage's. */
+  stage: 1 | 2 = 1;
+  /** What the second stage was asked for when it refused. */
+  purpose: SecondStagePurpose = 'access';
+  /** The page number of the guest-physical address that the second stage refused. */
+  guestPfn = 0;
+  /** The byte of that address in its page. */
+  guestOffset = 0;
 
   /** @param initial - The rule that stands here before any fault. */
   constructor(initial: WalkRule) {
@@ -30,6 +41,11 @@ export class WalkFault {
 
   /** The faulting virtual address: CR2 of a page fault, RISC-V tval. */
   get va(): bigint {
-    return addressOf(this.vpn, this.offset);
+    return addressFromVpn(this.vpn, this.offset, this.pageShift);
+  }
+
+  /** The guest-physical address that the second stage refused. */
+  get gpa(): bigint {
+    return addressFromVpn(this.guestPfn, this.guestOffset, this.pageShift);
   }
 }

@@ -1,4 +1,6 @@
-import { addressOf, bigintFromWords, checkInteger, type Plain, plain } from '../core/index.js';
+import { addressFromVpn, bigintFromWords, checkInteger, type Plain, plain } from '../core/index.js';
+import type { PteFormat } from '../pte/index.js';
+import { MAX_LEVELS } from './path.js';
 import type { LeafAttributes } from './report.js';
 import { LEAF, type RadixWalker, ROOT_RIGHTS, SKIP } from './walker.js';
 
@@ -12,8 +14,8 @@ const VISIT_LIMIT = 2 ** 18;
 const NOTHING = SKIP;
 const PAGE = LEAF;
 
-/** Five levels at most, and a place above the root. */
-const MAX_LEVELS = 6;
+/** A place above the root of the deepest format. */
+const PLACES = MAX_LEVELS + 1;
 
 /** More than any table holds: the index from which nothing is sign-extended in formats that never are. */
 const NEVER = 2 ** 30;
@@ -89,13 +91,17 @@ export class LeafCursor {
   private leafRights = 0;
   private readonly walker: RadixWalker;
   private readonly visitLimit: number;
-  private readonly signIndex: number;
-  private readonly signExtension: number;
-  private readonly rootPages: number;
+  /** Of the present root: its level, the index from which pages are sign-extended, and what that adds. */
+  private top = -1;
+  private signIndex = NEVER;
+  private signExtension = 0;
   /** The table that the cursor is in: its level, ... */
   private depth: number;
-  /** ... its frame, ... */
+  /** ... its frame and its first byte there, ... */
   private table = 0;
+  private byte = 0;
+  /** ... how many entries it has, ... */
+  private entries = 0;
   /** ... the entry to read next, ... */
   private nextIndex = 0;
   /** ... the first page, the rights so far, and the pages that an entry maps. */
@@ -103,11 +109,13 @@ export class LeafCursor {
   private rights = 0;
   private entryPages = 1;
   /** The same of the tables above it, by level. */
-  private readonly tables: Float64Array = new Float64Array(MAX_LEVELS);
-  private readonly nextIndexes: Int32Array = new Int32Array(MAX_LEVELS);
-  private readonly bases: Float64Array = new Float64Array(MAX_LEVELS);
-  private readonly rightsAt: Int32Array = new Int32Array(MAX_LEVELS);
-  private readonly pagesAt: Float64Array;
+  private readonly tables: Float64Array = new Float64Array(PLACES);
+  private readonly nextIndexes: Int32Array = new Int32Array(PLACES);
+  private readonly bases: Float64Array = new Float64Array(PLACES);
+  private readonly rightsAt: Int32Array = new Int32Array(PLACES);
+  /** By level: the pages that an entry maps, and the entries of a table. */
+  private readonly pagesAt: Float64Array = new Float64Array(PLACES);
+  private readonly entriesAt: Int32Array = new Int32Array(PLACES);
   private nextRoot = 0;
 
   /**
@@ -118,19 +126,14 @@ export class LeafCursor {
     const { visitLimit = VISIT_LIMIT } = options;
     this.visitLimit = checkInteger('visitLimit', visitLimit, 0, Number.MAX_SAFE_INTEGER);
     this.walker = walker;
-    this.pagesAt = Float64Array.from(
-      { length: MAX_LEVELS },
-      (_, level) => 2 ** (walker.bits * level),
-    );
-    this.rootPages = this.pagesAt[walker.top + 1]!;
-    this.signExtension = 2 ** 52 - this.rootPages;
-    this.signIndex = walker.format?.signExtended ? 2 ** (walker.bits - 1) : NEVER;
-    this.depth = walker.top + 1;
+    this.depth = 0;
   }
 
   /** The virtual address at which the visit limit stopped the enumeration, or `null`. */
   get stoppedAt(): bigint | null {
-    return this.stoppedAtVpn < 0 ? null : addressOf(this.stoppedAtVpn, 0);
+    return this.stoppedAtVpn < 0
+      ? null
+      : addressFromVpn(this.stoppedAtVpn, 0, this.walker.pageShift);
   }
 
   /**
@@ -143,11 +146,11 @@ export class LeafCursor {
     const { walker } = this;
     for (;;) {
       const level = this.depth;
-      if (level > walker.top) {
+      if (level > this.top) {
         if (this.enterRoot()) continue;
         return false;
       }
-      const index = walker.findPresent(this.table, this.nextIndex);
+      const index = walker.findPresent(this.table, this.byte, this.nextIndex, this.entries);
       if (index < 0) {
         this.leave();
         continue;
@@ -158,7 +161,7 @@ export class LeafCursor {
       const kind = walker.classify(low, high, level);
       if (kind === NOTHING) continue;
       let vpn = this.base + index * this.entryPages;
-      if (level === walker.top && index >= this.signIndex) vpn += this.signExtension;
+      if (level === this.top && index >= this.signIndex) vpn += this.signExtension;
       const rights = this.rights & walker.entryProt(low, high);
       if (kind === PAGE) {
         this.vpn = vpn;
@@ -191,16 +194,17 @@ export class LeafCursor {
    */
   mapping(): Plain<Mapping> {
     const { high, level, low, pages, pfn, prot, vpn, walker } = this;
-    const index = this.nextIndex - 1;
+    const { pageShift } = walker;
+    const entry = this.byte + (this.nextIndex - 1) * 2 ** walker.entryShift;
     return plain<Mapping>({
       type: 'mapping',
-      va: addressOf(vpn, 0),
-      pa: addressOf(pfn, 0),
+      va: addressFromVpn(vpn, 0, pageShift),
+      pa: addressFromVpn(pfn, 0, pageShift),
       pages,
       level,
       prot,
-      entry: addressOf(this.table, index << (2 + this.walker.wide)),
-      raw: bigintFromWords(low, high),
+      entry: addressFromVpn(this.table, 0, pageShift) + BigInt(entry),
+      raw: BigInt.asUintN(8 << walker.entryShift, bigintFromWords(low, high)),
       ...walker.leafAttributes(low, high, level, this.leafRights),
     });
   }
@@ -210,9 +214,27 @@ export class LeafCursor {
     while (this.nextRoot < walker.rootCount) {
       const slot = this.nextRoot++;
       const root = walker.rootAt(slot);
-      if (root >= 0) return this.enter(walker.top, root, slot * this.rootPages, ROOT_RIGHTS);
+      if (root < 0) continue;
+      this.top = walker.rootLevel(slot);
+      this.depth = this.top + 1;
+      this.useFormat(walker.rootFormat(slot)!);
+      if (!this.enter(this.top, root, walker.rootBase(slot), ROOT_RIGHTS)) return false;
+      this.byte = walker.rootByte(slot);
+      return true;
     }
     return false;
+  }
+
+  /** The shape of the tables below a root. */
+  private useFormat(format: PteFormat): void {
+    const { pageShift } = this.walker;
+    for (let level = 0; level <= this.top; level++) {
+      this.pagesAt[level] = 2 ** (format.indexShift[level]! - pageShift);
+      this.entriesAt[level] = 2 ** format.indexBits[level]!;
+    }
+    const rootEntries = this.entriesAt[this.top]!;
+    this.signIndex = format.signExtended ? rootEntries / 2 : NEVER;
+    this.signExtension = 2 ** (64 - pageShift) - rootEntries * this.pagesAt[this.top]!;
   }
 
   /** Goes down into a table, unless the visit limit is reached: then everything ends here. */
@@ -220,7 +242,7 @@ export class LeafCursor {
     if (this.visits >= this.visitLimit) {
       this.stoppedAtVpn = base;
       this.nextRoot = NEVER;
-      this.depth = this.walker.top + 1;
+      this.depth = this.top + 1;
       return false;
     }
     this.visits++;
@@ -233,7 +255,9 @@ export class LeafCursor {
     this.nextIndex = 0;
     this.base = base;
     this.rights = rights;
+    this.byte = 0;
     this.entryPages = this.pagesAt[level]!;
+    this.entries = this.entriesAt[level]!;
     return true;
   }
 
@@ -241,11 +265,15 @@ export class LeafCursor {
   private leave(): void {
     const level = this.depth + 1;
     this.depth = level;
+    if (level > this.top) return;
     this.table = this.tables[level]!;
+    // Only a root has a byte to begin with, and only the root is the table of its level.
+    this.byte = level === this.top ? this.walker.rootByte(this.nextRoot - 1) : 0;
     this.nextIndex = this.nextIndexes[level]!;
     this.base = this.bases[level]!;
     this.rights = this.rightsAt[level]!;
     this.entryPages = this.pagesAt[level]!;
+    this.entries = this.entriesAt[level]!;
   }
 }
 

@@ -1,4 +1,5 @@
-import { addressOf, checkInteger, type Plain, plain } from '../core/index.js';
+import { addressFromVpn, checkInteger, type Plain, plain } from '../core/index.js';
+import type { PteFormat } from '../pte/index.js';
 import type { LeafAttributes } from './report.js';
 import { LEAF, type RadixWalker, ROOT_RIGHTS, SKIP } from './walker.js';
 
@@ -121,6 +122,10 @@ class Merger {
   private visits = 0;
   private collected = 0;
   private stoppedAtVpn = -1;
+  /** Of the present root: the format of what is below, its level, and its first byte. */
+  private format: PteFormat | null = null;
+  private top = 0;
+  private rootByte = 0;
 
   constructor(walker: RadixWalker, options: MergedMappingsOptions) {
     const { visitLimit = VISIT_LIMIT, rangeLimit = RANGE_LIMIT } = options;
@@ -133,17 +138,23 @@ class Merger {
   run(): Plain<MergedMappings> {
     const { walker } = this;
     const all = new Ranges();
-    const rootPages = 2 ** (walker.bits * (walker.top + 1));
     for (let slot = 0; slot < walker.rootCount && this.stoppedAtVpn < 0; slot++) {
       const root = walker.rootAt(slot);
-      const base = slot * rootPages;
-      if (root >= 0) this.appendTable(all, base, base, root, walker.top, ROOT_RIGHTS);
+      const base = walker.rootBase(slot);
+      if (root < 0) continue;
+      const format = walker.rootFormat(slot);
+      if (format !== this.format) this.finished.clear();
+      this.format = format;
+      this.top = walker.rootLevel(slot);
+      this.rootByte = walker.rootByte(slot);
+      this.appendTable(all, base, base, root, this.top, ROOT_RIGHTS);
     }
     return plain<MergedMappings>({
       type: 'merged-mappings',
       ranges: all.start.map((_, index) => this.mappedRange(all, index)),
       visits: this.visits,
-      stoppedAt: this.stoppedAtVpn < 0 ? null : addressOf(this.stoppedAtVpn, 0),
+      stoppedAt:
+        this.stoppedAtVpn < 0 ? null : addressFromVpn(this.stoppedAtVpn, 0, walker.pageShift),
     });
   }
 
@@ -180,16 +191,21 @@ class Merger {
 
   private collect(into: Ranges, vpn: number, table: number, level: number, rights: number): void {
     const { walker } = this;
-    const pages = 2 ** (level * walker.bits);
-    const signed = level === walker.top && walker.format?.signExtended === true;
-    const entries = 1 << walker.bits;
-    let index = walker.findPresent(table, 0);
-    for (; index >= 0 && this.stoppedAtVpn < 0; index = walker.findPresent(table, index + 1)) {
+    const { pageShift } = walker;
+    const format = this.format!;
+    const byte = level === this.top ? this.rootByte : 0;
+    const pages = 2 ** (format.indexShift[level]! - pageShift);
+    const signed = level === this.top && format.signExtended;
+    const entries = 2 ** format.indexBits[level]!;
+    for (let from = 0; this.stoppedAtVpn < 0; ) {
+      const index = walker.findPresent(table, byte, from, entries);
+      if (index < 0) return;
+      from = index + 1;
       const { foundLow: low, foundHigh: high } = walker;
       const kind = walker.classify(low, high, level);
       if (kind === SKIP) continue;
       const upperHalf = signed && index >= entries / 2;
-      const start = index * pages + (upperHalf ? 2 ** 52 - entries * pages : 0);
+      const start = index * pages + (upperHalf ? 2 ** (64 - pageShift) - entries * pages : 0);
       const left = rights & walker.entryProt(low, high);
       if (kind !== LEAF) {
         this.appendTable(into, start, vpn + start, walker.tableFrame(low, high), level - 1, left);
@@ -242,11 +258,13 @@ class Merger {
     const pages = ranges.pages[index]!;
     const pfn = ranges.pfn[index]!;
     const { high, level, low, rights } = this.kinds[ranges.kind[index]!]!;
+    const { pageShift } = this.walker;
+    const va = addressFromVpn(start, 0, pageShift);
     return {
-      va: addressOf(start, 0),
-      end: addressOf(start, 0) + BigInt(pages) * 4096n,
+      va,
+      end: va + (BigInt(pages) << BigInt(pageShift)),
       pages,
-      pa: pfn === SCATTERED ? null : addressOf(pfn, 0),
+      pa: pfn === SCATTERED ? null : addressFromVpn(pfn, 0, pageShift),
       prot: rights & ALL_PROT,
       ...this.walker.leafAttributes(low, high, level, rights),
     };

@@ -1,7 +1,7 @@
 import {
   type AccessDescription,
   type AddressIndex,
-  addressOf,
+  addressFromVpn,
   bigintFromWords,
   describeAccess,
   type FaultReason,
@@ -11,7 +11,8 @@ import {
   splitAddress,
 } from '../core/index.js';
 import type { EntryKind, PteFormat } from '../pte/index.js';
-import type { RadixWalker } from './walker.js';
+import type { SecondStagePurpose } from './second-stage.js';
+import { type RadixWalker, TARGET } from './walker.js';
 
 /**
  * What a leaf says beside its frame and rights.
@@ -53,6 +54,8 @@ export interface PageTranslation extends LeafAttributes {
   readonly pa: bigint;
   /** The number of the 4 KiB frame that `pa` lies in. */
   readonly pfn: number;
+  /** Under a second stage: the guest-physical address, which that stage translated to `pa`. */
+  readonly gpa?: bigint;
   /** The level of the leaf; -1 when nothing was translated. */
   readonly level: number;
   /** The rights of the mapping, as `Prot` bits; they are not those of the moment (SUM, SMAP, keys ...). */
@@ -60,23 +63,11 @@ export interface PageTranslation extends LeafAttributes {
 }
 
 /**
- * The fault that an access raises.
+ * A fault in the architecture's own words: one of these members.
  *
  * @public
  */
-export interface FaultTranslation {
-  /** The tag. */
-  readonly kind: 'fault';
-  /** Why, from the list that all architectures share. */
-  readonly reason: FaultReason;
-  /** The identifier of the rule that refused. */
-  readonly rule: string;
-  /** The virtual address. */
-  readonly va: bigint;
-  /** The access. */
-  readonly access: AccessDescription;
-  /** The level of the entry that decided. */
-  readonly level: number;
+export interface FaultEncoding {
   /** x86: how the fault is reported. */
   readonly x86?: {
     /** 14 #PF; 13 for a non-canonical address (#GP, or #SS at the CPU's choice); 0 for a bus error. */
@@ -92,6 +83,33 @@ export interface FaultTranslation {
     readonly cause: number;
     /** mtval or stval. */
     readonly tval: bigint;
+  };
+}
+
+/**
+ * The fault that an access raises.
+ *
+ * @public
+ */
+export interface FaultTranslation extends FaultEncoding {
+  /** The tag. */
+  readonly kind: 'fault';
+  /** Why, from the list that all architectures share. */
+  readonly reason: FaultReason;
+  /** The identifier of the rule that refused. */
+  readonly rule: string;
+  /** The virtual address. */
+  readonly va: bigint;
+  /** The access. */
+  readonly access: AccessDescription;
+  /** The level of the entry that decided. */
+  readonly level: number;
+  /** When the second stage refused: `rule` and `level` are then that stage's. */
+  readonly secondStage?: {
+    /** The guest-physical address that it was asked for. */
+    readonly gpa: bigint;
+    /** Why it was asked. */
+    readonly purpose: SecondStagePurpose;
   };
 }
 
@@ -136,6 +154,10 @@ export interface WalkStep {
   readonly prot: string;
   /** The accessed and dirty bits that the access sets here, by field name. */
   readonly set: readonly string[];
+  /** The bits that it clears here (AArch64: AP[2], or S2AP[1] set, when a clean page becomes dirty), by field name. */
+  readonly cleared: readonly string[];
+  /** Under a second stage: its walk to this entry. */
+  readonly secondStage: WalkReport | null;
 }
 
 /**
@@ -169,7 +191,9 @@ export interface WalkReport {
   };
   /** Whether accessed and dirty bits were really set. */
   readonly updated: boolean;
-  /** Entries read from memory: what a TLB miss costs in references. */
+  /** Under a second stage: its walk to what the access reaches. */
+  readonly target: WalkReport | null;
+  /** Entries read from memory, in both dimensions of a nested walk: what a TLB miss costs in references. */
   readonly references: number;
   /** The answer. */
   readonly outcome: Translation;
@@ -181,43 +205,58 @@ export function walkReport(
   outcome: Plain<Translation>,
   access: number,
   updated: boolean,
+  hostReports: readonly (Plain<WalkReport> | null)[],
 ): Plain<WalkReport> {
   const { path, rule } = walker;
-  const format = path.first < 0 ? null : walker.format;
-  const steps = format === null ? [] : walkSteps(walker, format, outcome);
+  const { format } = path;
+  const steps = format === null ? [] : walkSteps(walker, format, outcome.va, hostReports);
+  const target = hostReports[TARGET] ?? null;
+  const read = steps.filter((step) => step.address !== null).length;
+  const decisive = outcome.kind === 'fault' ? walker.fault.rule : rule;
   return plain<WalkReport>({
     v: 1,
     type: 'walk-report',
     format: format === null ? null : format.name,
     va: outcome.va,
     access: describeAccess(access),
-    // More than one root: they are in PAE's registers.
-    root: format === null || walker.rootCount > 1 ? null : addressOf(walker.rootAt(0), 0),
+    root: rootAddress(walker),
     steps,
-    rule: { id: rule.id, source: rule.source, text: rule.text },
+    rule: { id: decisive.id, source: decisive.source, text: decisive.text },
     updated,
-    references: steps.filter((step) => step.address !== null).length,
+    target,
+    references: hostReports.reduce((sum, report) => sum + (report?.references ?? 0), read),
     outcome,
   });
 }
 
-function walkSteps(walker: RadixWalker, format: PteFormat, outcome: Translation): WalkStep[] {
+/** Where the root table begins; `null` when it is PAE's registers, or nothing was translated. */
+function rootAddress({ pageShift, path }: RadixWalker): bigint | null {
+  if (path.format === null || path.root < 0) return null;
+  return addressFromVpn(path.root, 0, pageShift) + BigInt(path.rootByte);
+}
+
+function walkSteps(
+  walker: RadixWalker,
+  format: PteFormat,
+  va: bigint,
+  hostReports: readonly (Plain<WalkReport> | null)[],
+): WalkStep[] {
   const { path } = walker;
   const steps: WalkStep[] = [];
-  const parts = splitAddress(format, outcome.va);
+  const parts = splitAddress(format, va);
   for (let level = path.first; level >= path.last; level--) {
     const low = path.low[level]!;
     const high = path.high[level]!;
     const table = path.table[level]!;
-    const raw = bigintFromWords(low, format.entryBytes === 8 ? high : 0);
+    const raw = BigInt.asUintN(8 * format.entryBytes, bigintFromWords(low, high));
     // An entry that the walk went through is a pointer, whatever PS says where the mode ignores it.
     const followed = level > path.last;
     const kind = followed ? 'pointer' : format.kindOf(low, high, level);
-    const set = path.set[level]!;
     steps.push({
       level,
       index: parts.indexes[format.levels - 1 - level]!,
-      address: table < 0 ? null : addressOf(table, path.index[level]! * format.entryBytes),
+      address:
+        table < 0 ? null : addressFromVpn(table, 0, walker.pageShift) + BigInt(path.byte[level]!),
       raw,
       kind,
       pfn: followed
@@ -227,11 +266,18 @@ function walkSteps(walker: RadixWalker, format: PteFormat, outcome: Translation)
           : format.pfn(low, high, level),
       fields: format.decode(raw, level).fields,
       prot: formatProt(walker.pathRights(level)),
-      set: format
-        .fieldsOf('leaf', 0)
-        .filter((field) => field.high === field.low && field.high < 32 && (set >>> field.low) & 1)
-        .map((field) => field.name),
+      set: bitNames(format, path.set[level]!),
+      cleared: bitNames(format, path.cleared[level]!),
+      secondStage: hostReports[level] ?? null,
     });
   }
   return steps;
+}
+
+/** The one-bit fields of a leaf's low word that a mask has. */
+function bitNames(format: PteFormat, mask: number): readonly string[] {
+  return format
+    .fieldsOf('leaf', 0)
+    .filter((field) => field.high === field.low && field.high < 32 && (mask >>> field.low) & 1)
+    .map((field) => field.name);
 }

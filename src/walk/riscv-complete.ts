@@ -71,7 +71,8 @@ export abstract class RiscvCompleteWalk extends RiscvState {
     const privilege = (access & Access.Machine) === 0 ? (access & Access.User ? 0 : 1) : 3;
     const effective = lent ? this.mpp : privilege;
     const bare = this.current === null || effective === 3;
-    path.begin(bare ? -1 : this.top);
+    if (bare) path.begin(null, -1);
+    else path.begin(this.format, this.top, this.root);
     this.leafShift = NO_LEAF;
     this.leafLow = 0;
     this.leafHigh = 0;
@@ -97,18 +98,17 @@ export abstract class RiscvCompleteWalk extends RiscvState {
     update: boolean,
   ): number {
     const { path, memory, pmp } = this;
-    const entryShift = 2 + this.wide;
     let table = this.root;
     let attempts = 0;
     for (let level = this.top; ; ) {
       const index = this.indexAt(vpn, level);
-      if (
-        pmp !== null &&
-        !pmp.allows(table, index << entryShift, 1 << entryShift, Prot.Read, false)
-      ) {
+      if (this.locate(level, table, index << this.entryShift, update) < 0) {
+        return this.refuseSecondStage(vpn, access, offset);
+      }
+      if (pmp !== null && !this.pmpAllows(pmp, level, Prot.Read)) {
         return this.accessFault(RISCV_RULES.tableProtected, level, vpn, access, offset);
       }
-      if (this.readEntry(table, index, entryShift) === BUS_ERROR) {
+      if (this.readEntry(level) === BUS_ERROR) {
         return this.accessFault(RISCV_RULES.tableMissing, level, vpn, access, offset);
       }
       const entry = memory.low;
@@ -129,7 +129,7 @@ export abstract class RiscvCompleteWalk extends RiscvState {
         return this.pageFault(refusal, level, vpn, access, offset);
       }
       if (missing !== 0) {
-        const outcome = this.updateLeaf(level, missing, entryShift, update);
+        const outcome = this.updateLeaf(level, missing, update);
         if (outcome === 0 && ++attempts < UPDATE_ATTEMPTS) continue;
         if (outcome === 0) return this.pageFault(RISCV_RULES.contended, level, vpn, access, offset);
         const failure =
@@ -162,20 +162,21 @@ export abstract class RiscvCompleteWalk extends RiscvState {
   }
 
   /** Sets A and, for a store, D (step 9). */
-  private updateLeaf(level: number, bits: number, entryShift: number, update: boolean): number {
+  private updateLeaf(level: number, bits: number, update: boolean): number {
     const { path, pmp } = this;
-    const offset = path.index[level]! << entryShift;
-    if (
-      pmp !== null &&
-      !pmp.allows(path.table[level]!, offset, 1 << entryShift, Prot.Write, false)
-    ) {
-      return PROTECTED;
-    }
+    if (pmp !== null && !this.pmpAllows(pmp, level, Prot.Write)) return PROTECTED;
     path.set[level] = bits;
     if (!update) return 1;
-    const outcome = this.setBits(level, bits, 0, entryShift);
+    const outcome = this.setBits(level, bits, 0);
     if (outcome !== 1) path.set[level] = 0;
     return outcome;
+  }
+
+  /** Whether the PMP lets S-mode use the entry of a level so. */
+  private pmpAllows(pmp: Pmp, level: number, prot: number): boolean {
+    const { path } = this;
+    const bytes = 1 << this.entryShift;
+    return pmp.allows(path.frame[level]!, path.offset[level]!, bytes, prot, false);
   }
 
   /** The frame of a leaf, and the last check. */

@@ -306,6 +306,7 @@ export abstract class RiscvState extends RadixWalker {
     this.bits = format.indexBits[0]!;
     this.wide = format.entryBytes === 8 ? 1 : 0;
     this.wideMask = format.entryBytes === 8 ? -1 : 0;
+    this.entryShift = format.entryBytes === 8 ? 3 : 2;
     this.setVirtualBits(format.virtualBits, format.signExtended);
   }
 

@@ -1,10 +1,12 @@
 import {
   type Address,
-  addressOf,
+  addressFromVpn,
+  checkBits,
   checkInteger,
   describeAccess,
   isAccess,
   type Plain,
+  Prot,
   pageAndOffset,
   plain,
   VmError,
@@ -13,16 +15,17 @@ import {
 import { BUS_ERROR, type PhysicalMemory } from '../memory/index.js';
 import type { PteFormat } from '../pte/index.js';
 import type { WalkFault } from './fault.js';
-import { WalkPath } from './path.js';
+import { MAX_LEVELS, WalkPath } from './path.js';
 import {
   type ExplainOptions,
-  type FaultTranslation,
+  type FaultEncoding,
   type LeafAttributes,
   type Translation,
   type WalkReport,
   walkReport,
 } from './report.js';
 import type { WalkRule } from './rule.js';
+import type { SecondStage, SecondStagePurpose } from './second-stage.js';
 import { Watch } from './watch.js';
 
 /** No words: a walker whose fast path may not be used reads out of it at once. */
@@ -34,6 +37,11 @@ export const SKIP = 0;
 export const POINTER = 1;
 /** {@link RadixWalker.classify}: a leaf. */
 export const LEAF = 2;
+
+/** A level that no format has: for reading entries outside a walk. */
+const SPARE_LEVEL = MAX_LEVELS;
+/** In `hostReports`: the walk for the access itself. @internal */
+export const TARGET = MAX_LEVELS;
 
 /** In inherited rights, beside the `Prot` bits: no entry so far makes all below it global. */
 export const LOCAL = 16;
@@ -71,6 +79,8 @@ export function inPage(offset: number, bytes: number): boolean {
 export abstract class RadixWalker {
   /** The memory that holds the tables. */
   readonly memory: PhysicalMemory;
+  /** The second stage of a nested walk: what this walker calls physical is then the guest's. */
+  readonly secondStage: SecondStage | null;
   /** The last fault; meaningful after a walk or probe returned a negative number. */
   abstract readonly fault: WalkFault;
   /** The format of the current mode's entries, or `null` while translation is off. */
@@ -99,6 +109,12 @@ export abstract class RadixWalker {
   bits = 9;
   /** 1 when entries have two words, 0 when one: also their shift beyond a word. @internal */
   wide = 1;
+  /** log2 of the bytes of an entry. @internal */
+  entryShift = 3;
+  /** An entry is worth a look when one of these bits of its low word is set. @internal */
+  presentLow = 1;
+  /** log2 of the bytes of the pages that `walk` counts in. 12 for every real architecture, whatever its granule. */
+  readonly pageShift: number;
   /** The entry that `findPresent` found. @internal */
   foundLow = 0;
   /** Its bits 63:32. @internal */
@@ -126,18 +142,42 @@ export abstract class RadixWalker {
   protected windowLow = 0;
   /** Bits 51:31 of the first frame number in `words`. */
   protected windowHigh = 0;
+  /** The first frame number in `words`, as the second stage gives it. */
+  private hostFirst = 0;
+  /** What the second stage was asked for last. */
+  private asked: SecondStagePurpose = 'access';
+  /** The guest's frame of the last access that went through a second stage. */
+  protected guestPfn = 0;
 
   private boundVersion = -1;
+  private boundFrames = 0;
   private watch: Watch | null = null;
+  /** The second stage's walks of an explanation: by level, and at the end that of the access; `null` at other times. */
+  private hostReports: (Plain<WalkReport> | null)[] | null = null;
 
   /** @internal */
-  protected constructor(memory: PhysicalMemory, initial: WalkRule) {
+  protected constructor(
+    memory: PhysicalMemory,
+    initial: WalkRule,
+    secondStage: SecondStage | null = null,
+    pageShift = 12,
+  ) {
     if (typeof memory?.ramWindow !== 'function') {
       const expected = 'a PhysicalMemory';
       throw new VmError('bad-argument', { argument: 'memory', value: memory, expected });
     }
+    if (secondStage !== null && secondStage.memory !== memory) {
+      const expected = 'a second stage over the same memory';
+      throw new VmError('bad-argument', {
+        argument: 'secondStage',
+        value: secondStage,
+        expected,
+      });
+    }
     this.memory = memory;
     this.rule = initial;
+    this.secondStage = secondStage;
+    this.pageShift = pageShift;
   }
 
   /**
@@ -174,7 +214,7 @@ export abstract class RadixWalker {
    * @throws `VmError` for a bad address or access.
    */
   translate(va: Address, access: number): Plain<Translation> {
-    const { vpn, offset } = pageAndOffset(va);
+    const { vpn, offset } = this.split(va);
     const pfn = this.walk(vpn, access, offset);
     return this.answer(pfn, vpn, offset, access);
   }
@@ -190,10 +230,24 @@ export abstract class RadixWalker {
    * @throws `VmError` for a bad address or access.
    */
   explain(va: Address, access: number, options: ExplainOptions = {}): Plain<WalkReport> {
-    const { vpn, offset } = pageAndOffset(va);
+    const { vpn, offset } = this.split(va);
     const update = options.update ?? false;
-    const pfn = this.checkAndComplete(vpn, access, offset, 1, update);
-    return walkReport(this, this.answer(pfn, vpn, offset, access), access, update);
+    this.hostReports = this.secondStage === null ? null : [];
+    try {
+      const pfn = this.checkAndComplete(vpn, access, offset, 1, update);
+      const outcome = this.answer(pfn, vpn, offset, access);
+      return walkReport(this, outcome, access, update, this.hostReports ?? []);
+    } finally {
+      this.hostReports = null;
+    }
+  }
+
+  /** An address in the walker's pages. */
+  private split(va: Address): { readonly vpn: number; readonly offset: number } {
+    if (this.pageShift === 12) return pageAndOffset(va);
+    const pattern = checkBits('va', va);
+    const offset = Number(BigInt.asUintN(this.pageShift, pattern));
+    return { vpn: Number(pattern >> BigInt(this.pageShift)), offset };
   }
 
   /**
@@ -223,7 +277,27 @@ export abstract class RadixWalker {
   /** The frame of a root table, or -1 when that root is not present. @internal */
   abstract rootAt(slot: number): number;
 
-  /** What a present entry is to a walk: {@link SKIP}, {@link POINTER} or {@link LEAF}. @internal */
+  /** The format of the entries below a root. @internal */
+  rootFormat(_slot: number): PteFormat | null {
+    return this.format;
+  }
+
+  /** The level of a root. @internal */
+  rootLevel(_slot: number): number {
+    return this.top;
+  }
+
+  /** The first page that a root maps; where addresses are sign-extended, that of the lower half. @internal */
+  rootBase(slot: number): number {
+    return slot * 2 ** (this.bits * (this.top + 1));
+  }
+
+  /** The first byte of a root table in its frame: small tables need not begin with it. @internal */
+  rootByte(_slot: number): number {
+    return 0;
+  }
+
+  /** What an entry with a present bit is to a walk: {@link SKIP}, {@link POINTER} or {@link LEAF}. @internal */
   abstract classify(low: number, high: number, level: number): number;
 
   /** What an entry by itself leaves of the rights above it: `Prot` bits and {@link LOCAL}. @internal */
@@ -258,23 +332,27 @@ export abstract class RadixWalker {
   }
 
   /**
-   * The first entry of a table, from an index on, whose bit 0 says that it is present; its words are then in
-   * `foundLow` and `foundHigh`.
+   * The first entry of a table, from an index on, with a present bit; its words are then in `foundLow` and `foundHigh`.
    *
+   * @param table - The table's frame.
+   * @param byte - The table's first byte in that frame.
+   * @param from - The first index.
+   * @param end - The number of entries.
    * @returns The index, or -1 when there is none.
    * @internal
    */
-  findPresent(table: number, from: number): number {
-    const { words, wide } = this;
-    const entries = 1 << this.bits;
+  findPresent(table: number, byte: number, from: number, end: number): number {
+    const { words, wide, presentLow } = this;
     const frame = table - (this.windowHigh * 2 ** 31 + this.windowLow);
+    const base = frame * 1024 + (byte >>> 2);
     // Not `this.frames`: the words of a memory that grew are gone.
-    if (frame < 0 || frame >= words.length >>> 10) return this.findPresentAnywhere(table, from);
-    const base = frame << 10;
-    for (let index = from; index < entries; index++) {
+    if (frame < 0 || base + (end << wide) > words.length || presentLow === 0) {
+      return this.findPresentAnywhere(table, byte, from, end);
+    }
+    for (let index = from; index < end; index++) {
       const at = base + (index << wide);
       const low = words[at]!;
-      if ((low & 1) !== 0) {
+      if ((low & presentLow) !== 0) {
         this.foundLow = low;
         this.foundHigh = words[at + wide]! & this.wideMask;
         return index;
@@ -283,14 +361,16 @@ export abstract class RadixWalker {
     return -1;
   }
 
-  private findPresentAnywhere(table: number, from: number): number {
-    if (this.bindAgainIfStale()) return this.findPresent(table, from);
-    const entries = 1 << this.bits;
-    for (let index = from; index < entries; index++) {
-      if (this.readEntry(table, index, 2 + this.wide) === BUS_ERROR) continue;
-      if ((this.memory.low & 1) === 0) continue;
-      this.foundLow = this.memory.low;
-      this.foundHigh = this.memory.high;
+  private findPresentAnywhere(table: number, byte: number, from: number, end: number): number {
+    if (this.bindAgainIfStale()) return this.findPresent(table, byte, from, end);
+    const { memory, presentLow } = this;
+    for (let index = from; index < end; index++) {
+      const at = byte + index * 2 ** this.entryShift;
+      if (this.locate(SPARE_LEVEL, table, at, false) !== 0) continue;
+      if (this.readEntry(SPARE_LEVEL) === BUS_ERROR) continue;
+      if (presentLow !== 0 && (memory.low & presentLow) === 0) continue;
+      this.foundLow = memory.low;
+      this.foundHigh = memory.high;
       return index;
     }
     return -1;
@@ -340,21 +420,39 @@ export abstract class RadixWalker {
   protected abstract leafRights(): number;
 
   /** The architecture's own words for the last fault. */
-  protected abstract faultEncoding(va: bigint): Pick<FaultTranslation, 'x86' | 'riscv'>;
+  protected abstract faultEncoding(va: bigint): FaultEncoding;
 
   /** The object for a result. */
   private answer(result: number, vpn: number, offset: number, access: number): Plain<Translation> {
-    const va = addressOf(vpn, offset);
+    const va = addressFromVpn(vpn, offset, this.pageShift);
     if (result < 0) {
-      const { level, reason, rule } = this.fault;
+      const { fault } = this;
+      const { level, reason, rule } = fault;
       const refusal = { kind: 'fault', reason, rule: rule.id, va, level } as const;
-      return plain({ ...refusal, access: describeAccess(access), ...this.faultEncoding(va) });
+      const second =
+        fault.stage === 1 ? {} : { secondStage: { gpa: fault.gpa, purpose: fault.purpose } };
+      const encoding = this.faultEncoding(va);
+      return plain({ ...refusal, access: describeAccess(access), ...second, ...encoding });
     }
-    const { leafHigh, leafLevel: level, leafLow } = this;
+    const { leafHigh, leafLevel: level, leafLow, secondStage } = this;
     const rights = this.leafRights();
-    const page = { kind: 'page', va, pa: addressOf(result, offset), pfn: result, level } as const;
+    const pa = addressFromVpn(result, offset, this.pageShift);
+    const page = { kind: 'page', va, pa, pfn: result, level } as const;
     const attributes = this.leafAttributes(leafLow, leafHigh, level, rights);
-    return plain({ ...page, prot: rights & ~LOCAL, ...attributes });
+    if (secondStage === null) return plain({ ...page, prot: rights & ~LOCAL, ...attributes });
+    const host = secondStage.lastPage();
+    const prot = rights & ~LOCAL & (host.prot | Prot.User);
+    const pageBytes = Math.min(attributes.pageBytes, host.attributes.pageBytes);
+    const gpa = addressFromVpn(this.guestPfn, offset, this.pageShift);
+    return plain({ ...page, prot, ...attributes, pageBytes, gpa });
+  }
+
+  /** Rights and attributes of the last successful walk, of a second stage for its guest. @internal */
+  lastPage(): { readonly prot: number; readonly attributes: LeafAttributes } {
+    const rights = this.leafRights();
+    const { leafHigh, leafLevel, leafLow } = this;
+    const attributes = this.leafAttributes(leafLow, leafHigh, leafLevel, rights);
+    return { prot: rights & ~LOCAL, attributes };
   }
 
   /** Called when the window changed, so that roots can be made relative to it. */
@@ -366,23 +464,28 @@ export abstract class RadixWalker {
    */
   protected bindWindow(): void {
     let root = -1;
-    const count = this.watch === null ? this.rootCount : 0;
-    for (let slot = 0; root < 0 && slot < count; slot++) root = this.rootAt(slot);
+    const { secondStage } = this;
+    const count = this.watch === null ? (secondStage ?? this).rootCount : 0;
+    for (let slot = 0; root < 0 && slot < count; slot++) root = (secondStage ?? this).rootAt(slot);
     const window = root < 0 ? null : this.memory.ramWindow(root);
     this.boundVersion = this.memory.layoutVersion;
     this.words = window === null ? NO_WORDS : window.words;
-    this.frames = this.words.length >>> 10;
+    this.boundFrames = this.words.length >>> 10;
+    // Under a second stage no frame is in the window as the guest numbers it: see `hostRelative`.
+    this.frames = secondStage === null ? this.boundFrames : 0;
     const first = window === null ? 0 : window.firstPfn;
+    this.hostFirst = first;
+    const own = secondStage === null ? first : 0;
     // Int32, so that the fields are: a field that once held a double keeps the whole loop in doubles (2x, measured).
-    this.windowLow = (first % 2 ** 31) | 0;
-    this.windowHigh = Math.floor(first / 2 ** 31) | 0;
+    this.windowLow = (own % 2 ** 31) | 0;
+    this.windowHigh = Math.floor(own / 2 ** 31) | 0;
     this.windowChanged();
     this.wideFrames = this.wide === 1 ? this.frames : 0;
   }
 
   /** Binds the window anew when its buffer was detached or regions were added; `true` when it did. */
   private bindAgainIfStale(): boolean {
-    const attached = this.frames === this.words.length >>> 10;
+    const attached = this.boundFrames === this.words.length >>> 10;
     if (attached && this.memory.layoutVersion === this.boundVersion) return false;
     this.bindWindow();
     return true;
@@ -401,6 +504,7 @@ export abstract class RadixWalker {
   /** Takes the fast path's window away: every walk is complete until the next {@link RadixWalker.bindWindow}. */
   protected closeWindow(): void {
     this.words = NO_WORDS;
+    this.boundFrames = 0;
     this.frames = 0;
   }
 
@@ -418,9 +522,10 @@ export abstract class RadixWalker {
     bytes: number,
     update: boolean,
   ): number {
-    checkInteger('vpn', vpn, 0, 2 ** 52 - 1);
-    checkInteger('offset', offset, 0, 4095);
-    checkInteger('bytes', bytes, 1, 4096 - offset);
+    const pageBytes = 2 ** this.pageShift;
+    checkInteger('vpn', vpn, 0, Math.min(2 ** 53, 2 ** (64 - this.pageShift)) - 1);
+    checkInteger('offset', offset, 0, pageBytes - 1);
+    checkInteger('bytes', bytes, 1, pageBytes - offset);
     if (!isAccess(access) || !this.supportsAccess(access)) {
       const expected = 'Access bits that this architecture has, with one kind';
       throw new VmError('bad-argument', { argument: 'access', value: access, expected });
@@ -450,47 +555,175 @@ export abstract class RadixWalker {
     fault.vpn = vpn;
     fault.offset = offset;
     fault.access = access;
+    fault.stage = 1;
     return rule.result;
   }
 
+  /** Notes that the second stage refused, when `locate`, `mayUpdate` or `hostTarget` said so. */
+  protected refuseSecondStage(vpn: number, access: number, offset: number): number {
+    const { fault } = this;
+    const host = this.secondStage!.fault;
+    const result = this.refuse(host.rule, host.level, vpn, access, offset);
+    fault.stage = 2;
+    fault.purpose = this.asked;
+    fault.guestPfn = host.vpn;
+    fault.guestOffset = host.offset;
+    return result;
+  }
+
   /**
-   * Sets accessed/dirty bits in the low word of an entry of the path, comparing all of the entry's bits. An entry
-   * that differs from what was read in such bits alone is still the entry that was checked.
+   * Finds where an entry of a table is in memory: `path.frame` and `path.offset` of the level.
    *
-   * @returns 1 when the bits are set, 0 when the entry has changed otherwise, `BUS_ERROR` when it can't be written.
+   * @param level - The entry's level.
+   * @param table - The table's frame, in the walker's pages; the guest's under a second stage.
+   * @param byte - The entry's byte, counted from that frame.
+   * @param update - Whether the second stage sets accessed and dirty bits of its own.
+   * @returns 0, or -1 when the second stage refuses.
    */
-  protected setBits(level: number, bits: number, tolerated: number, entryShift: number): number {
+  protected locate(level: number, table: number, byte: number, update: boolean): number {
+    const { path, secondStage } = this;
+    path.byte[level] = byte;
+    if (this.pageShift === 12) {
+      path.frame[level] = table + (byte >>> 12);
+      path.offset[level] = byte & 4095;
+    } else {
+      const frames = table * 2 ** (this.pageShift - 12);
+      const rest = (frames - Math.floor(frames)) * 4096 + byte;
+      path.frame[level] = Math.floor(frames) + Math.floor(rest / 4096);
+      path.offset[level] = rest % 4096;
+    }
+    if (secondStage === null) return 0;
+    this.asked = 'table-read';
+    const host = this.throughSecondStage(level, secondStage.tableAccess, update);
+    if (host < 0) return -1;
+    path.frame[level] = host;
+    return 0;
+  }
+
+  /**
+   * Asks the second stage whether accessed or dirty bits may be set in the entry of a level.
+   *
+   * @returns 0, or -1 when the second stage refuses.
+   */
+  protected mayUpdate(level: number, update: boolean): number {
+    const { path, secondStage } = this;
+    if (secondStage === null) return 0;
+    const host = path.frame[level]!;
+    path.frame[level] = path.table[level]! + Math.floor(path.byte[level]! / 4096);
+    this.asked = 'table-update';
+    const again = this.throughSecondStage(level, secondStage.updateAccess, update);
+    path.frame[level] = again < 0 ? host : again;
+    return again < 0 ? -1 : 0;
+  }
+
+  /** Translates the guest frame of the entry of a level. */
+  private throughSecondStage(level: number, access: number, update: boolean): number {
+    const { path } = this;
+    const bytes = 2 ** this.entryShift;
+    return this.hostFrame(level, path.frame[level]!, access, path.offset[level]!, bytes, update);
+  }
+
+  /**
+   * Translates what the access reaches.
+   *
+   * @param pfn - The guest's frame.
+   * @param access - The access in the second stage.
+   * @returns The host's frame, or -1 when the second stage refuses. Without a second stage, `pfn`.
+   */
+  protected hostTarget(
+    pfn: number,
+    access: number,
+    offset: number,
+    bytes: number,
+    update: boolean,
+  ): number {
+    if (this.secondStage === null) return pfn;
+    this.asked = 'access';
+    this.guestPfn = pfn;
+    return this.hostFrame(TARGET, pfn, access, offset, bytes, update);
+  }
+
+  private hostFrame(
+    slot: number,
+    pfn: number,
+    access: number,
+    offset: number,
+    bytes: number,
+    update: boolean,
+  ): number {
+    const secondStage = this.secondStage!;
+    if (this.hostReports !== null) {
+      // `walk` and `probe` answer as `explain` does; the report is made besides, and before bits are set.
+      const report = secondStage.explain(addressFromVpn(pfn, offset), access);
+      this.hostReports[slot] = report;
+    }
+    const host = update
+      ? secondStage.walk(pfn, access, offset, bytes)
+      : secondStage.probe(pfn, access, offset, bytes);
+    return host < 0 ? -1 : host;
+  }
+
+  /**
+   * In the fast path under a second stage: where a table of the guest's is in the window.
+   *
+   * @param pfn - Bits 30:0 of the guest's frame; the bits above are 0.
+   * @returns The frame relative to the window, or -1: the complete form decides. Always so without a second stage.
+   */
+  protected hostRelative(pfn: number): number {
+    const { secondStage } = this;
+    if (secondStage === null || pfn < 0) return -1;
+    const host = secondStage.fastFrame(pfn, pfn >>> 26, secondStage.tableAccess);
+    const relative = host - this.hostFirst;
+    return host >= 0 && relative >= 0 && relative < this.words.length >>> 10 ? relative | 0 : -1;
+  }
+
+  /**
+   * Sets and clears bits in the low word of an entry of the path, comparing all of the entry's bits. An entry that
+   * differs from what was read in tolerated bits alone is still the entry that was checked.
+   *
+   * @returns 1 when it is done, 0 when the entry has changed otherwise, `BUS_ERROR` when it can't be written.
+   */
+  protected setBits(level: number, bits: number, tolerated: number, cleared = 0): number {
     const { memory, path } = this;
-    const pfn = path.table[level]!;
-    const offset = path.index[level]! << entryShift;
+    const pfn = path.frame[level]!;
+    const offset = path.offset[level]!;
     let low = path.low[level]!;
     const high = path.high[level]!;
     for (let attempt = 0; attempt < UPDATE_ATTEMPTS; attempt++) {
+      const value = (low | bits) & ~cleared;
       const outcome =
-        entryShift === 3
-          ? memory.compareExchangeWords(pfn, offset, low, high, low | bits, high)
-          : memory.compareExchange32(pfn, offset, low, low | bits);
+        this.entryShift === 3
+          ? memory.compareExchangeWords(pfn, offset, low, high, value, high)
+          : memory.compareExchange32(pfn, offset, low, value);
       if (outcome !== 0) return outcome;
-      const sameHigh = entryShift !== 3 || memory.high === high;
+      const sameHigh = this.entryShift !== 3 || memory.high === high;
       if (!sameHigh || ((memory.low ^ low) & ~tolerated) !== 0) return 0;
       low = memory.low;
-      if ((low & bits) === bits) return 1;
+      if ((low & bits) === bits && (low & cleared) === 0) return 1;
     }
     return 0;
   }
 
-  /** The index of a page number at a level. */
+  /** The index of a page number at a level of the path's format. */
   protected indexAt(vpn: number, level: number): number {
-    const shift = level * this.bits;
+    const format = this.path.format!;
+    const shift = format.indexShift[level]! - this.pageShift;
     const part = shift < 27 ? (vpn | 0) >>> shift : ((vpn * 2 ** -26) | 0) >>> (shift - 26);
-    return part & ((1 << this.bits) - 1);
+    return part & ((1 << format.indexBits[level]!) - 1);
   }
 
-  /** Reads an entry; its words are then in `memory.low` and `memory.high`. */
-  protected readEntry(pfn: number, index: number, entryShift: number): number {
-    const { memory } = this;
-    if (entryShift === 3) return memory.readWords(pfn, index << 3);
-    const value = memory.read32(pfn, index << 2);
+  /** Reads the entry that `locate` found; its words are then in `memory.low` and `memory.high`. */
+  protected readEntry(level: number): number {
+    const { memory, path } = this;
+    const pfn = path.frame[level]!;
+    const offset = path.offset[level]!;
+    if (this.entryShift === 3) return memory.readWords(pfn, offset);
+    const value =
+      this.entryShift === 2
+        ? memory.read32(pfn, offset)
+        : this.entryShift === 1
+          ? memory.read16(pfn, offset)
+          : memory.read8(pfn, offset);
     if (value === BUS_ERROR) return BUS_ERROR;
     memory.low = value | 0;
     memory.high = 0;

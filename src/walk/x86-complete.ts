@@ -66,7 +66,7 @@ export abstract class X86CompleteWalk extends X86State {
       throw new VmError('out-of-range', { argument: 'vpn', value: vpn, expected });
     }
     const { path } = this;
-    path.begin(this.paging === 'none' ? -1 : this.paging === 'pae' ? 2 : this.top);
+    this.beginPath();
     this.leafShift = NO_LEAF;
     this.leafLow = 0;
     this.leafHigh = 0;
@@ -82,17 +82,23 @@ export abstract class X86CompleteWalk extends X86State {
       return this.refuse(X86_RULES.nonCanonical, this.top, vpn, access, offset);
     }
     for (let attempt = 0; attempt < UPDATE_ATTEMPTS; attempt++) {
-      if (attempt > 0) path.begin(path.first);
+      if (attempt > 0) this.beginPath();
       const result = this.descend(vpn, access, offset, update);
       if (result !== CHANGED) return result;
     }
     return this.pageFault(X86_RULES.contended, path.first, vpn, access, offset, 0);
   }
 
+  private beginPath(): void {
+    const { path, paging } = this;
+    if (paging === 'none') path.begin(null, -1);
+    else if (paging === 'pae') path.begin(this.format, 2);
+    else path.begin(this.format, this.top, this.roots[0]!);
+  }
+
   /** From the root to the leaf; `CHANGED` when an entry was another one by the time that A was to be set in it. */
   private descend(vpn: number, access: number, offset: number, update: boolean): number {
-    const { path, memory, wide } = this;
-    const entryShift = 2 + wide;
+    const { path, memory } = this;
     let table = this.roots[Math.floor(vpn / 2 ** 18) & this.rootMask]!;
     if (this.paging === 'pae') {
       const slot = Math.floor(vpn / 2 ** 18);
@@ -103,7 +109,10 @@ export abstract class X86CompleteWalk extends X86State {
     let or = 0;
     for (let level = this.top; ; level--) {
       const index = this.indexAt(vpn, level);
-      if (this.readEntry(table, index, entryShift) === BUS_ERROR) {
+      if (this.locate(level, table, index << this.entryShift, update) < 0) {
+        return this.refuseSecondStage(vpn, access, offset);
+      }
+      if (this.readEntry(level) === BUS_ERROR) {
         return this.noPageFault(X86_RULES.tableMissing, level, vpn, access, offset);
       }
       const entry = memory.low;
@@ -173,7 +182,7 @@ export abstract class X86CompleteWalk extends X86State {
     const missing = bits & ~path.low[level]! & ~path.set[level]!;
     if (missing === 0) return 1;
     if (update) {
-      const outcome = this.setBits(level, bits, A | D, 2 + this.wide);
+      const outcome = this.setBits(level, bits, A | D);
       if (outcome !== 1) return outcome;
     }
     path.set[level] = path.set[level]! | missing;

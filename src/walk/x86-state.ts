@@ -416,6 +416,7 @@ export abstract class X86State extends RadixWalker {
     this.bits = shape.bits;
     this.wide = shape.wide;
     this.wideMask = shape.wide === 1 ? -1 : 0;
+    this.entryShift = 2 + shape.wide;
     const long = mode === '4-level' || mode === '5-level';
     this.setVirtualBits(mode === '5-level' ? 57 : long ? 48 : 32, long);
     const gigabyte = long && this.gigabytePages ? 4 : 0;

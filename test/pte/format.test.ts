@@ -379,7 +379,7 @@ describe('a format of your own', () => {
     physicalBits: 34,
     frameShift: 8,
     frameBits: 24,
-    leafMask: [1],
+    leafMask: [-1],
     leafBits: [0],
     fields: () => [field('PPN', 31, 8), field('FLAGS', 7, 0)],
   };
@@ -400,11 +400,11 @@ describe('a format of your own', () => {
     ['fields that end early', { fields: () => [field('PPN', 31, 8)] }],
     ['a field upside down', { fields: () => [field('PPN', 31, 32)] }],
     ['one name twice', { fields: () => [field('PPN', 31, 8), field('PPN', 7, 0)] }],
-    ['too few bits', { entryBytes: 8, frameBits: 24 }],
     ['a field wider than 52 bits', { entryBytes: 8, fields: () => [field('ALL', 63, 0)] }],
     ['no levels', { indexBits: [], leafMask: [], leafBits: [] }],
-    ['masks for another number of levels', { leafMask: [1, 1] }],
-    ['a frame that stops short of bit 31', { frameBits: 20 }],
+    ['masks for another number of levels', { leafMask: [-1, 0] }],
+    ['a frame of no bits', { frameBits: 0 }],
+    ['a frame past the entry', { frameBits: 25 }],
     ['a page shift of 0', { pageShift: 0 }],
     ['an index of no bits', { indexBits: [0] }],
   ])('is refused with %s', (_, change) => {
