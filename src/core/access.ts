@@ -31,7 +31,7 @@ export const Access = {
   User: 4,
   /**
    * x86: an implicit supervisor access (to a descriptor table, for instance), which SMAP forbids whatever EFLAGS.AC
-   * says (Intel SDM Vol. 3A, 4.6.1).
+   * says (Intel SDM Vol. 3A, 4.6.1). In a RISC-V G stage: an access to a VS-stage table, which MXR does not help.
    */
   ImplicitSupervisor: 8,
   /** An unprivileged access made by privileged software (AArch64 LDTR and STTR). */

@@ -17,6 +17,7 @@ export {
 export * from './riscv.js';
 export * from './riscv-cause.js';
 export * from './riscv-format.js';
+export * from './riscv-hypervisor-registers.js';
 export * from './riscv-registers.js';
 export * from './x86.js';
 export * from './x86-cr3.js';

@@ -134,6 +134,36 @@ export function riscvAccessFaultCause(access: number): number {
   return isStore(access) ? RISCV_CAUSE.StoreAccessFault : RISCV_CAUSE.LoadAccessFault;
 }
 
+/**
+ * The guest-page fault that an access raises when the G stage refuses: 20 for a fetch, 23 for a store or the load of an
+ * atomic read-modify-write, 21 for any other load. Hot: nothing is checked.
+ *
+ * @param access - Made of core's `Access` bits.
+ * @returns The exception code.
+ * @public
+ */
+export function riscvGuestPageFaultCause(access: number): number {
+  if ((access & Access.Fetch) !== 0) return RISCV_CAUSE.InstructionGuestPageFault;
+  return isStore(access) ? RISCV_CAUSE.StoreGuestPageFault : RISCV_CAUSE.LoadGuestPageFault;
+}
+
+/**
+ * What htinst or mtinst holds after a guest-page fault of an implicit access to a VS-stage table: pseudoinstructions
+ * (RISC-V Privileged, "Transformed Instruction or Pseudoinstruction for mtinst or htinst").
+ *
+ * @public
+ */
+export const RISCV_TINST = {
+  /** A 32-bit entry was to be read (VSXLEN=32). */
+  Read32: 0x2000,
+  /** A 32-bit entry was to be written. */
+  Write32: 0x2020,
+  /** A 64-bit entry was to be read (VSXLEN=64). */
+  Read64: 0x3000,
+  /** A 64-bit entry was to be written. */
+  Write64: 0x3020,
+} as const;
+
 function isStore(access: number): boolean {
   return (access & (Access.Write | Access.ReadModifyWrite)) !== 0;
 }

@@ -63,13 +63,17 @@ function highRows(kind: EntryKind, level: number): readonly FieldRow[] {
   ];
 }
 
-function riscvFormat(name: string, levels: number): PteFormat {
+/** `guest`: a G-stage format, whose root has four times the entries and whose addresses are zero-extended. */
+function riscvFormat(name: string, levels: number, guest = false): PteFormat {
   const wide = levels > 2;
+  const bits = wide ? 9 : 10;
   return new PteFormat({
-    name: name.toLowerCase(),
+    name: guest ? `${name.toLowerCase()}x4` : name.toLowerCase(),
     architecture: 'riscv',
-    signExtended: wide,
-    indexBits: Array<number>(levels).fill(wide ? 9 : 10),
+    signExtended: wide && !guest,
+    indexBits: Array.from({ length: levels }, (_, level) =>
+      guest && level === levels - 1 ? bits + 2 : bits,
+    ),
     entryBytes: wide ? 8 : 4,
     physicalBits: wide ? 56 : 34,
     frameShift: 10,
@@ -108,3 +112,32 @@ export const sv48: PteFormat = /* @__PURE__ */ riscvFormat('Sv48', 4);
  * @public
  */
 export const sv57: PteFormat = /* @__PURE__ */ riscvFormat('Sv57', 5);
+
+/**
+ * RISC-V Sv32x4, a G-stage format: Sv32 with a root of 4,096 entries, for 34-bit guest-physical addresses (RISC-V
+ * Privileged, "Guest Physical Address Translation").
+ *
+ * @public
+ */
+export const sv32x4: PteFormat = /* @__PURE__ */ riscvFormat('Sv32', 2, true);
+
+/**
+ * RISC-V Sv39x4: Sv39 with a root of 2,048 entries, for 41-bit guest-physical addresses.
+ *
+ * @public
+ */
+export const sv39x4: PteFormat = /* @__PURE__ */ riscvFormat('Sv39', 3, true);
+
+/**
+ * RISC-V Sv48x4, for 50-bit guest-physical addresses.
+ *
+ * @public
+ */
+export const sv48x4: PteFormat = /* @__PURE__ */ riscvFormat('Sv48', 4, true);
+
+/**
+ * RISC-V Sv57x4, for 59-bit guest-physical addresses.
+ *
+ * @public
+ */
+export const sv57x4: PteFormat = /* @__PURE__ */ riscvFormat('Sv57', 5, true);

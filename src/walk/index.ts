@@ -15,6 +15,7 @@ export {
 export { Pmp, type PmpOptions, type PmpSnapshot } from './pmp.js';
 export type {
   ExplainOptions,
+  FaultEncoding,
   FaultTranslation,
   LeafAttributes,
   PageTranslation,
@@ -23,15 +24,18 @@ export type {
   WalkStep,
 } from './report.js';
 export { RiscvCompleteWalk, RiscvFault } from './riscv-complete.js';
-export { RISCV_RULES, type RiscvRuleName } from './riscv-rules.js';
+export { RiscvFastWalk } from './riscv-fast.js';
+export { RiscvGStage, type RiscvGStageOptions, type RiscvGStageSnapshot } from './riscv-g-stage.js';
+export { RISCV_G_RULES, RISCV_RULES, type RiscvRuleName } from './riscv-rules.js';
+export { type RiscvStageOptions, type RiscvStageSnapshot, RiscvState } from './riscv-state.js';
 export {
-  RiscvState,
+  RiscvWalker,
   type RiscvWalkerOptions,
   type RiscvWalkerSnapshot,
   type SatpWrite,
-} from './riscv-state.js';
-export { RiscvWalker } from './riscv-walker.js';
+} from './riscv-walker.js';
 export type { WalkRule } from './rule.js';
+export type { SecondStage, SecondStagePurpose } from './second-stage.js';
 export { RadixWalker } from './walker.js';
 export { X86CompleteWalk, X86Fault } from './x86-complete.js';
 export type { ControlWrite, X86PagingMode } from './x86-control.js';

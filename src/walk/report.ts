@@ -12,7 +12,7 @@ import {
 } from '../core/index.js';
 import type { EntryKind, PteFormat } from '../pte/index.js';
 import type { SecondStagePurpose } from './second-stage.js';
-import { type RadixWalker, TARGET } from './walker.js';
+import { type RadixWalker, TARGET, UPDATES } from './walker.js';
 
 /**
  * What a leaf says beside its frame and rights.
@@ -83,6 +83,12 @@ export interface FaultEncoding {
     readonly cause: number;
     /** mtval or stval. */
     readonly tval: bigint;
+    /** Under a second stage: htval or mtval2, the guest-physical address shifted right by 2; 0 unless it is at fault. */
+    readonly htval?: bigint;
+    /** Under a second stage: htinst or mtinst, a pseudoinstruction or 0. */
+    readonly tinst?: number;
+    /** Under a second stage: hstatus.GVA or mstatus.GVA, whether tval is a guest virtual address. */
+    readonly gva?: boolean;
   };
 }
 
@@ -158,6 +164,8 @@ export interface WalkStep {
   readonly cleared: readonly string[];
   /** Under a second stage: its walk to this entry. */
   readonly secondStage: WalkReport | null;
+  /** Under a second stage: its walk for the setting of bits here, which needs the right to write; no further reference. */
+  readonly secondStageUpdate: WalkReport | null;
 }
 
 /**
@@ -224,7 +232,9 @@ export function walkReport(
     rule: { id: decisive.id, source: decisive.source, text: decisive.text },
     updated,
     target,
-    references: hostReports.reduce((sum, report) => sum + (report?.references ?? 0), read),
+    references: hostReports
+      .slice(0, UPDATES)
+      .reduce((sum, report) => sum + (report?.references ?? 0), read),
     outcome,
   });
 }
@@ -269,6 +279,7 @@ function walkSteps(
       set: bitNames(format, path.set[level]!),
       cleared: bitNames(format, path.cleared[level]!),
       secondStage: hostReports[level] ?? null,
+      secondStageUpdate: hostReports[UPDATES + level] ?? null,
     });
   }
   return steps;

@@ -3,7 +3,9 @@ import { BUS_ERROR } from '../memory/index.js';
 import {
   RISCV_PTE,
   RISCV_PTE_HIGH,
+  RISCV_TINST,
   riscvAccessFaultCause,
+  riscvGuestPageFaultCause,
   riscvPageFaultCause,
 } from '../pte/index.js';
 import { WalkFault } from './fault.js';
@@ -17,9 +19,6 @@ import { LEAF, LOCAL, NO_LEAF, POINTER, ROOT_RIGHTS, SKIP, UPDATE_ATTEMPTS } fro
 const { V, R, W, X, U, G, A, D } = RISCV_PTE;
 const { N, PBMT } = RISCV_PTE_HIGH;
 
-/** The accesses that single-stage RISC-V has. */
-const ACCESS_BITS = 3 | Access.User | Access.ReadModifyWrite | Access.Machine;
-
 /** Bits 53:32 of an entry: the upper half of the 44-bit PPN. */
 const PPN_HIGH = 0x003fffff;
 
@@ -29,12 +28,21 @@ const PPN_HIGH = 0x003fffff;
  * @public
  */
 export class RiscvFault extends WalkFault {
-  /** mcause/scause: 12, 13, 15 page faults; 1, 5, 7 access faults. */
+  /** mcause/scause: 12, 13, 15 page faults; 20, 21, 23 guest-page faults; 1, 5, 7 access faults. */
   cause = 0;
+  /** htinst/mtinst: the pseudoinstruction of a guest-page fault on a VS-stage table (`RISCV_TINST`), otherwise 0. */
+  tinst = 0;
+  /** hstatus.GVA/mstatus.GVA: tval holds a guest virtual address. */
+  gva = false;
 
   /** mtval/stval: the faulting virtual address. */
   get tval(): bigint {
     return this.va;
+  }
+
+  /** htval/mtval2: of a guest-page fault the guest-physical address shifted right by 2, otherwise 0. */
+  get htval(): bigint {
+    return this.cause >= 20 ? this.gpa >> 2n : 0n;
   }
 }
 
@@ -67,10 +75,8 @@ export abstract class RiscvCompleteWalk extends RiscvState {
       });
     }
     const kind = rowOf(access, 0) & 3;
-    const lent = this.mprv && kind !== Access.Fetch && (access & Access.Machine) !== 0;
-    const privilege = (access & Access.Machine) === 0 ? (access & Access.User ? 0 : 1) : 3;
-    const effective = lent ? this.mpp : privilege;
-    const bare = this.current === null || effective === 3;
+    const privilege = this.privilegeOf(access, kind);
+    const bare = this.current === null || privilege === 3;
     if (bare) path.begin(null, -1);
     else path.begin(this.format, this.top, this.root);
     this.leafShift = NO_LEAF;
@@ -78,15 +84,24 @@ export abstract class RiscvCompleteWalk extends RiscvState {
     this.leafHigh = 0;
     this.leafAny = 0;
     if (bare) {
-      this.rule = RISCV_RULES.bare;
-      return this.checkTarget(vpn, vpn, access, kind, offset, bytes, effective === 3);
+      this.rule = this.own(RISCV_RULES.bare);
+      return this.checkTarget(vpn, vpn, access, kind, offset, bytes, privilege === 3, update);
     }
     if (vpn >= this.lowEnd && vpn < this.highStart) {
       return this.pageFault(RISCV_RULES.nonCanonical, this.top, vpn, access, offset);
     }
-    const row = kind | (effective === 0 ? Access.User : 0) | this.row;
+    const row = kind | (privilege === 0 ? Access.User : 0) | this.rowNow(access);
     return this.descend(vpn, access, row, offset, bytes, update);
   }
+
+  /** On whose behalf an access is made in this stage: 0 user, 1 supervisor, 3 machine, which nothing translates. */
+  protected abstract privilegeOf(access: number, kind: number): number;
+
+  /** The row bits of SUM, MXR and HLVX for an access. */
+  protected abstract rowNow(access: number): number;
+
+  /** This stage's form of a rule. */
+  protected abstract own(rule: WalkRule): WalkRule;
 
   /** Steps 2 to 10 of the process, from the root to the leaf. */
   private descend(
@@ -134,9 +149,10 @@ export abstract class RiscvCompleteWalk extends RiscvState {
         if (outcome === 0) return this.pageFault(RISCV_RULES.contended, level, vpn, access, offset);
         const failure =
           outcome === BUS_ERROR ? RISCV_RULES.updateMissing : RISCV_RULES.updateProtected;
+        if (outcome === REFUSED) return this.refuseSecondStage(vpn, access, offset);
         if (outcome < 0) return this.accessFault(failure, level, vpn, access, offset);
       }
-      return this.finish(vpn, access, row & 3, offset, bytes, level, entry, upper);
+      return this.finish(vpn, access, row & 3, offset, bytes, level, update);
     }
   }
 
@@ -165,6 +181,7 @@ export abstract class RiscvCompleteWalk extends RiscvState {
   private updateLeaf(level: number, bits: number, update: boolean): number {
     const { path, pmp } = this;
     if (pmp !== null && !this.pmpAllows(pmp, level, Prot.Write)) return PROTECTED;
+    if (this.mayUpdate(level, update) < 0) return REFUSED;
     path.set[level] = bits;
     if (!update) return 1;
     const outcome = this.setBits(level, bits, 0);
@@ -187,16 +204,18 @@ export abstract class RiscvCompleteWalk extends RiscvState {
     offset: number,
     bytes: number,
     level: number,
-    entry: number,
-    upper: number,
+    update: boolean,
   ): number {
-    this.rule = RISCV_RULES.translated;
+    const { path } = this;
+    const entry = path.low[level]!;
+    const upper = path.high[level]!;
+    this.rule = this.own(RISCV_RULES.translated);
     this.leafShift = level * this.bits;
     this.leafLow = entry;
     this.leafHigh = upper;
-    for (let above = this.top; above >= level; above--) this.leafAny |= this.path.low[above]!;
+    for (let above = this.top; above >= level; above--) this.leafAny |= path.low[above]!;
     const pfn = this.frameFor(entry, upper, level, vpn);
-    return this.checkTarget(pfn, vpn, access, kind, offset, bytes, false);
+    return this.checkTarget(pfn, vpn, access, kind, offset, bytes, false, update);
   }
 
   private checkTarget(
@@ -207,12 +226,34 @@ export abstract class RiscvCompleteWalk extends RiscvState {
     offset: number,
     bytes: number,
     machine: boolean,
+    update: boolean,
   ): number {
     if (this.pmp !== null && !this.pmp.allows(pfn, offset, bytes, protFor(kind), machine)) {
       const level = Math.max(this.leafLevel, 0);
       return this.accessFault(RISCV_RULES.targetProtected, level, vpn, access, offset);
     }
-    return pfn;
+    const host = this.hostTarget(pfn, access & ~Access.User, offset, bytes, update);
+    return host < 0 ? this.refuseSecondStage(vpn, access, offset) : host;
+  }
+
+  /** An access fault of the second stage is one of the access; its page faults are guest-page faults. */
+  protected override refuseSecondStage(vpn: number, access: number, offset: number): number {
+    const { fault, xlen } = this;
+    const result = super.refuseSecondStage(vpn, access, offset);
+    const { reason } = fault;
+    fault.gva = true;
+    fault.tinst = 0;
+    if (reason === 'bus-error' || reason === 'physical-protection') {
+      fault.cause = riscvAccessFaultCause(access);
+      return result;
+    }
+    fault.cause = riscvGuestPageFaultCause(access);
+    if (fault.purpose === 'table-read') {
+      fault.tinst = xlen === 32 ? RISCV_TINST.Read32 : RISCV_TINST.Read64;
+    } else if (fault.purpose === 'table-update') {
+      fault.tinst = xlen === 32 ? RISCV_TINST.Write32 : RISCV_TINST.Write64;
+    }
+    return result;
   }
 
   private pageFault(
@@ -222,8 +263,7 @@ export abstract class RiscvCompleteWalk extends RiscvState {
     access: number,
     offset: number,
   ): number {
-    this.fault.cause = riscvPageFaultCause(access);
-    return this.refuse(rule, level, vpn, access, offset);
+    return this.raise(riscvPageFaultCause(access), rule, level, vpn, access, offset);
   }
 
   private accessFault(
@@ -233,8 +273,22 @@ export abstract class RiscvCompleteWalk extends RiscvState {
     access: number,
     offset: number,
   ): number {
-    this.fault.cause = riscvAccessFaultCause(access);
-    return this.refuse(rule, level, vpn, access, offset);
+    return this.raise(riscvAccessFaultCause(access), rule, level, vpn, access, offset);
+  }
+
+  private raise(
+    cause: number,
+    rule: WalkRule,
+    level: number,
+    vpn: number,
+    access: number,
+    offset: number,
+  ): number {
+    const { fault } = this;
+    fault.cause = cause;
+    fault.tinst = 0;
+    fault.gva = this.secondStage !== null;
+    return this.refuse(this.own(rule), level, vpn, access, offset);
   }
 
   override classify(low: number, high: number, level: number): number {
@@ -280,11 +334,6 @@ export abstract class RiscvCompleteWalk extends RiscvState {
     return (level << 3) | (high >>> 29);
   }
 
-  protected override supportsAccess(access: number): boolean {
-    // A fetch is never half of a read-modify-write.
-    return (access & ~ACCESS_BITS) === 0 && (rowOf(access, 0) & 3) !== 3;
-  }
-
   protected override leafRights(): number {
     if (this.leafLevel < 0) return ROOT_RIGHTS;
     const local = (this.leafAny & G) === 0 ? LOCAL : 0;
@@ -292,12 +341,16 @@ export abstract class RiscvCompleteWalk extends RiscvState {
   }
 
   protected override faultEncoding(va: bigint): Pick<FaultTranslation, 'riscv'> {
-    return { riscv: { cause: this.fault.cause, tval: va } };
+    const { cause, gva, htval, tinst } = this.fault;
+    const { secondStage } = this;
+    return { riscv: { cause, tval: va, ...(secondStage === null ? {} : { htval, tinst, gva }) } };
   }
 }
 
 /** {@link Pmp} refused an update; beside 1, 0 and BUS_ERROR. */
 const PROTECTED = -2;
+/** The second stage refused an update. */
+const REFUSED = -3;
 
 /** A for every access, D for stores too. */
 function due(row: number): number {

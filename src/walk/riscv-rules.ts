@@ -200,16 +200,76 @@ export const LEAF_RULES: readonly WalkRule[] = [
   RISCV_RULES.dirtyClear,
 ];
 
+const GUEST = 'RISC-V Privileged, 21.5.1 Guest Physical Address Translation';
+
+/**
+ * The rules of the G stage: those of {@link RISCV_RULES} with what differs there. Identifiers begin with `riscv.g-`.
+ *
+ * @public
+ */
+export const RISCV_G_RULES: Readonly<Record<RiscvRuleName, WalkRule>> = {
+  ...mapRules(RISCV_RULES),
+  bare: rule(
+    'riscv.g-bare',
+    null,
+    'RISC-V Privileged, 21.2.10 hgatp',
+    'no second translation: hgatp.MODE is Bare',
+  ),
+  nonCanonical: rule(
+    'riscv.g-non-canonical',
+    'non-canonical',
+    GUEST,
+    'guest-physical address bits above the root index must be 0: guest-page fault',
+  ),
+  supervisorPage: rule(
+    'riscv.g-supervisor-page',
+    'supervisor-page',
+    GUEST,
+    'U=0: every access of a guest counts as a user access: guest-page fault',
+  ),
+};
+
+/** The same rules for the G stage: a page fault there is a guest-page fault. */
+function mapRules(
+  rules: Readonly<Record<RiscvRuleName, WalkRule>>,
+): Readonly<Record<RiscvRuleName, WalkRule>> {
+  const mapped = { ...rules };
+  for (const name of Object.keys(RISCV_RULES).filter(isRuleName)) {
+    const { id, reason, source, text } = rules[name];
+    mapped[name] = rule(
+      id.replace('riscv.', 'riscv.g-'),
+      reason,
+      `${GUEST}; ${source}`,
+      text.replace('page fault', 'guest-page fault'),
+    );
+  }
+  return mapped;
+}
+
+function isRuleName(name: string): name is RiscvRuleName {
+  return Object.hasOwn(RISCV_RULES, name);
+}
+
+/** The G stage's form of a rule. */
+export const G_RULE_OF: ReadonlyMap<WalkRule, WalkRule> = /* @__PURE__ */ new Map(
+  Object.keys(RISCV_RULES)
+    .filter(isRuleName)
+    .map((name) => [RISCV_RULES[name], RISCV_G_RULES[name]]),
+);
+
 /** Bits 2:0 of a row are the kind and user bits of the access; the others are state. sstatus.SUM. */
 export const ROW_SUM = 8;
 /** Row bit: sstatus.MXR. */
 export const ROW_MXR = 16;
+/** Row bit: HLVX, which needs X instead of R. */
+export const ROW_HLVX = 32;
 
 const { V, R, W, X, U, A, D } = RISCV_PTE;
 
 /** The row of an access in a state: the load of a read-modify-write counts as the store that it will be. */
 export function rowOf(access: number, state: number): number {
-  return (access & 7) | ((access & Access.ReadModifyWrite) !== 0 ? Access.Write : 0) | state;
+  const store = (access & Access.ReadModifyWrite) !== 0 ? Access.Write : 0;
+  return (access & 7) | store | ((access & Access.Hlvx) >>> 1) | state;
 }
 
 /** Which rule decides for a leaf's low byte, in the order of the manual's steps. */
@@ -223,7 +283,7 @@ export function leafRule(row: number, entry: number): WalkRule {
     if (kind === Access.Fetch) return RISCV_RULES.userPageFetch;
     if ((row & ROW_SUM) === 0) return RISCV_RULES.userPage;
   }
-  const readable = row & ROW_MXR ? R | X : R;
+  const readable = row & ROW_HLVX ? X : row & ROW_MXR ? R | X : R;
   if (kind === Access.Read && (entry & readable) === 0) return RISCV_RULES.notReadable;
   if (kind === Access.Write && (entry & W) === 0) return RISCV_RULES.notWritable;
   if (kind === Access.Fetch && (entry & X) === 0) return RISCV_RULES.notExecutable;
@@ -242,18 +302,25 @@ const ACCESSES = 40;
  */
 export const LEAF_RULE: readonly Uint8Array[] = /* @__PURE__ */ Array.from(
   { length: 4 },
-  (_, state) => {
-    const table = new Uint8Array(ACCESSES * 256).fill(1);
-    for (let access = 0; access < ACCESSES; access++) {
-      const known =
-        (rowOf(access, 0) & 3) !== 3 &&
-        (access & (Access.ImplicitSupervisor | Access.Unprivileged)) === 0;
-      for (let entry = 0; known && entry < 256; entry++) {
-        table[(access << 8) | entry] = LEAF_RULES.indexOf(
-          leafRule(rowOf(access, state << 3), entry),
-        );
-      }
-    }
-    return table;
-  },
+  (_, state) => leafRuleTable(state << 3),
 );
+
+/** The same for the G stage, by HS-level MXR: every access there is a user's. */
+export const G_LEAF_RULE: readonly Uint8Array[] = /* @__PURE__ */ [0, ROW_MXR].map((mxr) =>
+  leafRuleTable(mxr | Access.User, Access.ImplicitSupervisor),
+);
+
+/** `implicit`: the bit of accesses to a VS-stage table, for which MXR means nothing. */
+function leafRuleTable(state: number, implicit = 0): Uint8Array {
+  const table = new Uint8Array(ACCESSES * 256).fill(1);
+  for (let access = 0; access < ACCESSES; access++) {
+    const known =
+      (rowOf(access, 0) & 3) !== 3 &&
+      (access & ~implicit & (Access.ImplicitSupervisor | Access.Unprivileged)) === 0;
+    const row = rowOf(access, (access & implicit) !== 0 ? state & ~ROW_MXR : state);
+    for (let entry = 0; known && entry < 256; entry++) {
+      table[(access << 8) | entry] = LEAF_RULES.indexOf(leafRule(row, entry));
+    }
+  }
+  return table;
+}

@@ -1,19 +1,72 @@
-import { bigintFromHex, checkVersion } from '../core/index.js';
-import { RISCV_PTE, RISCV_PTE_HIGH } from '../pte/index.js';
+import {
+  Access,
+  type Address,
+  bigintFromHex,
+  checkBits,
+  checkVersion,
+  highWord,
+  lowWord,
+  VmError,
+} from '../core/index.js';
+import { type PteFormat, sv32, sv39, sv48, sv57 } from '../pte/index.js';
 import { Pmp } from './pmp.js';
-import { protFor, RiscvCompleteWalk } from './riscv-complete.js';
-import { rowOf } from './riscv-rules.js';
-import type { RiscvWalkerOptions, RiscvWalkerSnapshot } from './riscv-state.js';
+import { protFor } from './riscv-complete.js';
+import { RiscvFastWalk } from './riscv-fast.js';
+import type { RiscvGStage } from './riscv-g-stage.js';
+import { LEAF_RULE, RISCV_RULES, ROW_HLVX, ROW_MXR, ROW_SUM, rowOf } from './riscv-rules.js';
+import type { RiscvStageOptions, RiscvStageSnapshot } from './riscv-state.js';
+import type { WalkRule } from './rule.js';
 import { inPage, isPageNumber } from './walker.js';
 
-const { V, R, W, X, U, A, D } = RISCV_PTE;
-const { PBMT } = RISCV_PTE_HIGH;
+/** The accesses that a hart makes for its own address space, and for a guest's. */
+const ACCESS_BITS = 3 | Access.User | Access.ReadModifyWrite;
 
-/** The fast path follows an entry with V alone of these bits. */
-const POINTER_MASK = V | R | W | X | U | A | D;
+/**
+ * What a {@link RiscvWalker} is made from.
+ *
+ * @public
+ */
+export interface RiscvWalkerOptions extends RiscvStageOptions {
+  /** The satp register; vsatp under a second stage. @defaultValue 0, Bare */
+  readonly satp?: Address;
+  /**
+   * The G stage of a guest: the walker is then that of VS-mode and VU-mode, `satp` is vsatp, SUM and MXR are
+   * vsstatus's. It must be over the same memory.
+   */
+  readonly secondStage?: RiscvGStage;
+}
 
-/** Bits 53:32 of an entry: the upper half of the 44-bit PPN. */
-const PPN_HIGH = 0x003fffff;
+/**
+ * What {@link RiscvWalker.snapshot} returns.
+ *
+ * @public
+ */
+export interface RiscvWalkerSnapshot extends RiscvStageSnapshot {
+  /** The tag. */
+  readonly type: 'riscv-walker';
+  /** satp, as a hexadecimal string. */
+  readonly satp: string;
+  /** mstatus.SUM. */
+  readonly sum: boolean;
+  /** mstatus.MXR. */
+  readonly mxr: boolean;
+  /** mstatus.MPRV. */
+  readonly mprv: boolean;
+  /** mstatus.MPP. */
+  readonly mpp: 0 | 1 | 3;
+}
+
+/**
+ * What a write of satp did.
+ *
+ * @public
+ */
+export interface SatpWrite {
+  /** `ignored`: the mode is not one that the hart has, so the write has no effect (12.1.11 satp). */
+  readonly kind: 'written' | 'ignored';
+  /** What the write itself invalidates: nothing. Software orders it with SFENCE.VMA. */
+  readonly invalidates: 'none';
+}
 
 /**
  * The page walk of a RISC-V hart: Sv32, Sv39, Sv48, Sv57 with Svnapot, Svpbmt, Svade/Svadu, Svrsw60t59b and PMP
@@ -42,10 +95,25 @@ const PPN_HIGH = 0x003fffff;
  * ```
  * @public
  */
-export class RiscvWalker extends RiscvCompleteWalk {
+export class RiscvWalker extends RiscvFastWalk {
+  /** mstatus.MPRV: loads and stores made in M-mode take the privilege in `mpp`. */
+  mprv = false;
+  private previous: 0 | 1 | 3 = 0;
+  private readonly gStage: RiscvGStage | null;
+  /** Whether the fast path has the last word: no PMP and no second stage. */
+  private readonly direct: boolean;
+
   /** @param options - Memory, registers and extensions. */
   constructor(options: RiscvWalkerOptions) {
-    super(options);
+    const { secondStage = null } = options;
+    super(options, RISCV_RULES.bare, secondStage);
+    if (secondStage !== null && (secondStage.xlen !== this.xlen || this.pmp !== null)) {
+      const expected = `a G stage of xlen ${this.xlen} that has the PMP, if there is one`;
+      throw new VmError('bad-argument', { argument: 'secondStage', value: secondStage, expected });
+    }
+    this.gStage = secondStage;
+    this.direct = this.pmp === null && secondStage === null;
+    this.setSatp(options.satp ?? 0n);
     this.observer = options.observer ?? null;
   }
 
@@ -53,13 +121,13 @@ export class RiscvWalker extends RiscvCompleteWalk {
    * The walker of a snapshot, with a {@link Pmp} of its own.
    *
    * @param snapshot - What `snapshot` returned.
-   * @param options - The memory, and an observer if you want one.
+   * @param options - The memory, a second stage if the saved walker had one, and an observer if you want one.
    * @returns A walker that answers as the saved one did.
    * @throws `VmError` `unsupported` for another version; otherwise as the constructor.
    */
   static restore(
     snapshot: RiscvWalkerSnapshot,
-    options: Pick<RiscvWalkerOptions, 'memory' | 'observer'>,
+    options: Pick<RiscvWalkerOptions, 'memory' | 'observer' | 'secondStage'>,
   ): RiscvWalker {
     checkVersion(snapshot, 1);
     const { satp, sum, mxr, mprv, mpp, pmp, ...rest } = snapshot;
@@ -73,90 +141,97 @@ export class RiscvWalker extends RiscvCompleteWalk {
   }
 
   protected override twin(): RiscvWalker {
-    return RiscvWalker.restore(this.snapshot(), { memory: this.memory });
+    const { memory, gStage } = this;
+    const options = gStage === null ? { memory } : { memory, secondStage: gStage };
+    return RiscvWalker.restore(this.snapshot(), options);
+  }
+
+  /**
+   * The registers and extensions; `RiscvWalker.restore` makes the same walker of them, over a memory that you give.
+   *
+   * @returns Plain data, versioned.
+   */
+  snapshot(): RiscvWalkerSnapshot {
+    const { sum, mxr, mprv, mpp } = this;
+    const satp = `0x${this.rootRegister.toString(16)}`;
+    return { ...this.stageSnapshot(), type: 'riscv-walker', satp, sum, mxr, mprv, mpp };
+  }
+
+  /** The satp register. */
+  get satp(): bigint {
+    return this.rootRegister;
+  }
+
+  /** satp.ASID, of the address space that walks are made for. */
+  get asid(): number {
+    return this.xlen === 32
+      ? Number((this.rootRegister >> 22n) & 0x1ffn)
+      : Number((this.rootRegister >> 44n) & 0xffffn);
+  }
+
+  /** mstatus.SUM: S-mode may load from and store to user pages. */
+  get sum(): boolean {
+    return (this.row & ROW_SUM) !== 0;
+  }
+
+  set sum(value: boolean) {
+    this.row = value ? this.row | ROW_SUM : this.row & ~ROW_SUM;
+    this.leafRule = LEAF_RULE[this.row >>> 3]!;
+  }
+
+  /** mstatus.MXR: loads may read from executable pages. */
+  get mxr(): boolean {
+    return (this.row & ROW_MXR) !== 0;
+  }
+
+  set mxr(value: boolean) {
+    this.row = value ? this.row | ROW_MXR : this.row & ~ROW_MXR;
+    this.leafRule = LEAF_RULE[this.row >>> 3]!;
+  }
+
+  /** mstatus.MPP: 0 user, 1 supervisor, 3 machine. Anything else is a `VmError`. */
+  get mpp(): 0 | 1 | 3 {
+    return this.previous;
+  }
+
+  set mpp(value: 0 | 1 | 3) {
+    if (value !== 0 && value !== 1 && value !== 3) {
+      throw new VmError('bad-argument', { argument: 'mpp', value, expected: '0, 1 or 3' });
+    }
+    this.previous = value;
+  }
+
+  /**
+   * Writes satp (12.1.11). A mode that the hart does not have leaves everything as it was.
+   *
+   * @param value - The register: 32 or 64 bits.
+   * @returns Whether it was written, and what the write invalidates.
+   * @throws `VmError` `out-of-range` when the value is wider than the register.
+   */
+  setSatp(value: Address): SatpWrite {
+    const pattern = checkBits('satp', value, this.xlen);
+    const format = satpFormat(pattern, this.xlen);
+    if (format === undefined) return { kind: 'ignored', invalidates: 'none' };
+    const root = Number(pattern & (this.xlen === 32 ? 0x3fffffn : 0xfff_ffff_ffffn));
+    this.setRoot(pattern, format, root);
+    return { kind: 'written', invalidates: 'none' };
   }
 
   override walk(vpn: number, access: number, offset = 0, bytes = 1): number {
-    const pfn = isPageNumber(vpn) ? this.fastWalk(vpn | 0, (vpn * 2 ** -26) | 0, access) : -1;
-    return pfn >= 0 && this.pmp === null && ((offset === 0 && bytes === 1) || inPage(offset, bytes))
+    const pfn = isPageNumber(vpn) ? this.fastWalk(vpn | 0, (vpn * 2 ** -26) | 0, access, 0) : -1;
+    return pfn >= 0 && this.direct && ((offset === 0 && bytes === 1) || inPage(offset, bytes))
       ? pfn
       : this.otherwise(pfn, vpn, access, offset, bytes, true);
   }
 
   override probe(vpn: number, access: number, offset = 0, bytes = 1): number {
-    const pfn = isPageNumber(vpn) ? this.fastWalk(vpn | 0, (vpn * 2 ** -26) | 0, access) : -1;
-    return pfn >= 0 && this.pmp === null && ((offset === 0 && bytes === 1) || inPage(offset, bytes))
+    const pfn = isPageNumber(vpn) ? this.fastWalk(vpn | 0, (vpn * 2 ** -26) | 0, access, 0) : -1;
+    return pfn >= 0 && this.direct && ((offset === 0 && bytes === 1) || inPage(offset, bytes))
       ? pfn
       : this.otherwise(pfn, vpn, access, offset, bytes, false);
   }
 
-  /**
-   * The fast path but for the PMP: the frame, when there is a leaf, nothing forbids the access and no bit is to set; -1
-   * sends the caller to the complete form. It has the form of `X86Walker`'s, for the same reasons.
-   *
-   * @param low - Bits 31:0 of the page number.
-   * @param high - Bits 51:26.
-   */
-  private fastWalk(low: number, high: number, access: number): number {
-    const { words, windowLow } = this;
-    let shift = this.topShift;
-    let entry = 0;
-    let upper = 0;
-    let any = 0;
-    let frame = this.rootRelative;
-    if (this.wide === 1) {
-      if (((high + this.signHalf) & this.signMask) !== 0) return -1;
-      const { pointerHigh, pointerWanted, wideFrames } = this;
-      for (;;) {
-        if (frame >>> 0 >= wideFrames >>> 0) return -1;
-        const index = (shift < 27 ? low >>> shift : high >>> (shift - 26)) & 511;
-        const at = (frame << 10) + (index << 1);
-        entry = words[at]!;
-        upper = words[at + 1]!;
-        any |= entry;
-        if (
-          shift === 0 ||
-          (entry & POINTER_MASK) !== V ||
-          (upper & pointerHigh) !== pointerWanted
-        ) {
-          break;
-        }
-        frame = ((entry >>> 10) | ((upper & 0x1ff) << 22)) - windowLow;
-        shift -= 9;
-      }
-    } else {
-      if (high !== 0 || low >>> 20 !== 0) return -1;
-      const { frames } = this;
-      for (;;) {
-        if (frame >>> 0 >= frames >>> 0) return -1;
-        entry = words[(frame << 10) + ((low >>> shift) & 1023)]!;
-        any |= entry;
-        if (shift === 0 || (entry & POINTER_MASK) !== V) break;
-        frame = (entry >>> 10) - windowLow;
-        shift -= 10;
-      }
-    }
-    // A pointer has no rights, so every access but M-mode's, which is longer than the table, refuses it.
-    if ((access & 0x7f) !== access || this.leafRule[access * 256 + (entry & 0xff)] !== 0) return -1;
-    if ((upper & this.leafReserved) !== 0 || (upper & PBMT) === PBMT) return -1;
-    let first = entry >>> 10;
-    let below = (1 << shift) - 1;
-    if (upper < 0) {
-      // Svnapot: a group of 16 pages has 8 in the low bits of its frame number.
-      if (shift !== 0 || (first & 15) !== 8) return -1;
-      first -= 8;
-      below = 15;
-    }
-    // Levels 3 and 4 map 512 GiB and more; their alignment spans both words, so the complete form checks it.
-    if (shift > 20 || (first & below) !== 0) return -1;
-    this.leafShift = shift;
-    this.leafLow = entry;
-    this.leafHigh = upper;
-    this.leafAny = any;
-    return (upper & PPN_HIGH) * 2 ** 22 + (first | (low & below));
-  }
-
-  /** What is left to do when the fast path did not end the walk, or a PMP has the last word. */
+  /** What is left to do when the fast path did not end the walk, or somebody else has the last word. */
   private otherwise(
     pfn: number,
     vpn: number,
@@ -165,16 +240,67 @@ export class RiscvWalker extends RiscvCompleteWalk {
     bytes: number,
     update: boolean,
   ): number {
-    return pfn >= 0 &&
-      inPage(offset, bytes) &&
-      (this.pmp === null || this.permits(this.pmp, pfn, access, offset, bytes))
-      ? pfn
-      : this.checkAndComplete(vpn, access, offset, bytes, update);
+    const { gStage, pmp } = this;
+    if (pfn >= 0 && inPage(offset, bytes)) {
+      if (gStage !== null) {
+        const host = gStage.fastFrame(pfn | 0, (pfn * 2 ** -26) | 0, access & ~Access.User);
+        if (host >= 0) {
+          this.guestPfn = pfn;
+          return host;
+        }
+      } else if (pmp === null || this.permits(pmp, pfn, access, offset, bytes)) {
+        return pfn;
+      }
+    }
+    return this.checkAndComplete(vpn, access, offset, bytes, update);
   }
 
   /** The final check of the fast path: `false` also when the PMP changed since the window was found open to S-mode. */
   private permits(pmp: Pmp, pfn: number, access: number, offset: number, bytes: number): boolean {
     const kind = rowOf(access, 0);
     return pmp.version === this.pmpVersion && pmp.allows(pfn, offset, bytes, protFor(kind), false);
+  }
+
+  protected override privilegeOf(access: number, kind: number): number {
+    if ((access & Access.Machine) === 0) return access & Access.User ? 0 : 1;
+    return this.mprv && kind !== Access.Fetch ? this.mpp : 3;
+  }
+
+  protected override rowNow(access: number): number {
+    // HS-level MXR makes executable pages readable in both stages (21.2.1 hstatus; 21.4.1 vsstatus).
+    const host = this.gStage?.mxr === true ? ROW_MXR : 0;
+    return (rowOf(access, 0) & ROW_HLVX) | this.row | host;
+  }
+
+  protected override own(rule: WalkRule): WalkRule {
+    return rule;
+  }
+
+  protected override supportsAccess(access: number): boolean {
+    const further = this.gStage === null ? Access.Machine : Access.Hlvx;
+    const kind = rowOf(access, 0) & 3;
+    // A fetch is never half of a read-modify-write, and HLVX is a load.
+    return (
+      (access & ~(ACCESS_BITS | further)) === 0 &&
+      kind !== 3 &&
+      ((access & Access.Hlvx) === 0 || kind === Access.Read)
+    );
+  }
+}
+
+/** The format of a satp value, `null` for Bare, `undefined` for a mode that does not exist at this XLEN. */
+function satpFormat(satp: bigint, xlen: 32 | 64): PteFormat | null | undefined {
+  if (xlen === 32) return lowWord(satp) < 0 ? sv32 : null;
+  switch (highWord(satp) >>> 28) {
+    case 0:
+      return null;
+    case 8:
+      return sv39;
+    case 9:
+      return sv48;
+    case 10:
+      return sv57;
+    default:
+      return undefined;
   }
 }

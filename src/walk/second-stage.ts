@@ -1,4 +1,4 @@
-import { RadixWalker } from './walker.js';
+import type { RadixWalker } from './walker.js';
 
 /**
  * Why a guest's walk asked its second stage.
@@ -18,12 +18,12 @@ export type SecondStagePurpose = 'table-read' | 'table-update' | 'access';
  *
  * @public
  */
-export abstract class SecondStage extends RadixWalker {
+export interface SecondStage extends RadixWalker {
   /** The access, in this stage, that the reading of a guest's table entry is. */
-  abstract get tableAccess(): number;
+  readonly tableAccess: number;
 
   /** The access, in this stage, that setting accessed or dirty bits in a guest's table entry is. */
-  abstract get updateAccess(): number;
+  readonly updateAccess: number;
 
   /**
    * The fast path alone, for the fast path of a guest's walk.
@@ -34,5 +34,5 @@ export abstract class SecondStage extends RadixWalker {
    * @returns The frame, or -1: the complete form decides.
    * @internal
    */
-  abstract fastFrame(low: number, high: number, access: number): number;
+  fastFrame(low: number, high: number, access: number): number;
 }

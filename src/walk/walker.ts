@@ -41,7 +41,9 @@ export const LEAF = 2;
 /** A level that no format has: for reading entries outside a walk. */
 const SPARE_LEVEL = MAX_LEVELS;
 /** In `hostReports`: the walk for the access itself. @internal */
-export const TARGET = MAX_LEVELS;
+export const TARGET: number = MAX_LEVELS;
+/** In `hostReports`: from here on, by level, the walks for updates. @internal */
+export const UPDATES: number = MAX_LEVELS + 1;
 
 /** In inherited rights, beside the `Prot` bits: no entry so far makes all below it global. */
 export const LOCAL = 16;
@@ -497,7 +499,8 @@ export abstract class RadixWalker {
     this.lowEnd = signExtended ? half : 2 * half;
     this.highStart = signExtended ? 2 ** 52 - half : 2 ** 52;
     this.signHalf = signExtended ? 1 << (virtualBits - 39) : 0;
-    this.signMask = 0x4000000 - (signExtended ? 2 * this.signHalf : 1);
+    this.signMask =
+      0x4000000 - (signExtended ? 2 * this.signHalf : 2 ** Math.max(0, virtualBits - 38));
     this.topShift = this.top * this.bits;
   }
 
@@ -594,7 +597,7 @@ export abstract class RadixWalker {
     }
     if (secondStage === null) return 0;
     this.asked = 'table-read';
-    const host = this.throughSecondStage(level, secondStage.tableAccess, update);
+    const host = this.throughSecondStage(level, level, secondStage.tableAccess, update);
     if (host < 0) return -1;
     path.frame[level] = host;
     return 0;
@@ -611,16 +614,16 @@ export abstract class RadixWalker {
     const host = path.frame[level]!;
     path.frame[level] = path.table[level]! + Math.floor(path.byte[level]! / 4096);
     this.asked = 'table-update';
-    const again = this.throughSecondStage(level, secondStage.updateAccess, update);
+    const again = this.throughSecondStage(UPDATES + level, level, secondStage.updateAccess, update);
     path.frame[level] = again < 0 ? host : again;
     return again < 0 ? -1 : 0;
   }
 
   /** Translates the guest frame of the entry of a level. */
-  private throughSecondStage(level: number, access: number, update: boolean): number {
+  private throughSecondStage(slot: number, level: number, access: number, update: boolean): number {
     const { path } = this;
     const bytes = 2 ** this.entryShift;
-    return this.hostFrame(level, path.frame[level]!, access, path.offset[level]!, bytes, update);
+    return this.hostFrame(slot, path.frame[level]!, access, path.offset[level]!, bytes, update);
   }
 
   /**

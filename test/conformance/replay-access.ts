@@ -108,15 +108,29 @@ function answerOf({ outcome }: WalkReport, spelling: Spelling): string {
 }
 
 /** The entries that a report says the access changes. One entry may stand on several levels of a recursive table. */
-function foretoldChanges(report: WalkReport, bits: Spelling['bits']): Entries {
-  const changed = new Map<bigint, bigint>();
-  for (const { address, raw, set } of report.steps) {
-    if (set.length === 0 || address === null) continue;
-    let value = changed.get(address) ?? raw;
+function foretoldChanges(
+  report: WalkReport,
+  bits: Spelling['bits'],
+  changed: Map<bigint, bigint> = new Map(),
+): Entries {
+  for (const step of report.steps) {
+    const { address, cleared, raw, secondStage, secondStageUpdate, set } = step;
+    if (secondStage !== null) foretoldChanges(secondStage, bits, changed);
+    if (secondStageUpdate !== null) foretoldChanges(secondStageUpdate, bits, changed);
+    if (set.length + cleared.length === 0 || address === null) continue;
+    const host = secondStage === null ? address : reached(secondStage);
+    let value = changed.get(host) ?? raw;
     for (const name of set) value |= bits[name] ?? 0n;
-    changed.set(address, value);
+    for (const name of cleared) value &= ~(bits[name] ?? 0n);
+    changed.set(host, value);
   }
+  if (report.target !== null) foretoldChanges(report.target, bits, changed);
   return changed;
+}
+
+/** Where a second stage's walk led. */
+function reached({ outcome }: WalkReport): bigint {
+  return outcome.kind === 'page' ? outcome.pa : -1n;
 }
 
 function difference(what: string, got: string, expected: string): string[] {

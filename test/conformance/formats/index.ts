@@ -1,8 +1,15 @@
 import type { CaseFormat } from '../case-format.js';
 import { riscvGuest } from './riscv-guest.js';
 import { riscvImage } from './riscv-image.js';
+import { riscvTwoStageImage } from './riscv-two-stage-image.js';
 import { x86Guest } from './x86-guest.js';
 import { x86Image } from './x86-image.js';
 
 /** Every format that has a judge. */
-export const formats: readonly CaseFormat[] = [riscvImage, x86Image, riscvGuest, x86Guest];
+export const formats: readonly CaseFormat[] = [
+  riscvImage,
+  riscvTwoStageImage,
+  x86Image,
+  riscvGuest,
+  x86Guest,
+];

@@ -27,14 +27,12 @@ const FLAT_BYTES = 2 ** 24;
 /** Walks of a RISC-V hart, recorded on Spike: one image a line, each with many accesses. */
 export const riscvImage: CaseFormat = {
   name: 'riscv accesses',
-  recognises: (file) =>
-    file.hasLineWith('satp', 'accesses') || file.hasLineWith('vsatp', 'accesses'),
+  recognises: (file) => file.hasLineWith('satp', 'accesses'),
   replay: replayFile,
 };
 
 function replayFile(file: RecordedFile, tally: Tally): void {
   replayImages(file, tally, (image, line) => {
-    if (image.has('vsatp')) throw new Malformed('two-stage walks have no judge yet');
     image.only(IMAGE_KEYS);
     const label = `${line}, image ${image.integer('id', 0, Number.MAX_SAFE_INTEGER)}`;
     const hart = makeHart(image);
@@ -85,7 +83,8 @@ function checkRoot(image: Fields, walker: RiscvWalker): void {
   }
 }
 
-function ramOf(image: Fields): WatchedMemory {
+/** The memory of an image: all zero. */
+export function ramOf(image: Fields): WatchedMemory {
   const memory = new WatchedMemory();
   for (const region of image.list('ram')) {
     const [base, bytes, ...rest] = list(region, 'a region of ram').map((n) => hex(n, 'ram'));

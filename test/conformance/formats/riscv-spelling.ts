@@ -4,7 +4,7 @@ import type { RiscvWalker } from 'pagewright/walk';
 import type { Spelling } from '../replay-access.js';
 
 /** Recordings give a physical address that is no memory only when it fits 56 bits. */
-const PHYSICAL_FRAMES = 2 ** 44;
+export const PHYSICAL_FRAMES: number = 2 ** 44;
 
 /** A RISC-V fault: mcause and mtval, and the physical address of an access that found no memory there. */
 export function faultText(cause: number, tval: bigint, xpa: bigint | null): string {
