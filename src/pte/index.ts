@@ -4,6 +4,11 @@
  *
  * @packageDocumentation
  */
+export * from './aarch64.js';
+export * from './aarch64-esr.js';
+export * from './aarch64-format.js';
+export * from './aarch64-memory-type.js';
+export * from './aarch64-registers.js';
 export * from './bit-field.js';
 export * from './entry.js';
 export * from './format.js';

@@ -79,7 +79,8 @@ function refused(outcome: FaultTranslation, rule: WalkReport['rule']): string {
   return `  ${outcome.access.kind} refused: ${rule.text}${encoding(outcome)} [${rule.source}]`;
 }
 
-function encoding({ riscv, x86 }: FaultTranslation): string {
+function encoding({ aarch64, riscv, x86 }: FaultTranslation): string {
+  if (aarch64 !== undefined) return ` (ESR ${hex(aarch64.esr)}, FAR ${hex(aarch64.far)})`;
   if (riscv !== undefined) return ` (cause ${riscv.cause}, tval ${hex(riscv.tval)})`;
   if (x86 === undefined || x86.cr2 === null) return '';
   return ` (error code ${hex(BigInt(x86.errorCode))}, CR2 ${hex(x86.cr2)})`;

@@ -3,6 +3,33 @@
  *
  * @packageDocumentation
  */
+export { Aarch64CompleteWalk, Aarch64Fault } from './aarch64-complete.js';
+export { Aarch64FastWalk } from './aarch64-fast.js';
+export type {
+  Aarch64Features,
+  Aarch64Registers,
+  Aarch64RegisterWrite,
+  Aarch64WalkerOptions,
+  Aarch64WalkerSnapshot,
+} from './aarch64-options.js';
+export {
+  AARCH64_RULES,
+  AARCH64_STAGE2_RULES,
+  type Aarch64Rule,
+  type Aarch64RuleName,
+} from './aarch64-rules.js';
+export { Aarch64Stage1 } from './aarch64-stage1.js';
+export {
+  AArch64Stage2,
+  type AArch64Stage2Options,
+  type AArch64Stage2Snapshot,
+} from './aarch64-stage2.js';
+export { Aarch64State } from './aarch64-state.js';
+export {
+  AArch64Walker,
+  type Aarch64AtInstruction,
+  type Aarch64AtResult,
+} from './aarch64-walker.js';
 export { WalkFault } from './fault.js';
 export { formatBytes, formatWalk } from './format-walk.js';
 export { LeafCursor, type Mapping, type MappingsOptions, mappings } from './leaf-cursor.js';

@@ -91,6 +91,8 @@ export class LeafCursor {
   private leafRights = 0;
   private readonly walker: RadixWalker;
   private readonly visitLimit: number;
+  /** Whether what entries mean depends on the root (AArch64). */
+  private readonly rootsDiffer: boolean;
   /** Of the present root: its level, the index from which pages are sign-extended, and what that adds. */
   private top = -1;
   private signIndex = NEVER;
@@ -126,6 +128,7 @@ export class LeafCursor {
     const { visitLimit = VISIT_LIMIT } = options;
     this.visitLimit = checkInteger('visitLimit', visitLimit, 0, Number.MAX_SAFE_INTEGER);
     this.walker = walker;
+    this.rootsDiffer = walker.format?.architecture === 'aarch64';
     this.depth = 0;
   }
 
@@ -144,6 +147,8 @@ export class LeafCursor {
    */
   advance(): boolean {
     const { walker } = this;
+    // A walk meanwhile may have left the walker at another root.
+    if (this.rootsDiffer && this.nextRoot > 0) walker.useRoot(this.nextRoot - 1);
     for (;;) {
       const level = this.depth;
       if (level > this.top) {
@@ -162,7 +167,7 @@ export class LeafCursor {
       if (kind === NOTHING) continue;
       let vpn = this.base + index * this.entryPages;
       if (level === this.top && index >= this.signIndex) vpn += this.signExtension;
-      const rights = this.rights & walker.entryProt(low, high);
+      const rights = this.rights & walker.entryProt(low, high, kind === PAGE);
       if (kind === PAGE) {
         this.vpn = vpn;
         this.pfn = walker.frameFor(low, high, level, vpn);
@@ -170,7 +175,7 @@ export class LeafCursor {
         this.level = level;
         this.low = low;
         this.high = high;
-        this.prot = rights & ALL_PROT;
+        this.prot = this.rootsDiffer ? walker.protOf(rights) : rights & ALL_PROT;
         this.leafRights = rights;
         return true;
       }
@@ -217,6 +222,7 @@ export class LeafCursor {
       if (root < 0) continue;
       this.top = walker.rootLevel(slot);
       this.depth = this.top + 1;
+      walker.useRoot(slot);
       this.useFormat(walker.rootFormat(slot)!);
       if (!this.enter(this.top, root, walker.rootBase(slot), ROOT_RIGHTS)) return false;
       this.byte = walker.rootByte(slot);

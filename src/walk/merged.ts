@@ -7,9 +7,6 @@ import { LEAF, type RadixWalker, ROOT_RIGHTS, SKIP } from './walker.js';
 const VISIT_LIMIT = 2 ** 18;
 const RANGE_LIMIT = 2 ** 20;
 
-/** The `Prot` bits of rights. */
-const ALL_PROT = 15;
-
 /** A range whose frames do not follow one another. */
 const SCATTERED = -1;
 
@@ -145,6 +142,7 @@ class Merger {
       const format = walker.rootFormat(slot);
       if (format !== this.format) this.finished.clear();
       this.format = format;
+      walker.useRoot(slot);
       this.top = walker.rootLevel(slot);
       this.rootByte = walker.rootByte(slot);
       this.appendTable(all, base, base, root, this.top, ROOT_RIGHTS);
@@ -206,7 +204,7 @@ class Merger {
       if (kind === SKIP) continue;
       const upperHalf = signed && index >= entries / 2;
       const start = index * pages + (upperHalf ? 2 ** (64 - pageShift) - entries * pages : 0);
-      const left = rights & walker.entryProt(low, high);
+      const left = rights & walker.entryProt(low, high, kind === LEAF);
       if (kind !== LEAF) {
         this.appendTable(into, start, vpn + start, walker.tableFrame(low, high), level - 1, left);
         continue;
@@ -265,7 +263,7 @@ class Merger {
       end: va + (BigInt(pages) << BigInt(pageShift)),
       pages,
       pa: pfn === SCATTERED ? null : addressFromVpn(pfn, 0, pageShift),
-      prot: rights & ALL_PROT,
+      prot: this.walker.protOf(rights),
       ...this.walker.leafAttributes(low, high, level, rights),
     };
   }

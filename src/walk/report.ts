@@ -38,6 +38,15 @@ export interface LeafAttributes {
     /** Whether the leaf is one of a NAPOT group. */
     readonly napot: boolean;
   };
+  /** On AArch64. */
+  readonly aarch64?: {
+    /** The memory attributes, eight bits as in MAIR_EL1 and PAR_EL1; `aarch64MemoryType` spells them out. */
+    readonly attr: number;
+    /** Shareability as PAR_EL1 reports it: 0 none, 2 outer, 3 inner. */
+    readonly sh: number;
+    /** Whether the leaf is one of a contiguous group. */
+    readonly contiguous: boolean;
+  };
 }
 
 /**
@@ -89,6 +98,21 @@ export interface FaultEncoding {
     readonly tinst?: number;
     /** Under a second stage: hstatus.GVA or mstatus.GVA, whether tval is a guest virtual address. */
     readonly gva?: boolean;
+  };
+  /** AArch64: how the fault is reported. */
+  readonly aarch64?: {
+    /** The fault status code, of ESR and PAR. */
+    readonly fsc: number;
+    /** The architecture's level, -1 to 3. */
+    readonly level: number;
+    /** ESR_EL1, or ESR_EL2 when stage 2 refused. */
+    readonly esr: bigint;
+    /** FAR. */
+    readonly far: bigint;
+    /** The stage that refused. */
+    readonly stage: 1 | 2;
+    /** Whether stage 2 refused the reading or updating of a stage 1 descriptor. */
+    readonly s1ptw: boolean;
   };
 }
 

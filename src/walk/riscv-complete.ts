@@ -298,7 +298,7 @@ export abstract class RiscvCompleteWalk extends RiscvState {
     return refusal.reason === null || RIGHTS_REASONS.has(refusal.reason) ? LEAF : SKIP;
   }
 
-  override entryProt(low: number, _high: number): number {
+  override entryProt(low: number): number {
     // G of a pointer makes all mappings below it global (RISC-V Privileged, 12.3.1 Addressing and Memory Protection).
     const local = (low & G) === 0 ? LOCAL : 0;
     // Bits 4:1, U X W R, stand in the order of Prot; a pointer limits nothing.
@@ -337,7 +337,7 @@ export abstract class RiscvCompleteWalk extends RiscvState {
   protected override leafRights(): number {
     if (this.leafLevel < 0) return ROOT_RIGHTS;
     const local = (this.leafAny & G) === 0 ? LOCAL : 0;
-    return (this.entryProt(this.leafLow, this.leafHigh) & ~LOCAL) | local;
+    return (this.entryProt(this.leafLow) & ~LOCAL) | local;
   }
 
   protected override faultEncoding(va: bigint): Pick<FaultTranslation, 'riscv'> {

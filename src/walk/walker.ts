@@ -48,7 +48,10 @@ export const UPDATES: number = MAX_LEVELS + 1;
 /** In inherited rights, beside the `Prot` bits: no entry so far makes all below it global. */
 export const LOCAL = 16;
 /** The inherited rights of a root: everything, and nothing global. */
-export const ROOT_RIGHTS = 31;
+export const ROOT_RIGHTS = 127;
+
+/** The `Prot` bits of rights. */
+const ALL_PROT = 15;
 
 /** {@link RadixWalker.leafShift} when nothing was translated: a negative number above minus one level. */
 export const NO_LEAF = -1;
@@ -302,8 +305,16 @@ export abstract class RadixWalker {
   /** What an entry with a present bit is to a walk: {@link SKIP}, {@link POINTER} or {@link LEAF}. @internal */
   abstract classify(low: number, high: number, level: number): number;
 
-  /** What an entry by itself leaves of the rights above it: `Prot` bits and {@link LOCAL}. @internal */
-  abstract entryProt(low: number, high: number): number;
+  /** What an entry by itself leaves of the rights above it: `Prot` bits, {@link LOCAL}, and what `protOf` reads. @internal */
+  abstract entryProt(low: number, high: number, leaf: boolean): number;
+
+  /** The `Prot` bits of what all entries leave. @internal */
+  protOf(rights: number): number {
+    return rights & ALL_PROT;
+  }
+
+  /** Makes `classify`, `entryProt` and their like speak of what is below a root. @internal */
+  useRoot(_slot: number): void {}
 
   /** The frame that a pointer names. @internal */
   abstract tableFrame(low: number, high: number): number;
@@ -322,15 +333,19 @@ export abstract class RadixWalker {
   /** The same as one number, equal for equal attributes. @internal */
   abstract attributeKey(low: number, high: number, level: number): number;
 
-  /** What the entries of the path down to `level` leave: `Prot` bits and {@link LOCAL}. @internal */
+  /** The `Prot` bits that the entries of the path down to `level` leave. @internal */
   pathRights(level: number): number {
     const { path } = this;
     let rights = ROOT_RIGHTS;
     for (let above = path.first; above >= level; above--) {
       // A PAE PDPTE register grants everything: its rights bits are reserved.
-      if (path.table[above]! >= 0) rights &= this.entryProt(path.low[above]!, path.high[above]!);
+      if (path.table[above]! < 0) continue;
+      const low = path.low[above]!;
+      const high = path.high[above]!;
+      const leaf = above === path.last && path.format?.kindOf(low, high, above) === 'leaf';
+      rights &= this.entryProt(low, high, leaf);
     }
-    return rights;
+    return this.protOf(rights);
   }
 
   /**
@@ -441,9 +456,9 @@ export abstract class RadixWalker {
     const pa = addressFromVpn(result, offset, this.pageShift);
     const page = { kind: 'page', va, pa, pfn: result, level } as const;
     const attributes = this.leafAttributes(leafLow, leafHigh, level, rights);
-    if (secondStage === null) return plain({ ...page, prot: rights & ~LOCAL, ...attributes });
+    if (secondStage === null) return plain({ ...page, prot: rights & ALL_PROT, ...attributes });
     const host = secondStage.lastPage();
-    const prot = rights & ~LOCAL & (host.prot | Prot.User);
+    const prot = rights & ALL_PROT & (host.prot | Prot.User);
     const pageBytes = Math.min(attributes.pageBytes, host.attributes.pageBytes);
     const gpa = addressFromVpn(this.guestPfn, offset, this.pageShift);
     return plain({ ...page, prot, ...attributes, pageBytes, gpa });
@@ -454,7 +469,7 @@ export abstract class RadixWalker {
     const rights = this.leafRights();
     const { leafHigh, leafLevel, leafLow } = this;
     const attributes = this.leafAttributes(leafLow, leafHigh, leafLevel, rights);
-    return { prot: rights & ~LOCAL, attributes };
+    return { prot: rights & ALL_PROT, attributes };
   }
 
   /** Called when the window changed, so that roots can be made relative to it. */
@@ -711,7 +726,10 @@ export abstract class RadixWalker {
   protected indexAt(vpn: number, level: number): number {
     const format = this.path.format!;
     const shift = format.indexShift[level]! - this.pageShift;
-    const part = shift < 27 ? (vpn | 0) >>> shift : ((vpn * 2 ** -26) | 0) >>> (shift - 26);
+    // Bits 31:0 of the page number and bits 51:26: an index may span both.
+    const high = (vpn * 2 ** -26) | 0;
+    const part =
+      shift < 26 ? ((vpn | 0) >>> shift) | (high << (26 - shift)) : high >>> (shift - 26);
     return part & ((1 << format.indexBits[level]!) - 1);
   }
 

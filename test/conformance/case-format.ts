@@ -14,6 +14,8 @@ export interface CaseFormat {
   recognises(file: RecordedFile): boolean;
   /** Names, without `.gz`, of the files beside it that are replayed with it. */
   companions?(file: RecordedFile): readonly string[];
+  /** For a file that only informs: what it says, in a line. Nothing in it is judged. */
+  informs?(file: RecordedFile): string;
   /** Judges every case. May throw when the file as a whole is unusable. */
   replay(file: RecordedFile, tally: Tally): void;
 }

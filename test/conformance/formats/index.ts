@@ -1,4 +1,5 @@
 import type { CaseFormat } from '../case-format.js';
+import { aarch64Image, aarch64Quirks } from './aarch64-image.js';
 import { riscvGuest } from './riscv-guest.js';
 import { riscvImage } from './riscv-image.js';
 import { riscvTwoStageImage } from './riscv-two-stage-image.js';
@@ -10,6 +11,8 @@ export const formats: readonly CaseFormat[] = [
   riscvImage,
   riscvTwoStageImage,
   x86Image,
+  aarch64Image,
+  aarch64Quirks,
   riscvGuest,
   x86Guest,
 ];

@@ -1,0 +1,179 @@
+/**
+ * Memory attributes as MAIR_EL1 and PAR_EL1 encode them: eight bits.
+ *
+ * ```text
+ *   7 6 5 4   3 2 1 0
+ *   0 0 0 0   d d 0 0     Device: dd 0 nGnRnE, 1 nGnRE, 2 nGRE, 3 GRE
+ *   outer     inner       Normal, each half: 0100 non-cacheable; 10RW write-through, 11RW write-back,
+ *                         00RW and 01RW the same, transient; R and W say whether to allocate
+ *   1 1 1 1   0 0 0 0     Normal, tagged
+ * ```
+ *
+ * Arm ARM DDI 0487, D24.2 MAIR_EL1.
+ */
+const NON_CACHEABLE = 0x44;
+const WRITE_BACK = 0xff;
+const TAGGED = 0xf0;
+
+const DEVICES = ['nGnRnE', 'nGnRE', 'nGRE', 'GRE'] as const;
+
+/**
+ * How a memory may be cached.
+ *
+ * @public
+ */
+export type Aarch64Cacheability = 'non-cacheable' | 'write-through' | 'write-back';
+
+/**
+ * Memory attributes in words.
+ *
+ * @public
+ */
+export type Aarch64MemoryType =
+  | {
+      /** The tag. */
+      readonly kind: 'device';
+      /** Gathering, reordering, early acknowledgement: n means not. */
+      readonly device: (typeof DEVICES)[number];
+    }
+  | {
+      /** The tag. */
+      readonly kind: 'normal';
+      /** Of inner caches. */
+      readonly inner: Aarch64Cacheability;
+      /** Of outer caches. */
+      readonly outer: Aarch64Cacheability;
+      /** Whether the memory has allocation tags (FEAT_MTE2). */
+      readonly tagged: boolean;
+    };
+
+/**
+ * Whether attributes are a Device type. Hot: nothing is checked.
+ *
+ * @param attributes - Eight bits.
+ * @returns `true` when they are.
+ * @public
+ */
+export function aarch64IsDevice(attributes: number): boolean {
+  return (attributes & 0xf0) === 0;
+}
+
+function cacheability(half: number): Aarch64Cacheability {
+  if (half === 4) return 'non-cacheable';
+  return (half & 4) === 0 ? 'write-through' : 'write-back';
+}
+
+/**
+ * Spells memory attributes out.
+ *
+ * @param attributes - Eight bits, as in MAIR_EL1 or PAR_EL1.ATTR.
+ * @returns Plain data.
+ *
+ * @example
+ * ```ts
+ * import { aarch64MemoryType } from 'pagewright/pte';
+ *
+ * aarch64MemoryType(0x04); // => { kind: 'device', device: 'nGnRE' }
+ * aarch64MemoryType(0xff); // => { kind: 'normal', inner: 'write-back', outer: 'write-back', tagged: false }
+ * ```
+ * @public
+ */
+export function aarch64MemoryType(attributes: number): Aarch64MemoryType {
+  if (aarch64IsDevice(attributes)) {
+    return { kind: 'device', device: DEVICES[(attributes >>> 2) & 3]! };
+  }
+  const tagged = attributes === TAGGED;
+  const plain = tagged ? WRITE_BACK : attributes;
+  const inner = cacheability(plain & 15);
+  const outer = cacheability(plain >>> 4);
+  return { kind: 'normal', inner, outer, tagged };
+}
+
+/**
+ * Combines the memory attributes of stage 1 with those of stage 2 (Arm ARM, D8.6.4 and D8.6.5 Combining the stage 1 and
+ * stage 2 attributes). Hot: nothing is checked.
+ *
+ * @param stage1 - Eight bits, as in MAIR_EL1.
+ * @param memAttr - MemAttr[3:0] of the stage 2 descriptor.
+ * @param forced - HCR_EL2.FWB: stage 2 decides.
+ * @returns Eight bits, as in PAR_EL1.ATTR.
+ *
+ * @example
+ * ```ts
+ * import { aarch64CombineAttributes } from 'pagewright/pte';
+ *
+ * aarch64CombineAttributes(0xff, 0b0101, false); // => 0x44
+ * aarch64CombineAttributes(0x04, 0b0110, true); // => 0xff
+ * ```
+ * @public
+ */
+export function aarch64CombineAttributes(stage1: number, memAttr: number, forced: boolean): number {
+  return forced ? combineForced(stage1, memAttr) : combine(stage1, memAttr);
+}
+
+function combine(stage1: number, memAttr: number): number {
+  if ((memAttr & 12) === 0) return combineDevice(stage1, memAttr & 3);
+  if (aarch64IsDevice(stage1)) return stage1;
+  const plain = stage1 === TAGGED ? WRITE_BACK : stage1;
+  const result =
+    (combineHalf(plain >>> 4, memAttr >>> 2) << 4) | combineHalf(plain & 15, memAttr & 3);
+  return result === WRITE_BACK ? stage1 : result;
+}
+
+/** A half of stage 1's with stage 2's 1 non-cacheable, 2 write-through, 3 write-back: the weaker of both. */
+function combineHalf(half: number, stage2: number): number {
+  if (half === 4 || stage2 === 1) return 4;
+  return stage2 === 2 ? half & ~4 : half;
+}
+
+/** Stage 2 says Device: of two Device types the stricter, which has the lower number. */
+function combineDevice(stage1: number, device: number): number {
+  return aarch64IsDevice(stage1) ? Math.min(stage1 & 12, device << 2) : device << 2;
+}
+
+/** FEAT_S2FWB: 0xx Device, 101 non-cacheable unless Device, 110 write-back, 111 as stage 1 says. */
+function combineForced(stage1: number, memAttr: number): number {
+  if ((memAttr & 4) === 0) return (memAttr & 3) << 2;
+  switch (memAttr & 3) {
+    case 1:
+      return aarch64IsDevice(stage1) ? stage1 : NON_CACHEABLE;
+    case 2:
+      return aarch64IsDevice(stage1) || stage1 === NON_CACHEABLE
+        ? WRITE_BACK
+        : forceWriteBack(stage1);
+    default:
+      return stage1;
+  }
+}
+
+/** Write-back in both halves, with the allocation hints that there are. */
+function forceWriteBack(stage1: number): number {
+  if (stage1 === TAGGED) return stage1;
+  const half = (value: number): number => (value === 4 ? 15 : value | 4);
+  return (half(stage1 >>> 4) << 4) | half(stage1 & 15);
+}
+
+/**
+ * Combines the shareability of both stages: the wider one. Hot: nothing is checked.
+ *
+ * @param stage1 - 0 none, 2 outer, 3 inner.
+ * @param stage2 - The same.
+ * @returns The same.
+ * @public
+ */
+export function aarch64CombineShareability(stage1: number, stage2: number): number {
+  if (stage1 === 2 || stage2 === 2) return 2;
+  return stage1 === 3 || stage2 === 3 ? 3 : 0;
+}
+
+/**
+ * Shareability as PAR_EL1.SH reports it: Device and Non-cacheable memory is outer shareable. Hot: nothing is checked.
+ *
+ * @param attributes - Eight bits, as in MAIR_EL1.
+ * @param shareability - 0 none, 2 outer, 3 inner.
+ * @returns Two bits.
+ * @public
+ */
+export function aarch64ReportedShareability(attributes: number, shareability: number): number {
+  return aarch64IsDevice(attributes) || attributes === NON_CACHEABLE ? 2 : shareability;
+}

@@ -1,0 +1,94 @@
+/**
+ * The bits of the low word of an AArch64 descriptor (Arm ARM DDI 0487, D8.3 Translation table descriptor formats).
+ *
+ * ```text
+ *  stage 1 page or block
+ *   63 62 59 58 55  54  53  52  51 50 49 ............ 12 11 10 9 8 7 6  5  4   2 1 0
+ *  +--+-----+-----+---+---+----+---+----+---------------+--+--+---+---+--+-----+---+
+ *  |  |PBHA | SW  |UXN|PXN|Cont|DBM|    output address  |nG|AF|SH |AP |NS|Attr |typ|
+ *  +--+-----+-----+---+---+----+---+----+---------------+--+--+---+---+--+-----+---+
+ *  table
+ *    63     62 61    60      59    58 51 50 ......... 12 11 .. 2 1 0
+ *  +-------+-------+-------+-------+-----+--------------+-------+---+
+ *  |NSTable|APTable|UXNTabl|PXNTabl| IGN | next table   |  IGN  | 3 |
+ *  +-------+-------+-------+-------+-----+--------------+-------+---+
+ * ```
+ *
+ * @public
+ */
+export const AARCH64_PTE = {
+  /** Bit 0, valid. */
+  Valid: 1,
+  /** Bit 1: a table, or a page at the last level; clear: a block. */
+  Table: 2,
+  /** Bits 4:2, the index into MAIR_EL1. */
+  AttrIndx: 0x1c,
+  /** Bit 5, non-secure. */
+  NS: 0x20,
+  /** Bit 6, AP[1]: EL0 may access. */
+  AP1: 0x40,
+  /** Bit 7, AP[2]: read-only. */
+  AP2: 0x80,
+  /** Bits 9:8, shareability. */
+  SH: 0x300,
+  /** Bit 10, the access flag. */
+  AF: 0x400,
+  /** Bit 11, not global. */
+  NG: 0x800,
+} as const;
+
+/**
+ * The bits of the high word, as int32 masks.
+ *
+ * @public
+ */
+export const AARCH64_PTE_HIGH = {
+  /** Bit 51, dirty bit modifier. */
+  DBM: 0x00080000,
+  /** Bit 52, one of a contiguous group. */
+  Contiguous: 0x00100000,
+  /** Bit 53, privileged execute-never. */
+  PXN: 0x00200000,
+  /** Bit 54, unprivileged execute-never. */
+  UXN: 0x00400000,
+  /** Bit 59 of a table: PXN for everything below. */
+  PXNTable: 0x08000000,
+  /** Bit 60 of a table: UXN for everything below. */
+  UXNTable: 0x10000000,
+  /** Bit 61 of a table, APTable[0]: no EL0 access below. */
+  APTable0: 0x20000000,
+  /** Bit 62 of a table, APTable[1]: no write below. */
+  APTable1: 0x40000000,
+} as const;
+
+/**
+ * The same for stage 2 (D8.3.1.3 and D8.4.3 of the Arm ARM). S2AP[0] is bit 6: read; S2AP[1] is bit 7: write; XN[1:0]
+ * are bits 54:53: 0 executable, 1 not at EL1, 2 not at all, 3 not at EL0.
+ *
+ * @public
+ */
+export const AARCH64_STAGE2_PTE = {
+  /** Bits 5:2, the memory attributes. */
+  MemAttr: 0x3c,
+  /** Bit 6, S2AP[0]: may be read. */
+  Read: 0x40,
+  /** Bit 7, S2AP[1]: may be written. */
+  Write: 0x80,
+  /** Bit 10, the access flag. */
+  AF: 0x400,
+} as const;
+
+/**
+ * log2 of the entries in a contiguous group, by granule and library level (0: pages).
+ *
+ * Arm ARM, D8.7.1 The Contiguous bit: 16 adjacent entries with 4 KiB; 128 pages or 32 blocks with 16 KiB; 32 with 64 KiB.
+ *
+ * @param granule - Bytes in a granule: 4096, 16384 or 65536.
+ * @param level - The library's level: 0 is a page.
+ * @returns 4, 5 or 7.
+ * @public
+ */
+export function aarch64ContiguousBits(granule: number, level: number): number {
+  if (granule === 4096) return 4;
+  return granule === 16384 && level === 0 ? 7 : 5;
+}

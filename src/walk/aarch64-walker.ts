@@ -1,0 +1,220 @@
+import {
+  Access,
+  type Address,
+  addressFromVpn,
+  bigintFromHex,
+  checkVersion,
+  pageAndOffset,
+  VmError,
+} from '../core/index.js';
+import { AARCH64_EXCEPTION_CLASS } from '../pte/index.js';
+import type { Aarch64WalkerOptions, Aarch64WalkerSnapshot } from './aarch64-options.js';
+import { Aarch64Stage1 } from './aarch64-stage1.js';
+import { inPage, isPageNumber } from './walker.js';
+
+/**
+ * The address translation instructions of the EL1&0 regime: stage 1 (and with S12 stage 2) of a read or write at EL1 or
+ * EL0; the P forms honour PSTATE.PAN.
+ *
+ * @public
+ */
+export type Aarch64AtInstruction =
+  | 'S1E1R'
+  | 'S1E1W'
+  | 'S1E0R'
+  | 'S1E0W'
+  | 'S1E1RP'
+  | 'S1E1WP'
+  | 'S12E1R'
+  | 'S12E1W'
+  | 'S12E0R'
+  | 'S12E0W';
+
+const AT_INSTRUCTIONS: readonly string[] = [
+  ...['S1E1R', 'S1E1W', 'S1E0R', 'S1E0W', 'S1E1RP', 'S1E1WP'],
+  ...['S12E1R', 'S12E1W', 'S12E0R', 'S12E0W'],
+];
+
+/**
+ * What an AT instruction did.
+ *
+ * @public
+ */
+export type Aarch64AtResult =
+  | {
+      /** The instruction completed: PAR_EL1 holds an address or a fault (`decodePar`). */
+      readonly kind: 'par';
+      /** PAR_EL1. */
+      readonly par: bigint;
+    }
+  | {
+      /** The instruction itself took a data abort to EL2: an external abort on a walk. */
+      readonly kind: 'exception';
+      /** ESR_EL2, of an instruction executed at EL2. */
+      readonly esr: bigint;
+      /** FAR_EL2. */
+      readonly far: bigint;
+    };
+
+/**
+ * The stage 1 page walk of an AArch64 CPU in the EL1&0 regime: granules of 4, 16 and 64 KiB, also mixed, 52-bit addresses,
+ * hierarchical permissions, PAN, hardware access flag and dirty state (Arm ARM DDI 0487, D8).
+ *
+ * Pages are counted in 4 KiB whatever the granule. The access says on whose behalf it is made: `Access.User` at EL0,
+ * nothing at EL1, `Access.Unprivileged` by LDTR and STTR at EL1. `pan` is a plain field and takes effect at once.
+ *
+ * @example
+ * ```ts
+ * import { Access } from 'pagewright/core';
+ * import { PhysicalMemory } from 'pagewright/memory';
+ * import { AArch64Walker } from 'pagewright/walk';
+ *
+ * const ram = new ArrayBuffer(0x3000);
+ * const entries = new BigUint64Array(ram);
+ * entries[0x0000 / 8] = 0x4000_1003n; // level 1, 39-bit addresses: a table
+ * entries[0x1000 / 8 + 2] = 0x0040_0000_4820_0f41n; // level 2: a 2 MiB block, EL0 may use it, UXN, AF
+ *
+ * const memory = PhysicalMemory.wrap(ram, { base: 0x4000_0000 });
+ * const walker = new AArch64Walker({ memory, tcr: 25n | (2n << 32n), ttbr0: 0x4000_0000n, mair: 0xffn });
+ * walker.walk(0x405, Access.Write | Access.User); // => 0x48205
+ * walker.walk(0x405, Access.Fetch | Access.User) < 0; // => true
+ * walker.fault.esr; // => 0x8200000en
+ * walker.at('S1E1R', 0x40_5000); // => { kind: 'par', par: 0xff000000_48205b80n }
+ * ```
+ * @public
+ */
+export class AArch64Walker extends Aarch64Stage1 {
+  /** Whether the fast path has the last word: no second stage. */
+  private readonly direct: boolean;
+
+  /** @param options - Memory, registers and features. */
+  constructor(options: Aarch64WalkerOptions) {
+    super(options);
+    this.direct = this.secondStage === null;
+    this.observer = options.observer ?? null;
+  }
+
+  /**
+   * The walker of a snapshot.
+   *
+   * @param snapshot - What `snapshot` returned.
+   * @param options - The memory, a second stage if the saved walker had one, and an observer if you want one.
+   * @returns A walker that answers as the saved one did.
+   * @throws `VmError` `unsupported` for another version; otherwise as the constructor.
+   */
+  static restore(
+    snapshot: Aarch64WalkerSnapshot,
+    options: Pick<Aarch64WalkerOptions, 'memory' | 'observer' | 'secondStage'>,
+  ): AArch64Walker {
+    checkVersion(snapshot, 1);
+    const { features, pan } = snapshot;
+    const register = (name: 'tcr' | 'ttbr0' | 'ttbr1' | 'sctlr' | 'mair' | 'hcr'): bigint =>
+      bigintFromHex(`snapshot.${name}`, snapshot[name]);
+    return new AArch64Walker({
+      ...options,
+      features,
+      pan,
+      tcr: register('tcr'),
+      ttbr0: register('ttbr0'),
+      ttbr1: register('ttbr1'),
+      sctlr: register('sctlr'),
+      mair: register('mair'),
+      hcr: register('hcr'),
+    });
+  }
+
+  protected override twin(): AArch64Walker {
+    const { memory, stage2 } = this;
+    return AArch64Walker.restore(
+      this.snapshot(),
+      stage2 === null ? { memory } : { memory, secondStage: stage2 },
+    );
+  }
+
+  override walk(vpn: number, access: number, offset = 0, bytes = 1): number {
+    const pfn = isPageNumber(vpn) ? this.fastWalk(vpn | 0, (vpn * 2 ** -26) | 0, access) : -1;
+    return pfn >= 0 && this.direct && ((offset === 0 && bytes === 1) || inPage(offset, bytes))
+      ? pfn
+      : this.otherwise(pfn, vpn, access, offset, bytes, true);
+  }
+
+  override probe(vpn: number, access: number, offset = 0, bytes = 1): number {
+    const pfn = isPageNumber(vpn) ? this.fastWalk(vpn | 0, (vpn * 2 ** -26) | 0, access) : -1;
+    return pfn >= 0 && this.direct && ((offset === 0 && bytes === 1) || inPage(offset, bytes))
+      ? pfn
+      : this.otherwise(pfn, vpn, access, offset, bytes, false);
+  }
+
+  /**
+   * Executes an address translation instruction (Arm ARM, C5.5 and D8.14 Address translation instructions). It may set
+   * access flags, but no dirty state; without P it ignores PSTATE.PAN. Where there is a second stage, the S1 forms give
+   * the intermediate address: only the tables go through stage 2.
+   *
+   * @param instruction - Which one.
+   * @param va - The virtual address.
+   * @returns PAR_EL1, or the exception that the instruction took.
+   * @throws `VmError` for a bad address or instruction.
+   */
+  at(instruction: Aarch64AtInstruction, va: Address): Aarch64AtResult {
+    if (!AT_INSTRUCTIONS.includes(instruction)) {
+      const expected = `one of ${AT_INSTRUCTIONS.join(' ')}`;
+      throw new VmError('bad-argument', { argument: 'instruction', value: instruction, expected });
+    }
+    const { vpn, offset } = pageAndOffset(va);
+    const kind = instruction.includes('W') ? Access.Write : Access.Read;
+    const access = kind | (instruction.includes('E0') ? Access.User : 0);
+    this.translating = true;
+    this.ignoresPan = !instruction.endsWith('P');
+    this.stage1Only = !instruction.startsWith('S12');
+    try {
+      const pfn = this.checkAndComplete(vpn, access, offset, 1, true);
+      return pfn < 0 ? this.atFault() : { kind: 'par', par: this.par(pfn) };
+    } finally {
+      this.translating = false;
+      this.ignoresPan = false;
+      this.stage1Only = false;
+    }
+  }
+
+  /** PAR_EL1 of a translation that succeeded. */
+  private par(pfn: number): bigint {
+    const { leafHigh, leafLevel, leafLow } = this;
+    const { aarch64 } = this.leafAttributes(leafLow, leafHigh, leafLevel, 0);
+    const { attr = 0, sh = 0 } = aarch64 ?? {};
+    // Bit 11 is RES1; NS (bit 9) is as the Non-secure state reads it, whose value is unknown: 0 here.
+    return (BigInt(attr) << 56n) | addressFromVpn(pfn) | 0x800n | (BigInt(sh) << 7n);
+  }
+
+  private atFault(): Aarch64AtResult {
+    const { far, fsc, reason, s1ptw, stage } = this.fault;
+    if (reason === 'bus-error') {
+      // CM and WnR are set for the AT instruction itself, whatever it translates for.
+      const iss = 0x140 | (s1ptw ? 0x80 : 0) | fsc;
+      const exception = BigInt(AARCH64_EXCEPTION_CLASS.DataAbortSame) << 26n;
+      return { kind: 'exception', esr: exception | 0x0200_0000n | BigInt(iss), far };
+    }
+    const stage2 = stage === 2 ? 0x200 | (s1ptw ? 0x100 : 0) : 0;
+    return { kind: 'par', par: BigInt(0x801 | stage2 | (fsc << 1)) };
+  }
+
+  /** What is left to do when the fast path did not end the walk, or stage 2 has the last word. */
+  private otherwise(
+    pfn: number,
+    vpn: number,
+    access: number,
+    offset: number,
+    bytes: number,
+    update: boolean,
+  ): number {
+    const { stage2 } = this;
+    if (pfn >= 0 && inPage(offset, bytes)) {
+      if (stage2 === null) return pfn;
+      const host = stage2.fastFrame(pfn | 0, (pfn * 2 ** -26) | 0, this.hostAccess(access));
+      if (host >= 0) {
+        this.guestPfn = pfn;
+        return host;
+      }
+    }
+    return this.checkAndComplete(vpn, access, offset, bytes, update);
+  }
+}
