@@ -205,8 +205,9 @@ export abstract class Aarch64CompleteWalk extends Aarch64State {
     const { half, path } = this;
     const low = path.low[level]!;
     const high = path.high[level]!;
-    const pfn = this.frameFor(low, high, level, vpn);
-    if (pfn >= half.frameEnd) {
+    // What counts is where a block begins, even if it reaches beyond the output size.
+    const first = half.format.leafPfn(low, high, level) * half.granuleFrames;
+    if (first >= half.frameEnd) {
       return this.stop(AARCH64_RULES.leafAddressSize, level, vpn, access, offset);
     }
     if ((low & AF) === 0 && !this.setsAccessFlag) {
@@ -227,6 +228,7 @@ export abstract class Aarch64CompleteWalk extends Aarch64State {
     this.leafLow = low;
     this.leafHigh = high;
     this.leafTables = tables;
+    const pfn = this.frameFor(low, high, level, vpn);
     return this.reach(pfn, vpn, access, offset, bytes, update);
   }
 
