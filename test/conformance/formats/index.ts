@@ -1,4 +1,5 @@
 import type { CaseFormat } from '../case-format.js';
+import { aarch64Guest } from './aarch64-guest.js';
 import { aarch64Image, aarch64Quirks } from './aarch64-image.js';
 import { riscvGuest } from './riscv-guest.js';
 import { riscvImage } from './riscv-image.js';
@@ -14,5 +15,6 @@ export const formats: readonly CaseFormat[] = [
   aarch64Image,
   aarch64Quirks,
   riscvGuest,
+  aarch64Guest,
   x86Guest,
 ];
