@@ -3,133 +3,266 @@ import type {
   BitRange,
   EntryBits,
   LevelDescription,
+  PointerDescription,
   PteFormatDescription,
   ReservedBits,
-  RightBit,
 } from './define-format-description.js';
 
-/** The bits of a word that have a role, and what the description calls it. */
-export interface RoleMask {
-  /** The path of the field, such as `bits.dirty`. */
-  readonly path: string;
-  /** The bits. */
-  readonly mask: bigint;
-}
+/** The names of an object's options; the compiler sees to it that none is missing. */
+type Names<T> = Readonly<Record<keyof Required<T>, true>>;
 
-const TOP = [
-  ...['name', 'source', 'pageBytes', 'entryBytes', 'levels', 'bits', 'pointers', 'reserved'],
-  ...['misaligned', 'writeOnly', 'signExtended', 'virtualBits', 'physicalBits'],
-];
-const BITS = [
-  ...['valid', 'frame', 'read', 'write', 'execute', 'user', 'global', 'accessed', 'dirty', 'leaf'],
-];
-const LEVEL = ['bits', 'huge', 'tableBytes', 'reserved'];
-const POINTERS = ['rights', 'accessed'];
-const RESERVED = ['pointers', 'leaves'];
+const TOP: Names<PteFormatDescription> = {
+  name: true,
+  source: true,
+  pageBytes: true,
+  entryBytes: true,
+  levels: true,
+  bits: true,
+  pointers: true,
+  reserved: true,
+  misaligned: true,
+  writeOnly: true,
+  signExtended: true,
+  virtualBits: true,
+  physicalBits: true,
+};
+const BITS: Names<EntryBits> = {
+  valid: true,
+  frame: true,
+  read: true,
+  write: true,
+  execute: true,
+  user: true,
+  global: true,
+  accessed: true,
+  dirty: true,
+  leaf: true,
+};
+const LEVEL: Names<LevelDescription> = { bits: true, huge: true, tableBytes: true, reserved: true };
+const POINTERS: Names<PointerDescription> = { rights: true, accessed: true };
+const RESERVED = { pointers: true, leaves: true } as const;
 
-/** The rights in the order of `Prot`. */
+/** The rights, in the order of the bits of `Prot`. */
 export const RIGHTS = ['read', 'write', 'execute', 'user'] as const;
 
-/** Page numbers are exact numbers. */
+/** The greatest width of a page number, for page numbers are exact numbers. */
 const PAGE_NUMBER_BITS = 52;
 
-/** Refuses a field of a description. */
-export function refused(argument: string, value: unknown, expected: string): VmError {
+/** The mistake in a field of a description. */
+export function mistake(argument: string, value: unknown, expected: string): VmError {
   return new VmError('bad-argument', { argument, value, expected });
 }
 
-/** A copy of a description of the right shape, whose numbers are of the right type and range, frozen throughout. */
-export function checkShape(description: PteFormatDescription): PteFormatDescription {
-  const top = copyOptions('', description, TOP);
-  checkText('name', top.name);
-  if (top.source !== undefined) checkText('source', top.source);
-  checkPowerOfTwo('pageBytes', top.pageBytes, 16, 2 ** 20);
-  checkOneOf('entryBytes', top.entryBytes, [1, 2, 4, 8]);
-  checkOneOf('misaligned', top.misaligned, [undefined, 'fault', 'ignored']);
-  checkOneOf('writeOnly', top.writeOnly, [undefined, 'allowed', 'reserved']);
-  checkFlag('signExtended', top.signExtended);
-  const pointers = top.pointers === undefined ? {} : copyOptions('pointers', top.pointers, POINTERS);
-  checkFlag('pointers.rights', pointers.rights);
-  checkFlag('pointers.accessed', pointers.accessed);
-  const entryBits = 8 * top.entryBytes;
-  return Object.freeze({
-    ...top,
-    levels: checkLevels(top.levels, top.entryBytes, top.pageBytes),
-    bits: checkEntryBits(top.bits, entryBits),
-    ...(top.pointers === undefined ? {} : { pointers: Object.freeze(pointers) }),
-    ...(top.reserved === undefined
-      ? {}
-      : { reserved: copyReserved('reserved', top.reserved, entryBits) }),
-  });
+/** Checks everything about a description but whether its bits overlap. */
+export function checkDescription(description: PteFormatDescription): void {
+  checkOptions('', description, TOP);
+  const { entryBytes, levels, misaligned, name, pageBytes, pointers, source, writeOnly } =
+    description;
+  checkText('name', name);
+  if (source !== undefined) checkText('source', source);
+  checkOneOf('entryBytes', entryBytes, [1, 2, 4, 8]);
+  if (Math.log2(checkInteger('pageBytes', pageBytes, 16, 2 ** 20)) % 1 !== 0) {
+    throw mistake('pageBytes', pageBytes, 'a power of two');
+  }
+  if (misaligned !== undefined) checkOneOf('misaligned', misaligned, ['fault', 'ignored']);
+  if (writeOnly !== undefined) checkOneOf('writeOnly', writeOnly, ['allowed', 'reserved']);
+  checkFlag('signExtended', description.signExtended);
+  checkLevels(description);
+  checkBitNumbers(description.bits, 8 * entryBytes);
+  if (pointers !== undefined) {
+    checkOptions('pointers', pointers, POINTERS);
+    checkFlag('pointers.rights', pointers.rights);
+    checkFlag('pointers.accessed', pointers.accessed);
+  }
+  checkReserved('reserved', description.reserved, 8 * entryBytes);
+  checkLeafMark(description);
+  checkPointers(description);
+  checkAddresses(description);
+  if (misaligned !== undefined && !levels.some(({ huge }) => huge)) {
+    throw mistake('misaligned', misaligned, 'nothing, without a level that has huge pages');
+  }
 }
 
-function checkLevels(
-  levels: readonly LevelDescription[],
-  entryBytes: number,
-  pageBytes: number,
-): readonly LevelDescription[] {
-  if (!Array.isArray(levels)) throw refused('levels', levels, 'an array, the root first');
+function checkLevels({ entryBytes, levels, pageBytes }: PteFormatDescription): void {
+  if (!Array.isArray(levels)) throw mistake('levels', levels, 'an array, the root first');
   checkInteger('levels.length', levels.length, 1, 6);
-  const copies: LevelDescription[] = [];
   for (let at = 0; at < levels.length; at++) {
     const path = `levels[${at}]`;
-    const level = copyOptions(path, levels[at], LEVEL);
+    const level: LevelDescription = levels[at];
+    checkOptions(path, level, LEVEL);
     checkInteger(`${path}.bits`, level.bits, 1, 26);
     checkFlag(`${path}.huge`, level.huge);
     if (level.huge === true && at === levels.length - 1) {
-      throw refused(`${path}.huge`, true, 'no huge pages at the last level, which maps base pages');
+      throw mistake(`${path}.huge`, true, 'no huge pages at the last level, which has base pages');
     }
-    const { tableBytes = pageBytes, reserved } = level;
-    checkInteger(`${path}.tableBytes`, tableBytes, 1, 2 ** 32);
-    if (2 ** level.bits * entryBytes > tableBytes) {
-      const entries = Math.floor(tableBytes / entryBytes);
+    const { tableBytes = pageBytes } = level;
+    checkInteger(`${path}.tableBytes`, tableBytes, entryBytes, 2 ** 32);
+    const entries = Math.floor(tableBytes / entryBytes);
+    if (2 ** level.bits > entries) {
       const expected = `an index into the ${entries} entries of a table of ${tableBytes} bytes`;
-      throw refused(`${path}.bits`, level.bits, expected);
+      throw mistake(`${path}.bits`, level.bits, expected);
     }
-    copies.push(
-      Object.freeze({
-        ...level,
-        ...(reserved === undefined
-          ? {}
-          : { reserved: copyReserved(`${path}.reserved`, reserved, 8 * entryBytes) }),
-      }),
-    );
+    checkReserved(`${path}.reserved`, level.reserved, 8 * entryBytes);
   }
-  return Object.freeze(copies);
 }
 
-function checkEntryBits(bits: EntryBits, entryBits: number): EntryBits {
-  const copy = copyOptions('bits', bits, BITS);
-  const top = entryBits - 1;
-  checkInteger('bits.valid', copy.valid, 0, top);
-  const frame = copyRange('bits.frame', copy.frame, entryBits);
-  const rights: { -readonly [name in (typeof RIGHTS)[number]]?: RightBit } = {};
+function checkBitNumbers(bits: EntryBits, entryBits: number): void {
+  checkOptions('bits', bits, BITS);
+  checkInteger('bits.valid', bits.valid, 0, entryBits - 1);
+  checkRange('bits.frame', bits.frame, entryBits);
   for (const name of RIGHTS) {
-    const right = copy[name];
+    const right = bits[name];
     if (right === undefined) continue;
-    rights[name] = copyRight(`bits.${name}`, right, top);
+    const path = `bits.${name}`;
+    if (typeof right !== 'object') {
+      checkInteger(path, right, 0, entryBits - 1);
+      continue;
+    }
+    checkOptions(path, right, { not: true });
+    checkInteger(`${path}.not`, right.not, 0, entryBits - 1);
   }
-  if (copy.global !== undefined) checkInteger('bits.global', copy.global, 0, top);
-  for (const name of ['accessed', 'dirty'] as const) {
-    const bit = copy[name];
-    if (bit !== undefined) checkInteger(`bits.${name}`, bit, 0, Math.min(31, top));
-  }
-  const { leaf } = copy;
-  if (leaf !== undefined && leaf !== 'rights') checkInteger('bits.leaf', leaf, 0, top);
-  return Object.freeze({ ...copy, ...rights, frame });
+  const { accessed, dirty, global, leaf } = bits;
+  if (global !== undefined) checkInteger('bits.global', global, 0, entryBits - 1);
+  const low = Math.min(31, entryBits - 1);
+  if (accessed !== undefined) checkInteger('bits.accessed', accessed, 0, low);
+  if (dirty !== undefined) checkInteger('bits.dirty', dirty, 0, low);
+  if (leaf !== undefined && leaf !== 'rights') checkInteger('bits.leaf', leaf, 0, entryBits - 1);
 }
 
-function copyRight(path: string, right: RightBit, top: number): RightBit {
-  if (typeof right !== 'object') return checkInteger(path, right, 0, top);
-  const { not } = copyOptions(path, right, ['not']);
-  return Object.freeze({ not: checkInteger(`${path}.not`, not, 0, top) });
+function checkReserved(path: string, reserved: ReservedBits | undefined, entryBits: number): void {
+  if (reserved === undefined) return;
+  if (!isList(reserved)) {
+    checkOptions(path, reserved, RESERVED);
+    const { leaves, pointers } = reserved;
+    if (pointers !== undefined) checkRanges(`${path}.pointers`, pointers, entryBits);
+    if (leaves !== undefined) checkRanges(`${path}.leaves`, leaves, entryBits);
+    return;
+  }
+  checkRanges(path, reserved, entryBits);
 }
 
-function copyRange(path: string, range: BitRange, entryBits: number): BitRange {
-  if (!Array.isArray(range)) return checkInteger(path, Number(range), 0, entryBits - 1);
-  if (range.length !== 2) throw refused(path, range, 'a bit, or the highest and the lowest bit');
-  const [high, low] = range;
-  checkInteger(path, high, 0, entryBits - 1);
-  checkInteger(path, low, 0, high);
-  return Object.freeze([high, low]);
+function checkRanges(path: string, ranges: readonly BitRange[], entryBits: number): void {
+  if (!isList(ranges)) throw mistake(path, ranges, 'a list of bits and of runs of bits');
+  checkInteger(`${path}.length`, ranges.length, 0, 64);
+  for (let at = 0; at < ranges.length; at++) checkRange(`${path}[${at}]`, ranges[at]!, entryBits);
+}
+
+function checkRange(path: string, range: BitRange, entryBits: number): void {
+  if (!isList(range)) {
+    checkInteger(path, range, 0, entryBits - 1);
+    return;
+  }
+  if (range.length !== 2) throw mistake(path, range, 'a bit, or a highest and a lowest bit');
+  checkInteger(path, range[0], 0, entryBits - 1);
+  checkInteger(path, range[1], 0, range[0]);
+}
+
+/** Whether the mark of huge leaves fits the levels and rights. */
+function checkLeafMark({ bits, levels, writeOnly }: PteFormatDescription): void {
+  const huge = levels.findIndex((level) => level.huge);
+  if (bits.leaf === undefined && huge >= 0) {
+    throw mistake('bits.leaf', undefined, `a mark for the huge pages of levels[${huge}]`);
+  }
+  if (typeof bits.leaf === 'number' && huge < 0) {
+    throw mistake('bits.leaf', bits.leaf, 'nothing, without a level that has huge pages');
+  }
+  if (bits.leaf === 'rights') {
+    const rights = [bits.read, bits.write, bits.execute].filter((right) => right !== undefined);
+    if (rights.length === 0 || rights.some((right) => typeof right === 'object')) {
+      const expected = 'a bit, unless read, write and execute are bits that grant';
+      throw mistake('bits.leaf', bits.leaf, expected);
+    }
+  }
+  if (writeOnly === 'reserved' && (bits.read === undefined || bits.write === undefined)) {
+    throw mistake('writeOnly', writeOnly, 'nothing, without a read bit and a write bit');
+  }
+}
+
+function checkPointers({ bits, levels, pointers = {} }: PteFormatDescription): void {
+  if (pointers.accessed === true && (bits.accessed === undefined || levels.length === 1)) {
+    throw mistake('pointers.accessed', true, 'pointers, and an accessed bit that they can have');
+  }
+  if (pointers.rights !== true) return;
+  // Pointers are what has none of the three.
+  const usable = bits.leaf === 'rights' ? [bits.user] : RIGHTS.map((name) => bits[name]);
+  if (levels.length === 1 || usable.every((right) => right === undefined)) {
+    throw mistake('pointers.rights', true, 'pointers, and right bits that they can have');
+  }
+  if (bits.leaf === 'rights') {
+    throw mistake('pointers.rights', true, 'none, where having rights makes an entry a leaf');
+  }
+}
+
+/** Whether the virtual and the physical address have a sensible width. */
+function checkAddresses(description: PteFormatDescription): void {
+  const { bits, levels, pageBytes, physicalBits, signExtended, virtualBits } = description;
+  const pageShift = Math.log2(pageBytes);
+  const pageBits = levels.reduce((sum, level) => sum + level.bits, 0);
+  const width = pageShift + pageBits;
+  if (pageBits > PAGE_NUMBER_BITS || width > 64) {
+    const most = Math.min(PAGE_NUMBER_BITS, 64 - pageShift);
+    throw mistake('levels', `${pageBits} bits`, `at most ${most} bits of page number in all`);
+  }
+  if (virtualBits !== undefined && checkInteger('virtualBits', virtualBits, 1, 64) !== width) {
+    throw mistake('virtualBits', virtualBits, `${width}, of which ${pageShift} are the offset's`);
+  }
+  if (signExtended === true && pageShift < 12) {
+    throw mistake('signExtended', true, 'false, with pages of less than 4096 bytes');
+  }
+  const [high, low] = ends(bits.frame);
+  const frameBits = high - low + 1;
+  const reach = Math.min(PAGE_NUMBER_BITS, 64 - pageShift);
+  if (frameBits > reach) throw mistake('bits.frame', bits.frame, `at most ${reach} bits`);
+  if (physicalBits !== undefined) {
+    checkInteger('physicalBits', physicalBits, 1, 64);
+    const wanted = physicalBits - pageShift;
+    if (wanted < 1) throw mistake('physicalBits', physicalBits, `more than ${pageShift}`);
+    if (frameBits !== wanted) {
+      const expected = `${wanted} bits, for physical addresses of ${physicalBits}`;
+      throw mistake('bits.frame', bits.frame, expected);
+    }
+  }
+  let below = pageBits;
+  for (const [at, level] of levels.entries()) {
+    below -= level.bits;
+    if (level.huge === true && below >= frameBits) {
+      const expected = `no huge pages of 2^${below} base pages, with 2^${frameBits} frames`;
+      throw mistake(`levels[${at}].huge`, true, expected);
+    }
+  }
+}
+
+function checkOptions(path: string, value: object, known: Readonly<Record<string, true>>): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw mistake(path === '' ? 'description' : path, value, 'an object');
+  }
+  for (const name of Object.keys(value)) {
+    if (Object.hasOwn(known, name)) continue;
+    const expected = `one of ${Object.keys(known).join(', ')}`;
+    throw mistake(path === '' ? name : `${path}.${name}`, name, expected);
+  }
+}
+
+function checkText(argument: string, value: string): void {
+  if (typeof value === 'string' && value.length > 0 && value.length <= 200) return;
+  throw mistake(argument, value, 'a string of 1 to 200 characters');
+}
+
+function checkFlag(argument: string, value: boolean | undefined): void {
+  if (value === undefined || typeof value === 'boolean') return;
+  throw mistake(argument, value, 'true or false');
+}
+
+function checkOneOf(argument: string, value: unknown, choices: readonly unknown[]): void {
+  if (!choices.includes(value)) throw mistake(argument, value, `one of ${choices.join(', ')}`);
+}
+
+/** `Array.isArray` that knows readonly arrays. */
+function isList(value: unknown): value is readonly unknown[] {
+  return Array.isArray(value);
+}
+
+/** The highest and the lowest bit of a run. */
+export function ends(range: BitRange): readonly [high: number, low: number] {
+  return typeof range === 'number' ? [range, range] : range;
 }

@@ -1,4 +1,5 @@
 import type { BitField } from './bit-field.js';
+import type { PteRoles } from './define-format-description.js';
 
 /**
  * What an entry is, by its structure alone: nothing mapped, a pointer to the next table, or a leaf that maps memory.
@@ -141,12 +142,16 @@ export interface PteFormatOptions {
   readonly leafFlip?: number;
   /** By level: the bits of the low word that every leaf has set besides those that make it present. */
   readonly leafBits: readonly number[];
+  /** The same of the high word; none unless told. */
+  readonly leafBitsHigh?: readonly number[];
   /** The same of every pointer; none unless told. */
   readonly tableBits?: number;
   /** A further piece of the frame number; none unless told. */
   readonly frameSplit?: FrameSplit;
   /** Whether bit 63 of a level 0 leaf marks a 16-page group (Svnapot); `false` unless told. */
   readonly napot?: boolean;
+  /** What a format from `definePteFormat` says beyond this; `null` unless told. */
+  readonly roles?: PteRoles;
   /**
    * The fields of a kind of entry, from the highest bit down. It is asked only for what occurs: no leaves where
    * `leafMask` is 0, no pointers where it is -1.

@@ -10,6 +10,7 @@ import {
   VmError,
 } from '../core/index.js';
 import { type BitField, checkPartition, decodeFields, encodeFields } from './bit-field.js';
+import type { PteRoles } from './define-format-description.js';
 import type {
   DecodedEntry,
   EntryFields,
@@ -112,6 +113,8 @@ export class PteFormat implements AddressLayout {
   readonly leafFlip: number;
   /** By level: the bits of the low word that every leaf has set besides those that make it present. */
   readonly leafBits: readonly number[];
+  /** The same of the high word. */
+  readonly leafBitsHigh: readonly number[];
   /** The same of every pointer. */
   readonly tableBits: number;
   /** The lowest bit in the low word of a further piece of the frame number. */
@@ -124,6 +127,8 @@ export class PteFormat implements AddressLayout {
   readonly splitLeafMask: readonly number[];
   /** Bit 31 when bit 63 of a level 0 leaf marks a 16-page group (Svnapot), else 0; an int32 mask of the high word. */
   readonly napotMask: number;
+  /** What a format from `definePteFormat` says beyond this, or `null`. */
+  readonly roles: PteRoles | null;
   /** The bit that makes an entry present; 0 when any of several do. */
   private readonly presentWord: bigint;
   private readonly fieldLists: readonly FieldLists[];
@@ -173,6 +178,8 @@ export class PteFormat implements AddressLayout {
     );
     this.leafFlip = (options.leafFlip ?? 0) | 0;
     this.leafBits = byLevel('leafBits', options.leafBits, this.levels);
+    this.leafBitsHigh = byLevel('leafBitsHigh', options.leafBitsHigh ?? none, this.levels);
+    this.roles = options.roles ?? null;
     this.leafLevels = this.leafMask.reduce(
       (set, mask, level) => set | (+((mask | this.leafMaskHigh[level]!) !== 0) << level),
       0,
@@ -328,12 +335,12 @@ export class PteFormat implements AddressLayout {
    * The high word of a leaf. Hot: nothing is checked.
    *
    * @param pfn - The first frame, in base pages.
-   * @param _level - The entry's level; no format needs it.
+   * @param level - The entry's level.
    * @param flags - The other bits of the high word, as an int32.
    * @returns An int32; 0 in formats of one word when `flags` is 0.
    */
-  leafHigh(pfn: number, _level: number, flags: number): number {
-    return this.tableHigh(pfn, flags);
+  leafHigh(pfn: number, level: number, flags: number): number {
+    return this.tableHigh(pfn, flags) | this.leafBitsHigh[level]!;
   }
 
   /**

@@ -10,6 +10,8 @@ export * from './aarch64-format.js';
 export * from './aarch64-memory-type.js';
 export * from './aarch64-registers.js';
 export * from './bit-field.js';
+export { definePteFormat } from './define-format.js';
+export * from './define-format-description.js';
 export * from './entry.js';
 export * from './format.js';
 export {
@@ -26,6 +28,7 @@ export * from './riscv-hypervisor-registers.js';
 export * from './riscv-registers.js';
 export * from './x86.js';
 export * from './x86-cr3.js';
+export * from './x86-ept.js';
 export * from './x86-flags.js';
 export * from './x86-format.js';
 export * from './x86-memory-type.js';

@@ -79,7 +79,7 @@ export type Aarch64AtResult =
  * walker.walk(0x405, Access.Write | Access.User); // => 0x48205
  * walker.walk(0x405, Access.Fetch | Access.User) < 0; // => true
  * walker.fault.esr; // => 0x8200000en
- * walker.at('S1E1R', 0x40_5000); // => { kind: 'par', par: 0xff000000_48205b80n }
+ * walker.at('S1E1R', 0x40_5000); // => { kind: 'par', par: 0xff000000_48205980n }
  * ```
  * @public
  */

@@ -82,6 +82,8 @@ function refused(outcome: FaultTranslation, rule: WalkReport['rule']): string {
 function encoding({ aarch64, riscv, x86 }: FaultTranslation): string {
   if (aarch64 !== undefined) return ` (ESR ${hex(aarch64.esr)}, FAR ${hex(aarch64.far)})`;
   if (riscv !== undefined) return ` (cause ${riscv.cause}, tval ${hex(riscv.tval)})`;
+  if (x86?.exit !== undefined)
+    return ` (VM exit: ${x86.exit.kind}, guest-physical ${hex(x86.exit.gpa)})`;
   if (x86 === undefined || x86.cr2 === null) return '';
   return ` (error code ${hex(BigInt(x86.errorCode))}, CR2 ${hex(x86.cr2)})`;
 }

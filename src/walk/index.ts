@@ -66,7 +66,16 @@ export type { SecondStage, SecondStagePurpose } from './second-stage.js';
 export { RadixWalker } from './walker.js';
 export { X86CompleteWalk, X86Fault } from './x86-complete.js';
 export type { ControlWrite, X86PagingMode } from './x86-control.js';
+export {
+  X86Ept,
+  X86EptFault,
+  type X86EptOptions,
+  type X86EptSnapshot,
+} from './x86-ept.js';
+export { EPT_RULES, type EptRuleName } from './x86-ept-rules.js';
+export { X86Npt } from './x86-npt.js';
 export type { X86WalkerOptions, X86WalkerSnapshot } from './x86-options.js';
 export { X86_RULES, type X86RuleName } from './x86-rules.js';
+export type { X86Exit, X86SecondStage } from './x86-second-stage.js';
 export { X86State } from './x86-state.js';
 export { X86Walker } from './x86-walker.js';

@@ -13,6 +13,7 @@ import {
 import type { EntryKind, PteFormat } from '../pte/index.js';
 import type { SecondStagePurpose } from './second-stage.js';
 import { type RadixWalker, TARGET, UPDATES } from './walker.js';
+import type { X86Exit } from './x86-second-stage.js';
 
 /**
  * What a leaf says beside its frame and rights.
@@ -37,6 +38,13 @@ export interface LeafAttributes {
     readonly pbmt: number;
     /** Whether the leaf is one of a NAPOT group. */
     readonly napot: boolean;
+  };
+  /** In Intel's EPT. */
+  readonly ept?: {
+    /** The memory type: 0 UC, 1 WC, 4 WT, 5 WP, 6 WB. `eptMemoryType` combines it with the guest's. */
+    readonly memoryType: number;
+    /** Whether the guest's PAT is ignored. */
+    readonly ignorePat: boolean;
   };
   /** On AArch64. */
   readonly aarch64?: {
@@ -85,6 +93,8 @@ export interface FaultEncoding {
     readonly errorCode: number;
     /** CR2 of #PF; `null` otherwise. */
     readonly cr2: bigint | null;
+    /** The VM exit, when the second stage refused. */
+    readonly exit?: X86Exit;
   };
   /** RISC-V: how the fault is reported. */
   readonly riscv?: {

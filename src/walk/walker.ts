@@ -38,8 +38,8 @@ export const POINTER = 1;
 /** {@link RadixWalker.classify}: a leaf. */
 export const LEAF = 2;
 
-/** A level that no format has: for reading entries outside a walk. */
-const SPARE_LEVEL = MAX_LEVELS;
+/** A level that no format has: for reading entries outside a walk. @internal */
+export const SPARE_LEVEL: number = MAX_LEVELS;
 /** In `hostReports`: the walk for the access itself. @internal */
 export const TARGET: number = MAX_LEVELS;
 /** In `hostReports`: from here on, by level, the walks for updates. @internal */

@@ -6,7 +6,8 @@ import type { FaultTranslation, LeafAttributes } from './report.js';
 import type { WalkRule } from './rule.js';
 import { LEAF, LOCAL, NO_LEAF, POINTER, SKIP, UPDATE_ATTEMPTS } from './walker.js';
 import { isUser, needsWritable, rightsRule, rowOf, X86_RULES } from './x86-rules.js';
-import { FRAME_HIGH, KEYS_SUPERVISOR, KEYS_USER, X86State } from './x86-state.js';
+import type { X86Exit } from './x86-second-stage.js';
+import { FRAME_HIGH, KEYS_SUPERVISOR, KEYS_USER, pdptBase, X86State } from './x86-state.js';
 
 const { P, RW, US, A, D, PS, G } = X86_PTE;
 
@@ -28,6 +29,8 @@ export class X86Fault extends WalkFault {
   vector = 0;
   /** The page-fault error code; 0 for the other vectors. */
   errorCode = 0;
+  /** The VM exit when the second stage refused, otherwise `null`. */
+  exit: X86Exit | null = null;
 
   /** CR2 of a page fault: the linear address. */
   get cr2(): bigint {
@@ -57,7 +60,7 @@ export abstract class X86CompleteWalk extends X86State {
     vpn: number,
     access: number,
     offset: number,
-    _bytes: number,
+    bytes: number,
     update: boolean,
   ): number {
     const short = this.paging === '4-level' || this.paging === '5-level' ? 52 : 20;
@@ -74,16 +77,17 @@ export abstract class X86CompleteWalk extends X86State {
     this.leafOr = 0;
     if (this.paging === 'none') {
       this.rule = X86_RULES.unpaged;
-      return vpn;
+      return this.reach(vpn, vpn, access, offset, bytes, update);
     }
     if (vpn >= this.lowEnd && vpn < this.highStart) {
       this.fault.vector = 13;
       this.fault.errorCode = 0;
+      this.fault.exit = null;
       return this.refuse(X86_RULES.nonCanonical, this.top, vpn, access, offset);
     }
     for (let attempt = 0; attempt < UPDATE_ATTEMPTS; attempt++) {
       if (attempt > 0) this.beginPath();
-      const result = this.descend(vpn, access, offset, update);
+      const result = this.descend(vpn, access, offset, bytes, update);
       if (result !== CHANGED) return result;
     }
     return this.pageFault(X86_RULES.contended, path.first, vpn, access, offset, 0);
@@ -97,13 +101,25 @@ export abstract class X86CompleteWalk extends X86State {
   }
 
   /** From the root to the leaf; `CHANGED` when an entry was another one by the time that A was to be set in it. */
-  private descend(vpn: number, access: number, offset: number, update: boolean): number {
+  private descend(
+    vpn: number,
+    access: number,
+    offset: number,
+    bytes: number,
+    update: boolean,
+  ): number {
     const { path, memory } = this;
     let table = this.roots[Math.floor(vpn / 2 ** 18) & this.rootMask]!;
     if (this.paging === 'pae') {
       const slot = Math.floor(vpn / 2 ** 18);
-      path.enter(2, -1, slot, this.pdptes[2 * slot]!, this.pdptes[2 * slot + 1]!);
-      if (table < 0) return this.pageFault(X86_RULES.notPresent, 2, vpn, access, offset, 0);
+      if (this.readsPdptes) {
+        const refusal = this.readPdpte(slot, vpn, access, offset, update);
+        if (refusal < 0) return refusal;
+        table = (memory.high & FRAME_BITS) * 2 ** 20 + (memory.low >>> 12);
+      } else {
+        path.enter(2, -1, slot, this.pdptes[2 * slot]!, this.pdptes[2 * slot + 1]!);
+        if (table < 0) return this.pageFault(X86_RULES.notPresent, 2, vpn, access, offset, 0);
+      }
     }
     let and = -1;
     let or = 0;
@@ -128,18 +144,41 @@ export abstract class X86CompleteWalk extends X86State {
       }
       or |= upper;
       if (leaf) {
-        return this.finish(vpn, access, offset, level, entry & (and | D), or, update);
+        return this.finish(vpn, access, offset, bytes, level, entry & (and | D), or, update);
       }
       and &= entry;
       if (this.accessedOnFault) {
         const outcome = this.mark(level, A, update);
         if (outcome === 0) return CHANGED;
-        if (outcome < 0) {
-          return this.noPageFault(X86_RULES.updateMissing, level, vpn, access, offset);
-        }
+        if (outcome < 0) return this.updateFault(outcome, level, vpn, access, offset);
       }
       table = this.tableFrame(entry, upper);
     }
+  }
+
+  /** Under nested paging a PAE walk reads its PDPTE from memory (AMD APM Vol. 2, 15.25.10 Legacy PAE Mode). */
+  private readPdpte(
+    slot: number,
+    vpn: number,
+    access: number,
+    offset: number,
+    update: boolean,
+  ): number {
+    const { memory, path } = this;
+    const base = pdptBase(this.registers.cr3);
+    const frame = Math.floor(base / 4096);
+    if (this.locate(2, frame, (base % 4096) + 8 * slot, update) < 0) {
+      return this.refuseSecondStage(vpn, access, offset);
+    }
+    if (this.readEntry(2) === BUS_ERROR) {
+      return this.noPageFault(X86_RULES.tableMissing, 2, vpn, access, offset);
+    }
+    const { high, low } = memory;
+    path.enter(2, frame, slot, low, high);
+    if ((low & P) === 0) return this.pageFault(X86_RULES.notPresent, 2, vpn, access, offset, 0);
+    if (!this.pdpteReserved(low, high)) return 0;
+    const code = X86_PAGE_FAULT.P | X86_PAGE_FAULT.RSVD;
+    return this.pageFault(X86_RULES.reservedBits, 2, vpn, access, offset, code);
   }
 
   /** Rights, accessed and dirty bits, and the frame, once the leaf stands last in the path. */
@@ -147,6 +186,7 @@ export abstract class X86CompleteWalk extends X86State {
     vpn: number,
     access: number,
     offset: number,
+    bytes: number,
     level: number,
     allowed: number,
     or: number,
@@ -165,7 +205,7 @@ export abstract class X86CompleteWalk extends X86State {
       const bits = above === level && (row & 3) === Access.Write ? A | D : A;
       const outcome = this.mark(above, bits, update);
       if (outcome === 0) return CHANGED;
-      if (outcome < 0) return this.noPageFault(X86_RULES.updateMissing, above, vpn, access, offset);
+      if (outcome < 0) return this.updateFault(outcome, above, vpn, access, offset);
     }
     this.rule = X86_RULES.translated;
     this.leafShift = level * this.bits;
@@ -173,14 +213,59 @@ export abstract class X86CompleteWalk extends X86State {
     this.leafHigh = upper;
     this.leafAnd = allowed;
     this.leafOr = or;
-    return this.frameFor(entry, upper, level, vpn);
+    const pfn = this.frameFor(entry, upper, level, vpn);
+    return this.reach(pfn, vpn, access, offset, bytes, update);
   }
 
-  /** Sets bits that an entry of the path lacks; 1, 0 or `BUS_ERROR` as `setBits` has it. */
+  /** What a physical address leads to: memory, or the second stage. */
+  private reach(
+    pfn: number,
+    vpn: number,
+    access: number,
+    offset: number,
+    bytes: number,
+    update: boolean,
+  ): number {
+    const host = this.hostTarget(pfn, this.hostAccess(access), offset, bytes, update);
+    return host < 0 ? this.refuseSecondStage(vpn, access, offset) : host;
+  }
+
+  /**
+   * An access as the second stage sees it: `User` says that the page is a user-mode one, whoever asks; without paging all
+   * are (SDM Vol. 3C, 29.3.3 EPT Overview: mode-based execute control).
+   */
+  protected hostAccess(access: number): number {
+    const userPage = this.leafShift < 0 || (this.leafAnd & US) !== 0;
+    return (access & (3 | Access.ReadModifyWrite)) | (userPage ? Access.User : 0);
+  }
+
+  protected override refuseSecondStage(vpn: number, access: number, offset: number): number {
+    const { fault, nested } = this;
+    const result = super.refuseSecondStage(vpn, access, offset);
+    fault.vector = 0;
+    fault.errorCode = 0;
+    fault.exit = nested === null ? null : nested.exit(fault.purpose, fault.va);
+    return result;
+  }
+
+  private updateFault(
+    outcome: number,
+    level: number,
+    vpn: number,
+    access: number,
+    offset: number,
+  ): number {
+    return outcome === REFUSED
+      ? this.refuseSecondStage(vpn, access, offset)
+      : this.noPageFault(X86_RULES.updateMissing, level, vpn, access, offset);
+  }
+
+  /** Sets bits that an entry of the path lacks; 1, 0 or `BUS_ERROR` as `setBits` has it, or `REFUSED`. */
   private mark(level: number, bits: number, update: boolean): number {
     const { path } = this;
     const missing = bits & ~path.low[level]! & ~path.set[level]!;
     if (missing === 0) return 1;
+    if (this.mayUpdate(level, update) < 0) return REFUSED;
     if (update) {
       const outcome = this.setBits(level, bits, A | D);
       if (outcome !== 1) return outcome;
@@ -238,6 +323,7 @@ export abstract class X86CompleteWalk extends X86State {
     const noExecute = (cr4 & CR4.PAE) !== 0 && (efer & EFER.NXE) !== 0;
     const tellsFetch = (cr4 & CR4.SMEP) !== 0 || noExecute;
     this.fault.vector = 14;
+    this.fault.exit = null;
     this.fault.errorCode =
       code |
       (kind === Access.Write ? X86_PAGE_FAULT.W : 0) |
@@ -255,6 +341,7 @@ export abstract class X86CompleteWalk extends X86State {
   ): number {
     this.fault.vector = 0;
     this.fault.errorCode = 0;
+    this.fault.exit = null;
     return this.refuse(rule, level, vpn, access, offset);
   }
 
@@ -309,10 +396,14 @@ export abstract class X86CompleteWalk extends X86State {
   }
 
   protected override faultEncoding(va: bigint): Pick<FaultTranslation, 'x86'> {
-    const { vector, errorCode } = this.fault;
-    return { x86: { vector, errorCode, cr2: vector === 14 ? va : null } };
+    const { errorCode, exit, vector } = this.fault;
+    const cr2 = vector === 14 ? va : null;
+    return { x86: { vector, errorCode, cr2, ...(exit === null ? {} : { exit }) } };
   }
 }
+
+/** The second stage refused an update; beside 1, 0 and BUS_ERROR. */
+const REFUSED = -3;
 
 /** An entry was no longer what had been read; beside frame numbers and faults. */
 const CHANGED = Number.NEGATIVE_INFINITY;

@@ -1,5 +1,6 @@
 import type { Address, VmObserver } from '../core/index.js';
 import type { PhysicalMemory } from '../memory/index.js';
+import type { X86SecondStage } from './x86-second-stage.js';
 
 /**
  * What an `X86Walker` is made from. Registers are taken as they are; the `write` methods check as the
@@ -34,6 +35,11 @@ export interface X86WalkerOptions {
    * and a reserved bit is the caller's mistake.
    */
   readonly pdptes?: readonly Address[];
+  /**
+   * EPT or nested paging of a guest: CR3, the tables, the PDPTEs and what the walk reaches are then guest-physical. It
+   * must be over the same memory.
+   */
+  readonly secondStage?: X86SecondStage;
   /** Receives the events of every walk. */
   readonly observer?: VmObserver;
 }

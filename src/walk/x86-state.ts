@@ -20,7 +20,7 @@ import {
   x86Long5,
   x86Pae,
 } from '../pte/index.js';
-import { RadixWalker } from './walker.js';
+import { RadixWalker, SPARE_LEVEL } from './walker.js';
 import {
   type ControlRegisters,
   type ControlWrite,
@@ -37,6 +37,7 @@ import {
 } from './x86-control.js';
 import type { X86WalkerOptions, X86WalkerSnapshot } from './x86-options.js';
 import { RIGHTS, ROW_AC, ROW_SMAP, ROW_SMEP, ROW_WP, X86_RULES } from './x86-rules.js';
+import type { X86Exit, X86SecondStage } from './x86-second-stage.js';
 
 const { P, PS } = X86_PTE;
 const { XD } = X86_PTE_HIGH;
@@ -74,6 +75,8 @@ export abstract class X86State extends RadixWalker {
   /** MAXPHYADDR. */
   readonly maxPhyAddr: number;
 
+  /** EPT or nested paging. */
+  protected readonly nested: X86SecondStage | null;
   protected registers: ControlRegisters;
   protected paging: X86PagingMode = 'none';
   protected current: PteFormat | null = null;
@@ -114,7 +117,8 @@ export abstract class X86State extends RadixWalker {
 
   /** @internal */
   protected constructor(options: X86WalkerOptions) {
-    super(options.memory, X86_RULES.unpaged);
+    super(options.memory, X86_RULES.unpaged, options.secondStage ?? null);
+    this.nested = options.secondStage ?? null;
     this.maxPhyAddr = checkInteger('maxPhyAddr', options.maxPhyAddr ?? 52, 32, 52);
     this.gigabytePages = options.gigabytePages ?? true;
     this.pse36 = options.pse36 ?? true;
@@ -135,7 +139,7 @@ export abstract class X86State extends RadixWalker {
       });
     }
     if (options.pdptes !== undefined) this.setPdptes(options.pdptes);
-    else if (pagingMode(this.registers) === 'pae') this.loadPdptesOrThrow();
+    else if (pagingMode(this.registers) === 'pae' && !this.readsPdptes) this.loadPdptesOrThrow();
     this.applyRegisters();
   }
 
@@ -337,7 +341,8 @@ export abstract class X86State extends RadixWalker {
     const first = this.windowHigh * 2 ** 31 + this.windowLow;
     for (let slot = 0; slot < 4; slot++) {
       const root = this.roots[slot]!;
-      this.rootsRelative[slot] = this.inWindow(root) ? root - first : -1;
+      const known = this.nested === null ? this.inWindow(root) : root < 2 ** 31;
+      this.rootsRelative[slot] = root >= 0 && known ? (root - first) | 0 : -1;
     }
     this.rootRelative = this.rootsRelative[0]!;
   }
@@ -348,24 +353,34 @@ export abstract class X86State extends RadixWalker {
     invalidates: 'none' | 'non-global' | 'pcid' | 'everything',
     cr3Written: boolean,
   ): ControlWrite {
-    const due = pagingMode(next) === 'pae' && (cr3Written || reloadsPdptes(this.registers, next));
+    const changed = cr3Written || reloadsPdptes(this.registers, next);
+    const due = pagingMode(next) === 'pae' && changed && !this.readsPdptes;
     if (due) {
       const refusal = this.loadPdptes(next.cr3);
-      if (refusal !== null) return generalProtection(refusal);
+      if (typeof refusal === 'string') return generalProtection(refusal);
+      if (refusal !== null) return { kind: 'exit', exit: refusal };
     }
     this.registers = next;
     this.applyRegisters();
     return { kind: 'written', invalidates, pdptesLoaded: due };
   }
 
-  /** Reads the four PDPTEs (SDM 4.4.1); returns why that raises #GP, and then leaves the old ones. */
-  private loadPdptes(cr3: bigint): string | null {
-    const { memory } = this;
-    const base = Number(BigInt.asUintN(32, cr3) & ~31n);
+  /** Whether a PAE walk begins with a PDPTE in memory: under AMD's nested paging. */
+  protected get readsPdptes(): boolean {
+    return this.nested?.pdptesOnDemand === true;
+  }
+
+  /** Reads the four PDPTEs (SDM 4.4.1); returns why that raises #GP or a VM exit, and then leaves the old ones. */
+  private loadPdptes(cr3: bigint): string | X86Exit | null {
+    const { memory, nested, path } = this;
+    const base = pdptBase(cr3);
     const words = new Int32Array(8);
     for (let slot = 0; slot < 4; slot++) {
-      const address = base + 8 * slot;
-      if (memory.readWords(Math.floor(address / 4096), address % 4096) === BUS_ERROR) {
+      const frame = Math.floor(base / 4096);
+      if (this.locate(SPARE_LEVEL, frame, (base % 4096) + 8 * slot, true) < 0) {
+        return nested!.exit('table-read', 0n);
+      }
+      if (memory.readWords(path.frame[SPARE_LEVEL]!, path.offset[SPARE_LEVEL]!) === BUS_ERROR) {
         return 'there is no memory at the PDPTEs';
       }
       words[2 * slot] = memory.low;
@@ -379,7 +394,7 @@ export abstract class X86State extends RadixWalker {
   }
 
   /** Bits 2:1, 8:5 and those from MAXPHYADDR up are reserved in a present PDPTE (SDM table 4-8). */
-  private pdpteReserved(low: number, high: number): boolean {
+  protected pdpteReserved(low: number, high: number): boolean {
     return (
       (low & P) !== 0 && ((low & 0x1e6) !== 0 || (high & -(2 ** (this.maxPhyAddr - 32))) !== 0)
     );
@@ -388,7 +403,8 @@ export abstract class X86State extends RadixWalker {
   private loadPdptesOrThrow(): void {
     const refusal = this.loadPdptes(this.registers.cr3);
     if (refusal !== null) {
-      const expected = `loadable PDPTEs (${refusal}); give pdptes if they are loaded already`;
+      const why = typeof refusal === 'string' ? refusal : 'the second stage refuses';
+      const expected = `loadable PDPTEs (${why}); give pdptes if they are loaded already`;
       throw new VmError('bad-argument', { argument: 'cr3', value: this.registers.cr3, expected });
     }
   }
@@ -442,17 +458,22 @@ export abstract class X86State extends RadixWalker {
     const { cr3 } = this.registers;
     this.roots.fill(-1);
     this.rootMask = mode === 'pae' ? 3 : 0;
-    if (mode === 'pae') {
+    if (mode === 'pae' && !this.readsPdptes) {
       for (let slot = 0; slot < 4; slot++) {
         const low = this.pdptes[2 * slot]!;
         const high = this.pdptes[2 * slot + 1]!;
         if (low & P) this.roots[slot] = (high & FRAME_HIGH) * 2 ** 20 + (low >>> 12);
       }
-    } else if (mode !== 'none') {
+    } else if (mode !== 'none' && mode !== 'pae') {
       const width = mode === '32-bit' ? 32 : 52;
       this.roots[0] = Number(BigInt.asUintN(width, cr3) >> 12n);
     }
   }
+}
+
+/** CR3[31:5]: where the PDPTEs are (SDM 4.4.1). */
+export function pdptBase(cr3: bigint): number {
+  return Number(BigInt.asUintN(32, cr3) & ~31n);
 }
 
 function generalProtection(why: string): ControlWrite {

@@ -43,9 +43,13 @@ const FRAME_BITS = FRAME_HIGH;
  * @public
  */
 export class X86Walker extends X86CompleteWalk {
+  /** Whether the fast path has the last word: no second stage. */
+  private readonly direct: boolean;
+
   /** @param options - Memory, registers and capabilities. */
   constructor(options: X86WalkerOptions) {
     super(options);
+    this.direct = this.secondStage === null;
     this.observer = options.observer ?? null;
   }
 
@@ -53,44 +57,57 @@ export class X86Walker extends X86CompleteWalk {
    * The walker of a snapshot.
    *
    * @param snapshot - What `snapshot` returned.
-   * @param options - The memory, and an observer if you want one.
+   * @param options - The memory, a second stage if the saved walker had one, and an observer if you want one.
    * @returns A walker that answers as the saved one did.
    * @throws `VmError` `unsupported` for another version; otherwise as the constructor.
    */
   static restore(
     snapshot: X86WalkerSnapshot,
-    options: Pick<X86WalkerOptions, 'memory' | 'observer'>,
+    options: Pick<X86WalkerOptions, 'memory' | 'observer' | 'secondStage'>,
   ): X86Walker {
     checkVersion(snapshot, 1);
-    const { cr0, cr3, cr4, efer, pdptes, ac, pkru, pkrs, ...capabilities } = snapshot;
-    const registers = {
-      cr0: bigintFromHex('snapshot.cr0', cr0),
-      cr3: bigintFromHex('snapshot.cr3', cr3),
-      cr4: bigintFromHex('snapshot.cr4', cr4),
-      efer: bigintFromHex('snapshot.efer', efer),
-      pdptes: pdptes.map((pdpte) => bigintFromHex('snapshot.pdptes', pdpte)),
-    };
-    const walker = new X86Walker({ ...capabilities, ...registers, ...options });
+    const { ac, pkrs, pkru } = snapshot;
+    const walker = new X86Walker({ ...X86Walker.optionsOf(snapshot), ...options });
     walker.ac = ac;
     walker.pkru = pkru;
     walker.pkrs = pkrs;
     return walker;
   }
 
+  /** Registers and capabilities of a snapshot, as options. @internal */
+  protected static optionsOf(
+    snapshot: X86WalkerSnapshot,
+  ): Omit<X86WalkerOptions, 'memory' | 'observer' | 'secondStage'> {
+    const { accessedOnFault, gigabytePages, maxPhyAddr, pse36 } = snapshot;
+    const { cr0, cr3, cr4, efer, pdptes } = snapshot;
+    return {
+      ...{ accessedOnFault, gigabytePages, maxPhyAddr, pse36 },
+      cr0: bigintFromHex('snapshot.cr0', cr0),
+      cr3: bigintFromHex('snapshot.cr3', cr3),
+      cr4: bigintFromHex('snapshot.cr4', cr4),
+      efer: bigintFromHex('snapshot.efer', efer),
+      pdptes: pdptes.map((pdpte) => bigintFromHex('snapshot.pdptes', pdpte)),
+    };
+  }
+
   protected override twin(): X86Walker {
-    return X86Walker.restore(this.snapshot(), { memory: this.memory });
+    const { memory, nested } = this;
+    const options = nested === null ? { memory } : { memory, secondStage: nested };
+    return X86Walker.restore(this.snapshot(), options);
   }
 
   override walk(vpn: number, access: number, offset = 0, bytes = 1): number {
     const pfn = isPageNumber(vpn) ? this.fastWalk(vpn | 0, (vpn * 2 ** -26) | 0, access) : -1;
-    if (pfn >= 0 && ((offset === 0 && bytes === 1) || inPage(offset, bytes))) return pfn;
-    return this.checkAndComplete(vpn, access, offset, bytes, true);
+    return pfn >= 0 && this.direct && ((offset === 0 && bytes === 1) || inPage(offset, bytes))
+      ? pfn
+      : this.otherwise(pfn, vpn, access, offset, bytes, true);
   }
 
   override probe(vpn: number, access: number, offset = 0, bytes = 1): number {
     const pfn = isPageNumber(vpn) ? this.fastWalk(vpn | 0, (vpn * 2 ** -26) | 0, access) : -1;
-    if (pfn >= 0 && ((offset === 0 && bytes === 1) || inPage(offset, bytes))) return pfn;
-    return this.checkAndComplete(vpn, access, offset, bytes, false);
+    return pfn >= 0 && this.direct && ((offset === 0 && bytes === 1) || inPage(offset, bytes))
+      ? pfn
+      : this.otherwise(pfn, vpn, access, offset, bytes, false);
   }
 
   /**
@@ -105,7 +122,7 @@ export class X86Walker extends X86CompleteWalk {
    * @param low - Bits 31:0 of the page number.
    * @param high - Bits 51:26.
    */
-  private fastWalk(low: number, high: number, access: number): number {
+  protected fastWalk(low: number, high: number, access: number): number {
     const { words, windowLow } = this;
     let shift = this.topShift;
     let entry = 0;
@@ -118,7 +135,10 @@ export class X86Walker extends X86CompleteWalk {
       let frame = (this.rootMask === 0 ? this.rootRelative : this.paeRoot(low)) | 0;
       for (;;) {
         // Both sides unsigned: a table below the window would otherwise deoptimise the loop.
-        if (frame >>> 0 >= wideFrames >>> 0) return -1;
+        if (frame >>> 0 >= wideFrames >>> 0) {
+          frame = this.hostRelative(frame);
+          if (frame < 0) return -1;
+        }
         const index = (shift < 27 ? low >>> shift : high >>> (shift - 26)) & 511;
         const at = (frame << 10) + (index << 1);
         entry = words[at]!;
@@ -135,7 +155,10 @@ export class X86Walker extends X86CompleteWalk {
       const { frames, pointerMask } = this;
       let frame = this.rootRelative;
       for (;;) {
-        if (frame >>> 0 >= frames >>> 0) return -1;
+        if (frame >>> 0 >= frames >>> 0) {
+          frame = this.hostRelative(frame);
+          if (frame < 0) return -1;
+        }
         entry = words[(frame << 10) + ((low >>> shift) & 1023)]!;
         if (shift === 0 || (entry & pointerMask) !== P) break;
         and &= entry;
@@ -169,6 +192,27 @@ export class X86Walker extends X86CompleteWalk {
     this.leafAnd = allowed;
     this.leafOr = any;
     return (upper & FRAME_BITS) * 2 ** 20 + (((entry >>> 12) & ~below) | (low & below));
+  }
+
+  /** What is left to do when the fast path did not end the walk, or the second stage has the last word. */
+  private otherwise(
+    pfn: number,
+    vpn: number,
+    access: number,
+    offset: number,
+    bytes: number,
+    update: boolean,
+  ): number {
+    const { nested } = this;
+    if (pfn >= 0 && inPage(offset, bytes)) {
+      if (nested === null) return pfn;
+      const host = nested.fastFrame(pfn | 0, (pfn * 2 ** -26) | 0, this.hostAccess(access));
+      if (host >= 0) {
+        this.guestPfn = pfn;
+        return host;
+      }
+    }
+    return this.checkAndComplete(vpn, access, offset, bytes, update);
   }
 
   /** The PDPTE's table for an address below 4 GiB, relative to the window. */
