@@ -54,7 +54,7 @@ function stepLine(step: WalkStep, width: number): string {
 
 function meaning(step: WalkStep): string {
   if (step.pfn === null) return 'not present';
-  const frame = hex(BigInt(step.pfn) << 12n);
+  const frame = hex(step.target ?? 0n);
   if (step.kind === 'pointer') return `pointer to ${frame}, ${step.prot} so far`;
   return `leaf at ${frame}, ${step.prot}${flags(step)}`;
 }

@@ -188,6 +188,8 @@ export interface WalkStep {
   readonly kind: EntryKind;
   /** The frame that it points at or maps first; `null` when not present. */
   readonly pfn: number | null;
+  /** The address of that frame, in bytes. */
+  readonly target: bigint | null;
   /** Every field by name. */
   readonly fields: Readonly<Record<string, number>>;
   /** The rights that are left after this entry, in four letters, such as `rw-u`. */
@@ -296,6 +298,11 @@ function walkSteps(
     // An entry that the walk went through is a pointer, whatever PS says where the mode ignores it.
     const followed = level > path.last;
     const kind = followed ? 'pointer' : format.kindOf(low, high, level);
+    const pfn = followed
+      ? format.tablePfn(low, high)
+      : kind === 'not-present'
+        ? null
+        : format.pfn(low, high, level);
     steps.push({
       level,
       index: parts.indexes[format.levels - 1 - level]!,
@@ -303,11 +310,8 @@ function walkSteps(
         table < 0 ? null : addressFromVpn(table, 0, walker.pageShift) + BigInt(path.byte[level]!),
       raw,
       kind,
-      pfn: followed
-        ? format.tablePfn(low, high)
-        : kind === 'not-present'
-          ? null
-          : format.pfn(low, high, level),
+      pfn,
+      target: pfn === null ? null : addressFromVpn(pfn, 0, format.pageShift),
       fields: format.decode(raw, level).fields,
       prot: formatProt(walker.pathRights(level)),
       set: bitNames(format, path.set[level]!),

@@ -1,0 +1,425 @@
+import {
+  Access,
+  checkInteger,
+  checkVersion,
+  Prot,
+  VmError,
+  type VmObserver,
+} from '../core/index.js';
+import { BUS_ERROR, type PhysicalMemory } from '../memory/index.js';
+import {
+  definePteFormat,
+  PteFormat,
+  type PteFormatDescription,
+  type PteRoles,
+  type WordMask,
+} from '../pte/index.js';
+import { WalkFault } from './fault.js';
+import { FORMAT_RULES } from './format-rules.js';
+import type { FaultEncoding, LeafAttributes } from './report.js';
+import type { WalkRule } from './rule.js';
+import {
+  LEAF,
+  LOCAL,
+  NO_LEAF,
+  POINTER,
+  RadixWalker,
+  ROOT_RIGHTS,
+  SKIP,
+  UPDATE_ATTEMPTS,
+} from './walker.js';
+
+const ACCESS_BITS = 3 | Access.User | Access.ReadModifyWrite;
+
+/** An entry was no longer what had been read; beside frame numbers and faults. */
+const CHANGED = Number.NEGATIVE_INFINITY;
+
+/**
+ * What a format leaves to the machine.
+ *
+ * @public
+ */
+export interface FormatPolicy {
+  /**
+   * What a walk does when an accessed or dirty bit is due: hardware sets it, or the access faults so that software may.
+   * @defaultValue 'hardware'
+   */
+  readonly updates?: 'hardware' | 'software';
+  /** What the supervisor may do with pages of user mode, as `Prot` bits. @defaultValue everything */
+  readonly supervisorOnUserPages?: number;
+  /** Whether the supervisor may write pages that may not be written (x86 with CR0.WP=0). @defaultValue false */
+  readonly supervisorIgnoresWrite?: boolean;
+  /** Whether loads may read what may be executed (RISC-V MXR). @defaultValue false */
+  readonly executableIsReadable?: boolean;
+}
+
+/**
+ * What a {@link FormatWalker} is made from.
+ *
+ * @public
+ */
+export interface FormatWalkerOptions extends FormatPolicy {
+  /** The memory that holds the tables. */
+  readonly memory: PhysicalMemory;
+  /** What `definePteFormat` returned. */
+  readonly format: PteFormat;
+  /** The frame of the root table, in the format's pages. */
+  readonly root: number;
+  /** Receives the events of every walk. */
+  readonly observer?: VmObserver;
+}
+
+/**
+ * What {@link FormatWalker.snapshot} returns.
+ *
+ * @public
+ */
+export interface FormatWalkerSnapshot extends Required<FormatPolicy> {
+  /** The version of this shape. */
+  readonly v: 1;
+  /** The tag. */
+  readonly type: 'format-walker';
+  /** What the format was made of. */
+  readonly description: PteFormatDescription;
+  /** The frame of the root table. */
+  readonly root: number;
+}
+
+/**
+ * The page walk of a format of your own. `vpn` and the frames that it returns count the format's pages, which may be as
+ * small as 16 bytes; everything else is as with the walkers of real architectures.
+ *
+ * @example
+ * ```ts
+ * import { Access } from 'pagewright/core';
+ * import { PhysicalMemory } from 'pagewright/memory';
+ * import { definePteFormat } from 'pagewright/pte';
+ * import { FormatWalker } from 'pagewright/walk';
+ *
+ * const format = definePteFormat({
+ *   name: 'two levels of 32-byte pages',
+ *   pageBytes: 32,
+ *   entryBytes: 1,
+ *   levels: [{ bits: 5 }, { bits: 5 }],
+ *   bits: { valid: 7, frame: [6, 0] },
+ * });
+ * const memory = PhysicalMemory.allocate(0x1000, { base: 0 });
+ * memory.write(108 * 32 + 24, 1, 0x80 | 33); // entry 24 of the root, in page 108: the table in page 33
+ * memory.write(33 * 32 + 11, 1, 0x80 | 53);
+ *
+ * const walker = new FormatWalker({ memory, format, root: 108 });
+ * walker.translate(0x616c, Access.Read).kind; // => 'page'
+ * walker.walk(0x616c >> 5, Access.Read); // => 53
+ * ```
+ * @public
+ */
+export class FormatWalker extends RadixWalker {
+  override readonly fault: WalkFault = new WalkFault(FORMAT_RULES.invalid);
+  private readonly shape: PteFormat;
+  private readonly roles: PteRoles;
+  private readonly root: number;
+  private readonly policy: Required<FormatPolicy>;
+  /** The rights of the last successful walk. */
+  private rights = ROOT_RIGHTS;
+
+  /** @param options - Memory, format, root and what the machine does. */
+  constructor(options: FormatWalkerOptions) {
+    const { format } = options;
+    if (!(format instanceof PteFormat) || format.roles === null) {
+      const expected = 'a format that definePteFormat made';
+      throw new VmError('bad-argument', { argument: 'format', value: format, expected });
+    }
+    super(options.memory, FORMAT_RULES.translated, null, format.pageShift);
+    this.shape = format;
+    this.roles = format.roles;
+    this.fault.pageShift = format.pageShift;
+    this.top = format.levels - 1;
+    this.entryShift = Math.log2(format.entryBytes);
+    this.presentLow = format.presentLow;
+    const end = Math.min(2 ** 53, 2 ** (64 - format.pageShift));
+    this.root = checkInteger('root', options.root, 0, end - 1);
+    this.policy = checkPolicy(options);
+    this.observer = options.observer ?? null;
+  }
+
+  /**
+   * The walker of a snapshot.
+   *
+   * @param snapshot - What `snapshot` returned.
+   * @param options - The memory, and an observer if you want one.
+   * @returns A walker that answers as the saved one did.
+   * @throws `VmError` `unsupported` for another version; otherwise as the constructor and `definePteFormat`.
+   */
+  static restore(
+    snapshot: FormatWalkerSnapshot,
+    options: Pick<FormatWalkerOptions, 'memory' | 'observer'>,
+  ): FormatWalker {
+    checkVersion(snapshot, 1);
+    const { description, ...rest } = snapshot;
+    return new FormatWalker({ ...rest, ...options, format: definePteFormat(description) });
+  }
+
+  protected override twin(): FormatWalker {
+    return FormatWalker.restore(this.snapshot(), { memory: this.memory });
+  }
+
+  /**
+   * Everything but the memory; `FormatWalker.restore` makes the same walker of it.
+   *
+   * @returns Plain data, versioned.
+   */
+  snapshot(): FormatWalkerSnapshot {
+    const { policy, roles, root } = this;
+    return { v: 1, type: 'format-walker', description: roles.description, root, ...policy };
+  }
+
+  override get format(): PteFormat {
+    return this.shape;
+  }
+
+  override get rootCount(): number {
+    return 1;
+  }
+
+  override rootAt(_slot: number): number {
+    return this.root;
+  }
+
+  override rootBase(_slot: number): number {
+    return 0;
+  }
+
+  override get leafLevel(): number {
+    if (this.leafShift < 0) return -1;
+    return this.shape.levelPages.indexOf(2 ** this.leafShift);
+  }
+
+  // Tables of any size at any place: every walk is complete, and no window is kept.
+  protected override windowChanged(): void {
+    this.closeWindow();
+  }
+
+  override walk(vpn: number, access: number, offset = 0, bytes = 1): number {
+    return this.checkAndComplete(vpn, access, offset, bytes, true);
+  }
+
+  override probe(vpn: number, access: number, offset = 0, bytes = 1): number {
+    return this.checkAndComplete(vpn, access, offset, bytes, false);
+  }
+
+  protected override complete(
+    vpn: number,
+    access: number,
+    offset: number,
+    _bytes: number,
+    update: boolean,
+  ): number {
+    this.leafShift = NO_LEAF;
+    this.leafLow = 0;
+    this.leafHigh = 0;
+    this.rights = ROOT_RIGHTS;
+    for (let attempt = 0; attempt < UPDATE_ATTEMPTS; attempt++) {
+      this.path.begin(this.shape, this.top, this.root);
+      if (!this.isInside(vpn)) {
+        return this.refuse(FORMAT_RULES.outOfRange, this.top, vpn, access, offset);
+      }
+      const result = this.descend(vpn, access, offset, update);
+      if (result !== CHANGED) return result;
+    }
+    return this.refuse(FORMAT_RULES.contended, this.top, vpn, access, offset);
+  }
+
+  /** Whether a page number is one of the format's. */
+  private isInside(vpn: number): boolean {
+    const { pageShift, signExtended, virtualBits } = this.shape;
+    const pages = 2 ** (virtualBits - pageShift);
+    if (!signExtended) return vpn < pages;
+    return vpn < pages / 2 || vpn >= 2 ** (64 - pageShift) - pages / 2;
+  }
+
+  private descend(vpn: number, access: number, offset: number, update: boolean): number {
+    const { memory, path, shape } = this;
+    let table = this.root;
+    let rights = ROOT_RIGHTS;
+    for (let level = this.top; ; level--) {
+      const index = this.indexAt(vpn, level);
+      this.locate(level, table, index * shape.entryBytes, update);
+      if (this.readEntry(level) === BUS_ERROR) {
+        return this.refuse(FORMAT_RULES.tableMissing, level, vpn, access, offset);
+      }
+      const { high, low } = memory;
+      path.enter(level, table, index, low, high);
+      if (!shape.isPresent(low, high, level)) {
+        return this.refuse(FORMAT_RULES.invalid, level, vpn, access, offset);
+      }
+      const leaf = shape.isLeaf(low, high, level);
+      const wrong = this.mistake(low, high, level, leaf);
+      if (wrong !== null) return this.refuse(wrong, level, vpn, access, offset);
+      rights &= this.entryProt(low, high, leaf);
+      if (leaf) return this.finish(vpn, access, offset, level, rights, update);
+      table = shape.tablePfn(low, high);
+    }
+  }
+
+  /** What is wrong with a valid entry by itself, or `null`. */
+  private mistake(low: number, high: number, level: number, leaf: boolean): WalkRule | null {
+    const { roles, shape } = this;
+    const reserved = leaf ? roles.reservedInLeaves[level]! : roles.reservedInPointers[level]!;
+    if (has(low, high, reserved)) return FORMAT_RULES.reservedBits;
+    if (!leaf) return level === 0 ? FORMAT_RULES.noLeaf : null;
+    const writeOnly = has(low, high, roles.write) && !has(low, high, roles.read);
+    if (roles.writeOnlyReserved && writeOnly) return FORMAT_RULES.writeOnly;
+    const misaligned = shape.leafPfn(low, high, level) !== shape.tablePfn(low, high);
+    return roles.alignedLeaves && misaligned ? FORMAT_RULES.misaligned : null;
+  }
+
+  private finish(
+    vpn: number,
+    access: number,
+    offset: number,
+    level: number,
+    rights: number,
+    update: boolean,
+  ): number {
+    const { path } = this;
+    const write = (access & (Access.Write | Access.ReadModifyWrite)) !== 0;
+    const refusal = this.rightsRule(access, write, rights) ?? this.updateRule(level, write);
+    if (refusal !== null) return this.refuse(refusal, level, vpn, access, offset);
+    for (let above = this.top; above >= level; above--) {
+      const missing = this.due(above, level, write) & ~path.low[above]!;
+      if (missing === 0) continue;
+      if (update) {
+        const outcome = this.setBits(above, missing, this.roles.accessed | this.roles.dirty);
+        if (outcome === 0) return CHANGED;
+        if (outcome < 0) return this.refuse(FORMAT_RULES.updateMissing, above, vpn, access, offset);
+      }
+      path.set[above] = missing;
+    }
+    this.rule = FORMAT_RULES.translated;
+    this.leafShift = Math.log2(this.shape.levelPages[level]!);
+    this.leafLow = path.low[level]!;
+    this.leafHigh = path.high[level]!;
+    this.rights = rights;
+    return this.frameFor(this.leafLow, this.leafHigh, level, vpn);
+  }
+
+  /** The rule of rights that refuses, or `null`. */
+  private rightsRule(access: number, write: boolean, rights: number): WalkRule | null {
+    const { executableIsReadable, supervisorIgnoresWrite, supervisorOnUserPages } = this.policy;
+    const user = (access & Access.User) !== 0;
+    const fetch = (access & 3) === Access.Fetch;
+    const userPage = (rights & Prot.User) !== 0;
+    if (user && !userPage) return FORMAT_RULES.supervisorPage;
+    const wanted = fetch ? Prot.Execute : write ? Prot.Write : Prot.Read;
+    // Without a user bit pages belong to nobody.
+    if (!user && userPage && !isNone(this.roles.user) && (supervisorOnUserPages & wanted) === 0) {
+      return FORMAT_RULES.userPage;
+    }
+    if (fetch) return (rights & Prot.Execute) !== 0 ? null : FORMAT_RULES.notExecutable;
+    if (write) {
+      const waived = !user && supervisorIgnoresWrite;
+      return (rights & Prot.Write) !== 0 || waived ? null : FORMAT_RULES.notWritable;
+    }
+    const readable = Prot.Read | (executableIsReadable ? Prot.Execute : 0);
+    return (rights & readable) !== 0 ? null : FORMAT_RULES.notReadable;
+  }
+
+  /** Where software sets accessed and dirty bits: the rule that refuses when one is due, or `null`. */
+  private updateRule(level: number, write: boolean): WalkRule | null {
+    if (this.policy.updates === 'hardware') return null;
+    const { path, roles } = this;
+    for (let above = this.top; above >= level; above--) {
+      const missing = this.due(above, level, write) & ~path.low[above]!;
+      if ((missing & roles.accessed) !== 0) return FORMAT_RULES.accessedClear;
+      if (missing !== 0) return FORMAT_RULES.dirtyClear;
+    }
+    return null;
+  }
+
+  /** Accessed and dirty bits that an entry of the path should have. */
+  private due(above: number, leafLevel: number, write: boolean): number {
+    const { accessed, dirty, pointerAccessed } = this.roles;
+    if (above > leafLevel) return pointerAccessed ? accessed : 0;
+    return accessed | (write ? dirty : 0);
+  }
+
+  override classify(low: number, high: number, level: number): number {
+    const { shape } = this;
+    if (!shape.isPresent(low, high, level)) return SKIP;
+    const leaf = shape.isLeaf(low, high, level);
+    if (this.mistake(low, high, level, leaf) !== null) return SKIP;
+    return leaf ? LEAF : POINTER;
+  }
+
+  override entryProt(low: number, high: number, leaf: boolean): number {
+    const { roles } = this;
+    if (!leaf && !roles.pointerRights) return ROOT_RIGHTS;
+    const grants = (mask: WordMask): boolean =>
+      isNone(mask) || has(low ^ roles.flip.low, high ^ roles.flip.high, mask);
+    const local = leaf && has(low, high, roles.global) ? 0 : LOCAL;
+    return (
+      (grants(roles.read) ? Prot.Read : 0) |
+      (grants(roles.write) ? Prot.Write : 0) |
+      (grants(roles.execute) ? Prot.Execute : 0) |
+      (grants(roles.user) ? Prot.User : 0) |
+      local
+    );
+  }
+
+  override tableFrame(low: number, high: number): number {
+    return this.shape.tablePfn(low, high);
+  }
+
+  override frameFor(low: number, high: number, level: number, vpn: number): number {
+    return this.shape.leafPfn(low, high, level) + (vpn % this.shape.levelPages[level]!);
+  }
+
+  override leafAttributes(
+    _low: number,
+    _high: number,
+    level: number,
+    inherited: number,
+  ): LeafAttributes {
+    const pageBytes = 2 ** this.pageShift * this.shape.levelPages[level]!;
+    return { pageBytes, global: (inherited & LOCAL) === 0 };
+  }
+
+  override attributeKey(low: number, high: number, level: number): number {
+    return (level << 1) | (has(low, high, this.roles.global) ? 1 : 0);
+  }
+
+  protected override supportsAccess(access: number): boolean {
+    const modify = (access & Access.ReadModifyWrite) !== 0;
+    return (access & ~ACCESS_BITS) === 0 && !(modify && (access & 3) === Access.Fetch);
+  }
+
+  protected override leafRights(): number {
+    return this.rights;
+  }
+
+  protected override faultEncoding(): FaultEncoding {
+    return {};
+  }
+}
+
+function has(low: number, high: number, mask: WordMask): boolean {
+  return ((low & mask.low) | (high & mask.high)) !== 0;
+}
+
+function isNone(mask: WordMask): boolean {
+  return (mask.low | mask.high) === 0;
+}
+
+function checkPolicy(options: FormatPolicy): Required<FormatPolicy> {
+  const { supervisorOnUserPages = 15, updates = 'hardware' } = options;
+  if (updates !== 'hardware' && updates !== 'software') {
+    const expected = 'hardware or software';
+    throw new VmError('bad-argument', { argument: 'updates', value: updates, expected });
+  }
+  return {
+    updates,
+    supervisorOnUserPages: checkInteger('supervisorOnUserPages', supervisorOnUserPages, 0, 15),
+    supervisorIgnoresWrite: options.supervisorIgnoresWrite ?? false,
+    executableIsReadable: options.executableIsReadable ?? false,
+  };
+}
