@@ -26,6 +26,7 @@ export * from './riscv-cause.js';
 export * from './riscv-format.js';
 export * from './riscv-hypervisor-registers.js';
 export * from './riscv-registers.js';
+export * from './textbook-formats.js';
 export * from './x86.js';
 export * from './x86-cr3.js';
 export * from './x86-ept.js';

@@ -1,0 +1,104 @@
+import type { Address } from '../core/index.js';
+
+/**
+ * Why a lookup finds no address.
+ *
+ * - `limit`: beyond the end of a segment, or of the address space.
+ * - `not-present`: nothing is mapped there.
+ * - `protection`: mapped, but not for this access.
+ *
+ * @public
+ */
+export type LookupFault = 'limit' | 'not-present' | 'protection';
+
+/**
+ * One step of a lookup, for those who draw it.
+ *
+ * @public
+ */
+export interface LookupStep {
+  /** What was done, such as `compare with limit` or `read entry`. */
+  readonly action: string;
+  /** The number that was looked at: a limit, an entry's index, a frame. */
+  readonly value: number;
+  /** What came of it: whether the comparison held, whether the entry matched. */
+  readonly passed: boolean;
+  /** Whether the step read memory. */
+  readonly reference: boolean;
+}
+
+/**
+ * The answer of a lookup, as plain data.
+ *
+ * @public
+ */
+export type Lookup =
+  | {
+      /** The tag. */
+      readonly kind: 'found';
+      /** The physical address. */
+      readonly pa: bigint;
+      /** Memory references that the lookup made: what it costs. */
+      readonly references: number;
+      /** What was done, in order. */
+      readonly steps: readonly LookupStep[];
+    }
+  | {
+      /** The tag. */
+      readonly kind: 'fault';
+      /** Why. */
+      readonly reason: LookupFault;
+      /** Memory references that the lookup made. */
+      readonly references: number;
+      /** What was done, in order. */
+      readonly steps: readonly LookupStep[];
+    };
+
+/**
+ * Anything that turns virtual into physical addresses.
+ *
+ * @public
+ */
+export interface AddressLookup {
+  /**
+   * Looks an address up.
+   *
+   * @param va - The virtual address, in bytes.
+   * @param access - `Access` bits. @defaultValue a load by the supervisor
+   * @returns The physical address or a fault, with the steps.
+   */
+  lookup(va: Address, access?: number): Lookup;
+}
+
+/** Collects the steps of a lookup. */
+export class LookupTrace {
+  private readonly steps: LookupStep[] = [];
+
+  /** Notes a step that looks at a register; returns whether it passed. */
+  check(action: string, value: number, passed: boolean): boolean {
+    this.steps.push({ action, value, passed, reference: false });
+    return passed;
+  }
+
+  /** Notes a step that reads memory; returns whether it passed. */
+  read(action: string, value: number, passed: boolean): boolean {
+    this.steps.push({ action, value, passed, reference: true });
+    return passed;
+  }
+
+  /** The answer when there is an address. */
+  found(pa: bigint): Lookup {
+    const { steps } = this;
+    return { kind: 'found', pa, references: this.references, steps };
+  }
+
+  /** The answer when there is none. */
+  fault(reason: LookupFault): Lookup {
+    const { steps } = this;
+    return { kind: 'fault', reason, references: this.references, steps };
+  }
+
+  private get references(): number {
+    return this.steps.filter(({ reference }) => reference).length;
+  }
+}

@@ -1,0 +1,148 @@
+import { Access, type Address, checkBits, checkInteger, Prot, VmError } from '../core/index.js';
+import { type AddressLookup, type Lookup, LookupTrace } from './lookup.js';
+
+/**
+ * One segment.
+ *
+ * @public
+ */
+export interface Segment {
+  /**
+   * The physical address of its first byte; of a segment that grows down, of the byte behind its last one.
+   */
+  readonly base: number;
+  /** How many bytes it has. */
+  readonly limit: number;
+  /** Whether it grows towards lower addresses, as stacks do. @defaultValue 'up' */
+  readonly grows?: 'up' | 'down';
+  /** What it allows, as `Prot` bits; `User` is not asked. @defaultValue everything */
+  readonly prot?: number;
+}
+
+/**
+ * What a {@link SegmentTable} is made from.
+ *
+ * @public
+ */
+export interface SegmentTableOptions {
+  /** The segments, by number. */
+  readonly segments: readonly Segment[];
+  /**
+   * Bits of an offset: the bits above are the segment's number, which a linear address then carries. Without it
+   * only `lookupIn` can be used, which is told the segment.
+   */
+  readonly offsetBits?: number;
+}
+
+/**
+ * Segmentation: a base and a limit for each segment, chosen by the top bits of the address or told with it (OSTEP,
+ * chapter "Segmentation"; Silberschatz et al., Operating System Concepts, "Segmentation"). The table is taken to be in
+ * registers: no memory reference.
+ *
+ * @example
+ * ```ts
+ * import { SegmentTable } from 'pagewright/textbook';
+ *
+ * const table = new SegmentTable({
+ *   offsetBits: 9,
+ *   segments: [{ base: 6890, limit: 472 }, { base: 4692, limit: 450, grows: 'down' }],
+ * });
+ * const code = table.lookup(414);
+ * code.kind === 'found' && code.pa; // => 7304n
+ * const stack = table.lookup(802); // 222 bytes below the top of segment 1
+ * stack.kind === 'found' && stack.pa; // => 4470n
+ * table.lookupIn(0, 500).kind; // => 'fault'
+ * ```
+ * @public
+ */
+export class SegmentTable implements AddressLookup {
+  /** The segments, by number. */
+  readonly segments: readonly Segment[];
+  private readonly offsetBits: number | null;
+
+  /** @param options - The segments, and how an address is cut. */
+  constructor(options: SegmentTableOptions) {
+    const { offsetBits, segments } = options;
+    if (!Array.isArray(segments)) {
+      const expected = 'an array of segments';
+      throw new VmError('bad-argument', { argument: 'segments', value: segments, expected });
+    }
+    this.segments = segments.map(checkSegment);
+    this.offsetBits =
+      offsetBits === undefined ? null : checkInteger('offsetBits', offsetBits, 1, 52);
+  }
+
+  /**
+   * The segment that an address names.
+   *
+   * @param va - The address.
+   * @returns Its number and the offset in it.
+   * @throws `VmError` for a bad address, or when the table was made without `offsetBits`.
+   */
+  split(va: Address): { readonly segment: number; readonly offset: number } {
+    const pattern = checkBits('va', va);
+    if (this.offsetBits === null) {
+      const expected = 'offsetBits, so that addresses carry a segment number';
+      throw new VmError('bad-argument', { argument: 'offsetBits', expected });
+    }
+    const offset = Number(BigInt.asUintN(this.offsetBits, pattern));
+    return { segment: Number(pattern >> BigInt(this.offsetBits)), offset };
+  }
+
+  lookup(va: Address, access: number = Access.Read): Lookup {
+    const { offset, segment } = this.split(va);
+    const down = this.segments[segment]?.grows === 'down';
+    // An offset in a segment that grows down counts from the end of the segment's share of the address space.
+    return this.lookupIn(segment, down ? 2 ** this.offsetBits! - offset : offset, access);
+  }
+
+  /**
+   * Looks up an offset in a segment that is told.
+   *
+   * @param segment - The segment's number.
+   * @param offset - The byte in it; in a segment that grows down, how far below its base, from 1.
+   * @param access - `Access` bits.
+   * @returns The physical address or a fault, with the steps.
+   * @throws `VmError` for numbers that are no non-negative integers.
+   */
+  lookupIn(segment: number, offset: number, access: number = Access.Read): Lookup {
+    checkInteger('segment', segment, 0, Number.MAX_SAFE_INTEGER);
+    checkInteger('offset', offset, 0, Number.MAX_SAFE_INTEGER);
+    const trace = new LookupTrace();
+    const found = this.segments[segment];
+    if (!trace.check('choose segment', segment, found !== undefined) || found === undefined) {
+      return trace.fault('not-present');
+    }
+    const { base, grows = 'up', limit, prot = 15 } = found;
+    const inside = grows === 'up' ? offset < limit : offset <= limit;
+    if (!trace.check('compare with limit', limit, inside)) return trace.fault('limit');
+    if (!trace.check('check rights', prot, (prot & rightFor(access)) !== 0)) {
+      return trace.fault('protection');
+    }
+    trace.check(grows === 'up' ? 'add base' : 'subtract from base', base, true);
+    return trace.found(BigInt(grows === 'up' ? base + offset : base - offset));
+  }
+}
+
+function rightFor(access: number): number {
+  if ((access & 3) === Access.Fetch) return Prot.Execute;
+  return (access & Access.Write) !== 0 ? Prot.Write : Prot.Read;
+}
+
+function checkSegment(segment: Segment, index: number): Segment {
+  const path = `segments[${index}]`;
+  if (typeof segment !== 'object' || segment === null) {
+    const expected = 'a segment';
+    throw new VmError('bad-argument', { argument: path, value: segment, expected });
+  }
+  const { base, grows = 'up', limit, prot = 15 } = segment;
+  if (grows !== 'up' && grows !== 'down') {
+    const expected = 'up or down';
+    throw new VmError('bad-argument', { argument: `${path}.grows`, value: grows, expected });
+  }
+  checkInteger(`${path}.base`, base, 0, Number.MAX_SAFE_INTEGER / 2);
+  // What grows down may not reach below physical address 0.
+  checkInteger(`${path}.limit`, limit, 0, grows === 'down' ? base : Number.MAX_SAFE_INTEGER / 2);
+  checkInteger(`${path}.prot`, prot, 0, 15);
+  return { base, limit, grows, prot };
+}
