@@ -8,9 +8,13 @@ vi.setConfig({ testTimeout: 120_000 });
 
 /** Cases of every fixture. A number that changes means that cases were lost or invented. */
 const CASES: Readonly<Record<string, number>> = {
+  'aarch64/linux-arm64-tables.bin.gz': 2_559,
+  'aarch64/stage1.ndjson.gz': 35_629,
+  'aarch64/stage2.ndjson.gz': 16_965,
   'riscv/linux-riscv64-sv39-tables.bin.gz': 2_331,
   'riscv/stage1.ndjson.gz': 32_000,
   'riscv/two-stage.ndjson.gz': 11_200,
+  'textbook/textbook.json.gz': 144,
   'x86/linux-pae/tables.bin.gz': 7_659,
   'x86/linux-x86-64/tables.bin.gz': 78_327,
   'x86/pae.bochs.ndjson.gz': 6_281,
@@ -103,7 +107,7 @@ describe('cases that nothing can judge yet', () => {
   });
 
   it('all fail: other architectures, one access, step or problem each', () => {
-    const lines = [{ ttbr0: '0', accesses: [{}, {}] }, { steps: [{}, {}, {}] }, { seed: 1 }];
+    const lines = [{ pgdl: '0', accesses: [{}, {}] }, { steps: [{}, {}, {}] }, { seed: 1 }];
     const report = inFolder(
       { 'a.ndjson': lines.map((line) => JSON.stringify(line)).join('\n') },
       (folder) => runConformance([folder]),
@@ -112,7 +116,7 @@ describe('cases that nothing can judge yet', () => {
   });
 
   it('all fail: the guest of another architecture', () => {
-    const header = '{"format":"ptpages-v1","arch":"aarch64","nPages":0}\n';
+    const header = '{"format":"ptpages-v1","arch":"loongarch64","nPages":0}\n';
     const report = inFolder(
       {
         'g-tables.bin': header,

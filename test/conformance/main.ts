@@ -9,7 +9,10 @@ function print(line: string): void {
 
 function printFile(report: FileReport): void {
   const { cases, disagreements, failed, format, milliseconds, path } = report;
+  const { information, notJudged } = report;
   print(`${path} (${format}): ${cases} cases, ${failed} failed, ${Math.round(milliseconds)} ms`);
+  if (notJudged > 0) print(`  and ${notJudged} cases that have no judge yet`);
+  if (information !== '') print(`  ${information}`);
   for (const disagreement of disagreements) print(disagreement.replaceAll(/^/gm, '  '));
   const more = failed - disagreements.length;
   if (more > 0 && disagreements.length > 0) print(`  ... and ${more} more`);

@@ -15,6 +15,10 @@ export interface FileReport {
   readonly format: string;
   readonly cases: number;
   readonly failed: number;
+  /** Cases that are known and have no judge yet: neither passed nor failed. */
+  readonly notJudged: number;
+  /** What a file that only informs says; otherwise empty. */
+  readonly information: string;
   /** The first disagreements, as text. */
   readonly disagreements: readonly string[];
   readonly milliseconds: number;
@@ -136,7 +140,10 @@ function replayFile({ file, format }: Job): FileReport {
   } catch (error) {
     tally.refuse(file.name, 1, `  ${reasonOf(error)}`);
   }
-  const { cases, disagreements, failed } = tally;
+  const { cases, disagreements, failed, notJudged } = tally;
+  const information = format.informs?.(file) ?? '';
   const milliseconds = performance.now() - begin;
-  return { path: file.path, format: format.name, cases, failed, disagreements, milliseconds };
+  const { path } = file;
+  const counts = { cases, failed, notJudged, disagreements, milliseconds };
+  return { path, format: format.name, information, ...counts };
 }

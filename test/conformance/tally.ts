@@ -5,6 +5,8 @@ const SHOWN = 3;
 export class Tally {
   cases = 0;
   failed = 0;
+  /** Cases that nothing in the library answers yet: neither passed nor failed. */
+  notJudged = 0;
   readonly disagreements: string[] = [];
 
   /**
@@ -22,6 +24,11 @@ export class Tally {
     } catch (error) {
       this.note(label, reasonOf(error));
     }
+  }
+
+  /** Counts cases that are known and have no judge yet. */
+  setAside(cases: number): void {
+    this.notJudged += cases;
   }
 
   /** Counts cases that cannot be judged: they have failed. */

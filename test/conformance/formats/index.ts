@@ -4,6 +4,7 @@ import { aarch64Image, aarch64Quirks } from './aarch64-image.js';
 import { riscvGuest } from './riscv-guest.js';
 import { riscvImage } from './riscv-image.js';
 import { riscvTwoStageImage } from './riscv-two-stage-image.js';
+import { textbook } from './textbook.js';
 import { x86Guest } from './x86-guest.js';
 import { x86Image } from './x86-image.js';
 
@@ -17,4 +18,5 @@ export const formats: readonly CaseFormat[] = [
   riscvGuest,
   aarch64Guest,
   x86Guest,
+  textbook,
 ];

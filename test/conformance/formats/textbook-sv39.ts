@@ -1,0 +1,61 @@
+import { addressFromVpn } from 'pagewright/core';
+import { PhysicalMemory } from 'pagewright/memory';
+import { type DecodedEntry, sv39 } from 'pagewright/pte';
+import { mappings, RiscvWalker } from 'pagewright/walk';
+import { Fields, Malformed } from '../fields.js';
+
+/** As xv6's vmprint and the grading script show them. */
+const FLAGS = ['V', 'R', 'W', 'X', 'U'] as const;
+
+/**
+ * xv6, what vmprint shows of a process: the entries are put where they belong, decoded, and enumerated by a walker. The
+ * recorded answer gives the entries, ours everything that is said about them.
+ */
+export function vmprint(input: Fields, expected: unknown): unknown {
+  input.only(['root', 'mode']);
+  input.oneOf('mode', ['Sv39']);
+  const root = input.prefixedHex('root');
+  const memory = new PhysicalMemory();
+  memory.addSparse({ base: 0, bytes: 2 ** 32 });
+  const recorded = new Fields(expected, 'expected').only(['entries']).list('entries');
+  const tables = new Map<string, bigint>([['', root]]);
+  const entries = recorded.map((value) => {
+    const entry = new Fields(value, 'an entry').only(
+      ['path', 'pte', 'pa', 'flags', 'leaf'],
+      ['va'],
+    );
+    const path = entry.list('path').map(Number);
+    const table = tables.get(path.slice(0, -1).join());
+    if (table === undefined) throw new Malformed(`no table for ${path.join('.')}`);
+    const raw = entry.prefixedHex('pte');
+    memory.write(table + 8n * BigInt(path.at(-1)!), 8, raw);
+    const decoded = sv39.decode(raw, 3 - path.length);
+    const pa = addressFromVpn(decoded.pfn ?? 0);
+    if (decoded.kind === 'pointer') tables.set(path.join(), pa);
+    return { path, decoded, pa };
+  });
+  const walker = new RiscvWalker({ memory, satp: (8n << 60n) | (root >> 12n) });
+  const leaves = [...mappings(walker)];
+  return {
+    entries: entries.map(({ decoded, pa, path }) => {
+      const leaf = decoded.kind === 'leaf';
+      const found = leaves.find(({ raw, pa: reached }) => raw === decoded.raw && reached === pa);
+      return {
+        path,
+        pte: hex(decoded.raw),
+        pa: hex(pa),
+        flags: flagsOf(decoded),
+        leaf,
+        ...(leaf ? { va: found === undefined ? 'not found' : hex(found.va) } : {}),
+      };
+    }),
+  };
+}
+
+function flagsOf({ fields }: DecodedEntry): string {
+  return FLAGS.filter((name) => fields[name] === 1).join('');
+}
+
+function hex(value: bigint): string {
+  return `0x${value.toString(16)}`;
+}
