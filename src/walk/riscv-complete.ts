@@ -67,11 +67,11 @@ export abstract class RiscvCompleteWalk extends RiscvState {
   ): number {
     const { pmp, path } = this;
     if (pmp !== null && pmp.version !== this.pmpVersion) this.bindWindow();
-    if (this.xlen === 32 && vpn >= 2 ** 20) {
+    if (vpn >= this.pages) {
       throw new VmError('out-of-range', {
         argument: 'vpn',
         value: vpn,
-        expected: 'a page of the 32-bit address space',
+        expected: `one of ${this.pages} pages`,
       });
     }
     const kind = rowOf(access, 0) & 3;
@@ -93,6 +93,9 @@ export abstract class RiscvCompleteWalk extends RiscvState {
     const row = kind | (privilege === 0 ? Access.User : 0) | this.rowNow(access);
     return this.descend(vpn, access, row, offset, bytes, update);
   }
+
+  /** Pages of the input addresses that there are: more are the caller's mistake. */
+  protected abstract readonly pages: number;
 
   /** On whose behalf an access is made in this stage: 0 user, 1 supervisor, 3 machine, which nothing translates. */
   protected abstract privilegeOf(access: number, kind: number): number;

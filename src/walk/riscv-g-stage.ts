@@ -186,6 +186,11 @@ export class RiscvGStage extends RiscvFastWalk implements SecondStage {
     return high >>> shift > 3 ? -1 : this.fastWalk(low, high, access, (high >>> shift) & 3);
   }
 
+  /** Guest-physical addresses have 34 bits in RV32. */
+  protected get pages(): number {
+    return this.xlen === 32 ? 2 ** 22 : 2 ** 52;
+  }
+
   protected override privilegeOf(): number {
     return 0;
   }

@@ -261,6 +261,11 @@ export class RiscvWalker extends RiscvFastWalk {
     return pmp.version === this.pmpVersion && pmp.allows(pfn, offset, bytes, protFor(kind), false);
   }
 
+  /** Addresses have XLEN bits. */
+  protected get pages(): number {
+    return this.xlen === 32 ? 2 ** 20 : 2 ** 52;
+  }
+
   protected override privilegeOf(access: number, kind: number): number {
     if ((access & Access.Machine) === 0) return access & Access.User ? 0 : 1;
     return this.mprv && kind !== Access.Fetch ? this.mpp : 3;

@@ -151,7 +151,8 @@ describe('a value that is no register', () => {
 
 describe('what a write invalidates', () => {
   const written = (result: ControlWrite): string => {
-    if (result.kind !== 'written') throw new Error(result.kind === 'fault' ? result.why : result.exit.kind);
+    if (result.kind !== 'written')
+      throw new Error(result.kind === 'fault' ? result.why : result.exit.kind);
     return result.invalidates;
   };
   const pcids: Options = { ...long, cr4: PAE | PCIDE };

@@ -1,0 +1,192 @@
+import fc from 'fast-check';
+import { Access, addressFromVpn, VmError } from 'pagewright/core';
+import type { PhysicalMemory } from 'pagewright/memory';
+import { formatWalk, type RadixWalker, type SecondStage, X86Npt, X86Walker } from 'pagewright/walk';
+import { describe, expect, it } from 'vitest';
+import { NESTED, nestedMachine, ram } from './nested-machines.js';
+
+const ACCESSES = [
+  Access.Read | Access.User,
+  Access.Write | Access.User,
+  Access.Fetch | Access.User,
+  Access.Read,
+  Access.Write,
+  Access.Fetch,
+];
+
+const levelsOf = (walker: RadixWalker): number => walker.format?.levels ?? 0;
+
+function stageOf(walker: RadixWalker): SecondStage {
+  if (walker.secondStage === null) throw new Error('there is no second stage');
+  return walker.secondStage;
+}
+
+describe.each(NESTED.map((kind) => [kind.name, kind] as const))('%s', (_, kind) => {
+  it('translates through both stages', () => {
+    const { vpns, walker } = nestedMachine(kind);
+    for (const vpn of vpns) {
+      // Guest frame base + 256 + n lies at host frame base + 512 + n.
+      const wanted = kind.base + 512 + vpn;
+      expect(walker.walk(vpn, Access.Read | Access.User)).toBe(wanted);
+      expect(walker.probe(vpn, Access.Write | Access.User)).toBe(wanted);
+      const answer = walker.translate(addressFromVpn(vpn, 8), Access.Read | Access.User);
+      expect(answer).toMatchObject({
+        kind: 'page',
+        pfn: wanted,
+        gpa: addressFromVpn(wanted - 256, 8),
+      });
+    }
+  });
+
+  it('makes (g + 1)(h + 1) - 1 references, and shows them in both dimensions', () => {
+    const { walker } = nestedMachine(kind);
+    const report = walker.explain(0, Access.Read | Access.User);
+    const host = levelsOf(stageOf(walker));
+    const pdpteIsRegister = report.steps.some(({ address }) => address === null);
+    const guest = report.steps.length - (pdpteIsRegister ? 1 : 0);
+    expect(report.references).toBe((guest + 1) * (host + 1) - 1);
+    expect(report.target?.steps.length).toBe(host);
+    for (const { address, secondStage } of report.steps) {
+      if (address === null) continue;
+      expect(secondStage?.steps.length).toBe(host);
+      expect(secondStage?.va).toBe(address);
+    }
+    expect(formatWalk(report)).toContain('physical address');
+  });
+
+  it('answers the same from flat RAM, by the fast path, and from sparse RAM, whatever the tables hold', () => {
+    fc.assert(
+      fc.property(
+        fc.array(
+          fc.record({
+            host: fc.boolean(),
+            entry: fc.nat(),
+            bits: fc.array(fc.integer({ min: 0, max: 63 }), { minLength: 1, maxLength: 3 }),
+          }),
+          { maxLength: 4 },
+        ),
+        fc.array(fc.tuple(fc.nat({ max: 5 }), fc.nat({ max: 5 })), { minLength: 1, maxLength: 12 }),
+        (flips, questions) => {
+          const machines = [nestedMachine(kind, true), nestedMachine(kind, false)] as const;
+          for (const { entry, host, bits } of flips) {
+            for (const machine of machines) flip(machine, host, entry, bits);
+          }
+          for (const [page, which] of questions) {
+            const access = ACCESSES[which]!;
+            const vpn = page * Math.max(1, machines[0].vpns[1] ?? 1);
+            const answers = machines.map(({ walker }) => {
+              const probed = walker.probe(vpn, access);
+              const explained = walker.explain(addressFromVpn(vpn), access).outcome;
+              const walked = walker.walk(vpn, access);
+              const again = walker.walk(vpn, access);
+              const translated = walker.translate(addressFromVpn(vpn), access);
+              expect(again).toBe(walked);
+              return { probed, explained, walked, translated };
+            });
+            expect(answers[0]).toEqual(answers[1]);
+            const { explained, probed, walked } = answers[0]!;
+            expect(probed).toBe(walked);
+            expect(explained.kind === 'page' ? explained.pfn : -1).toBe(Math.max(walked, -1));
+          }
+          const [flat, sparse] = machines.map(entriesOf);
+          expect(flat).toEqual(sparse);
+        },
+      ),
+      { numRuns: 20 },
+    );
+  });
+
+  it('says which stage refused, what it was asked for, and at which guest-physical address', () => {
+    const { host, memory, walker } = nestedMachine(kind);
+    // Away with what maps the guest's last table.
+    const last = walker.explain(0, Access.Read).steps.at(-1)!;
+    const table = Number(last.address! >> 12n);
+    const entry = host.written.find((address) => holds(memory, address, table + 256, kind))!;
+    memory.write(entry, kind.host.format.entryBytes === 4 ? 4 : 8, 0n);
+    const answer = walker.translate(0, Access.Read | Access.User);
+    expect(answer).toMatchObject({
+      kind: 'fault',
+      reason: 'not-present',
+      secondStage: { purpose: 'table-read' },
+    });
+    expect(walker.fault.stage).toBe(2);
+    expect(walker.fault.gpa).toBe(last.address);
+    expect(formatWalk(walker.explain(0, Access.Read | Access.User))).toContain('refused');
+  });
+
+  it('keeps its invariants, and its second stage does', () => {
+    const { walker } = nestedMachine(kind);
+    expect(() => walker.checkInvariants()).not.toThrow();
+    expect(() => stageOf(walker).checkInvariants()).not.toThrow();
+  });
+});
+
+/** Whether a host entry is the leaf of a host frame. */
+function holds(
+  memory: PhysicalMemory,
+  address: bigint,
+  frame: number,
+  kind: (typeof NESTED)[number],
+): boolean {
+  const { format } = kind.host;
+  const found = memory.read(address, format.entryBytes === 4 ? 4 : 8);
+  if (found.kind !== 'value') return false;
+  const granule = 2 ** (format.pageShift - 12);
+  const entry = format.decode(found.value, 0);
+  return entry.kind === 'leaf' && entry.pfn === Math.floor(frame / granule);
+}
+
+function flip(
+  { guest, host, memory }: ReturnType<typeof nestedMachine>,
+  inHost: boolean,
+  entry: number,
+  bits: readonly number[],
+): void {
+  const { style, written } = inHost ? host : guest;
+  const width = style.format.entryBytes === 4 ? 4 : 8;
+  const address = written[entry % written.length]!;
+  const found = memory.read(address, width);
+  if (found.kind !== 'value') throw new Error('no memory');
+  // Not the host's frames: a guest's table that lies in a host's table changes what is read after it.
+  const places = bits.map((bit) => (inHost ? (bit % 24 < 10 ? bit % 24 : 63 - (bit % 12)) : bit));
+  const mask = places.reduce((all, bit) => all ^ (1n << BigInt(bit % (8 * width))), 0n);
+  memory.write(address, width, found.value ^ mask);
+}
+
+/** All entries as they are now. */
+function entriesOf({ guest, host, memory }: ReturnType<typeof nestedMachine>): unknown[] {
+  const read = (address: bigint): unknown => memory.read(address, 8);
+  return [...guest.written, ...host.written.slice(0, 64)].map(read);
+}
+
+describe('a second stage', () => {
+  it('must be over the memory of the guest', () => {
+    const memory = ram(0x400, true);
+    const secondStage = new X86Npt({ memory: ram(0x400, true), cr3: 0x40_0000 });
+    expect(() => new X86Walker({ memory, cr3: 0x40_0000, secondStage })).toThrow(VmError);
+  });
+
+  it('gives the smaller page of both stages', () => {
+    const kind = NESTED.find(({ name }) => name === 'sv39 over sv39x4')!;
+    const { guest, host, walker } = nestedMachine(kind);
+    expect(walker.translate(0, Access.Read | Access.User)).toMatchObject({ pageBytes: 4096 });
+    // 2 MiB of guest over 2 MiB of host, and over 4 KiB.
+    host.map(0x40000, kind.base + 512, 1);
+    guest.map(0x200, 0x40000, 1);
+    expect(walker.translate(0x20_0000, Access.Read | Access.User)).toMatchObject({
+      pageBytes: 0x20_0000,
+    });
+    guest.map(0x400, kind.base, 1);
+    expect(walker.translate(0x40_0000, Access.Read | Access.User)).toMatchObject({
+      pageBytes: 4096,
+    });
+  });
+
+  it('makes 19 references of 24 when one side has 2 MiB pages', () => {
+    const kind = NESTED.find(({ name }) => name === 'sv48 over sv48x4')!;
+    const { guest, walker } = nestedMachine(kind);
+    expect(walker.explain(0, Access.Read | Access.User).references).toBe(24);
+    guest.map(0x200, kind.base, 1);
+    expect(walker.explain(0x20_0000, Access.Read | Access.User).references).toBe(19);
+  });
+});
