@@ -76,15 +76,27 @@ const STATUS_WORDS: Readonly<Record<Aarch64FaultKind, string>> = {
   UnsupportedUpdate: 'unsupported atomic hardware update fault',
 };
 
-/** Codes without a level. */
+/** Codes that are no kind of {@link AARCH64_FAULT_STATUS}. */
 const OTHER_STATUS: Readonly<Record<number, string>> = {
   16: 'synchronous external abort',
   17: 'synchronous tag check fault',
   24: 'synchronous parity or ECC error',
+  27: 'synchronous parity or ECC error on translation table walk, level -1',
+  28: 'synchronous parity or ECC error on translation table walk, level 0',
+  29: 'synchronous parity or ECC error on translation table walk, level 1',
+  30: 'synchronous parity or ECC error on translation table walk, level 2',
+  31: 'synchronous parity or ECC error on translation table walk, level 3',
   33: 'alignment fault',
+  35: 'granule protection fault on translation table walk, level -1',
+  36: 'granule protection fault on translation table walk, level 0',
+  37: 'granule protection fault on translation table walk, level 1',
+  38: 'granule protection fault on translation table walk, level 2',
+  39: 'granule protection fault on translation table walk, level 3',
+  40: 'granule protection fault',
   48: 'TLB conflict abort',
-  49: 'unsupported atomic hardware update fault',
-  52: 'unsupported exclusive or atomic access',
+  49: STATUS_WORDS.UnsupportedUpdate,
+  52: 'implementation defined fault (lockdown)',
+  53: 'unsupported exclusive or atomic access',
 };
 
 /**

@@ -16,7 +16,7 @@ const SOURCE = 'Arm ARM DDI 0487, D8.3 Translation table descriptor formats';
 export interface Aarch64FormatOptions {
   /** Bytes in a page. @defaultValue 4096 */
   readonly granule?: 4096 | 16384 | 65536;
-  /** Width of input addresses: 64 less TnSZ. @defaultValue 48 */
+  /** Width of input addresses: 64 less TnSZ; above 48 with 64 KiB or 52-bit outputs. @defaultValue 48 */
   readonly virtualBits?: number;
   /**
    * Width of output addresses: 52 for the descriptors of FEAT_LPA (64 KiB), or of FEAT_LPA2 with TCR.DS=1 (4 and
@@ -62,13 +62,14 @@ const made = new Map<string, PteFormat>();
  */
 export function aarch64(options: Aarch64FormatOptions = {}): PteFormat {
   const { granule = 4096, half = 'low', outputBits = 48, stage = 1, virtualBits = 48 } = options;
-  const shift = { 4096: 12, 16384: 14, 65536: 16 }[granule];
-  if (shift === undefined) {
-    const expected = '4096, 16384 or 65536';
-    throw new VmError('bad-argument', { argument: 'granule', value: granule, expected });
-  }
+  const shift = 12 + 2 * oneOf('granule', granule, [4096, 16384, 65536]);
+  oneOf('outputBits', outputBits, [48, 52]);
+  oneOf('stage', stage, [1, 2]);
+  oneOf('half', half, stage === 1 ? ['low', 'high'] : ['low']);
   const stride = shift - 3;
-  checkInteger('virtualBits', virtualBits, shift + 1, 52);
+  // TnSZ is 48 at most, 47 with 64 KiB (D8.1.7); 52-bit inputs need FEAT_LVA or descriptors of FEAT_LPA2.
+  const most = shift === 16 || outputBits === 52 ? 52 : 48;
+  checkInteger('virtualBits', virtualBits, Math.max(16, shift + 1), most);
   const needed = Math.ceil((virtualBits - shift) / stride);
   const { levels = needed } = options;
   // At most 16 concatenated tables: four more index bits (D8.2.2).
@@ -81,6 +82,13 @@ export function aarch64(options: Aarch64FormatOptions = {}): PteFormat {
     made.set(key, format);
   }
   return format;
+}
+
+/** The place of an option's value in the list of all. */
+function oneOf(argument: string, value: unknown, values: readonly unknown[]): number {
+  const index = values.indexOf(value);
+  if (index >= 0) return index;
+  throw new VmError('bad-argument', { argument, value, expected: values.join(' or ') });
 }
 
 interface Shape {
@@ -162,10 +170,8 @@ function addressRows(shape: Shape, meaning: string, level: number): readonly Fie
   const low = shift + stride * level;
   const lpa2 = wide && shift < 16;
   const rows: FieldRow[] = [['OA', lpa2 ? 49 : 47, low, 'frame', meaning]];
-  if (shift < 16 && level > 0)
-    rows.push(['NT', 16, 16, 'flag', 'A block under change (FEAT_BBM).']);
+  if (level > 0) rows.push(['NT', 16, 16, 'flag', 'A block under change (FEAT_BBM).']);
   if (wide && shift === 16) {
-    if (level > 0) rows.push(['NT', 16, 16, 'flag', 'A block under change (FEAT_BBM).']);
     rows.push(['OA51_48', 15, 12, 'frame', 'Bits 51:48 of the address (FEAT_LPA).']);
   }
   return rows;
@@ -176,22 +182,30 @@ function tableRows(shape: Shape): readonly FieldRow[] {
   const lpa2 = wide && shift < 16;
   const rows: FieldRow[] =
     stage === 2
-      ? []
+      ? [['RSVD63_59', 63, 59, 'reserved', 'Reserved.']]
       : [
           ['NSTABLE', 63, 63, 'flag', 'Non-secure below.'],
           ['APTABLE', 62, 61, 'number', 'Limits below: bit 0 no EL0 access, bit 1 no write.'],
           ['UXNTABLE', 60, 60, 'flag', 'No execution at EL0 below.'],
           ['PXNTABLE', 59, 59, 'flag', 'No execution at EL1 below.'],
         ];
-  rows.push(['TABLE', lpa2 ? 49 : 47, shift, 'frame', 'Address of the next table.']);
+  rows.push(
+    lpa2
+      ? ['RSVD50', 50, 50, 'reserved', 'Reserved.']
+      : ['RSVD50_48', 50, 48, 'reserved', 'Reserved.'],
+    ['TABLE', lpa2 ? 49 : 47, shift, 'frame', 'Address of the next table.'],
+  );
   if (wide && shift === 16) {
     rows.push(['TABLE51_48', 15, 12, 'frame', 'Bits 51:48 of the address (FEAT_LPA).']);
+  } else if (shift > 12) {
+    rows.push([`RSVD${shift - 1}_12`, shift - 1, 12, 'reserved', 'Reserved.']);
   }
   if (lpa2) rows.push(['TABLE51_50', 9, 8, 'frame', 'Bits 51:50 of the address (FEAT_LPA2).']);
   return [...rows, ...typeRows('Set in a table.')];
 }
 
 const SOFTWARE_ROWS: readonly FieldRow[] = [
+  ['SW63', 63, 63, 'software', 'For software.'],
   ['PBHA', 62, 59, 'number', 'Page-based hardware attributes, or ignored.'],
   ['SW', 58, 55, 'software', 'For software.'],
 ];
@@ -207,6 +221,7 @@ function upperRows(): readonly FieldRow[] {
     ['UXN', 54, 54, 'flag', 'No execution at EL0.'],
     ['PXN', 53, 53, 'flag', 'No execution at EL1.'],
     ...GROUP_ROWS,
+    ['GP', 50, 50, 'flag', 'Guarded page: branch targets are checked (FEAT_BTI).'],
   ];
 }
 
@@ -244,6 +259,12 @@ function stage2LowerRows(shape: Shape): readonly FieldRow[] {
     shareabilityRow(shape),
     ['S2AP1', 7, 7, 'flag', 'May be written.'],
     ['S2AP0', 6, 6, 'flag', 'May be read.'],
-    ['MEMATTR', 5, 2, 'number', 'Memory attributes.'],
+    [
+      'MEMATTR',
+      5,
+      2,
+      'number',
+      'Memory attributes. FWB=0: 00dd Device, else outer and inner 1 non-cacheable, 2 write-through, 3 write-back. FWB=1: 00dd Device, 5 non-cacheable, 6 write-back, 7 as stage 1 says.',
+    ],
   ];
 }

@@ -6,7 +6,8 @@
  *   0 0 0 0   d d 0 0     Device: dd 0 nGnRnE, 1 nGnRE, 2 nGRE, 3 GRE
  *   outer     inner       Normal, each half: 0100 non-cacheable; 10RW write-through, 11RW write-back,
  *                         00RW and 01RW the same, transient; R and W say whether to allocate
- *   1 1 1 1   0 0 0 0     Normal, tagged
+ *   1 1 1 1   0 0 0 0     Normal, tagged; with FEAT_XS also 0100 0000 non-cacheable and 1010 0000 write-through:
+ *                         an inner half of 0 is the same as the outer one
  * ```
  *
  * Arm ARM DDI 0487, D24.2 MAIR_EL1.
@@ -82,16 +83,21 @@ export function aarch64MemoryType(attributes: number): Aarch64MemoryType {
   if (aarch64IsDevice(attributes)) {
     return { kind: 'device', device: DEVICES[(attributes >>> 2) & 3]! };
   }
-  const tagged = attributes === TAGGED;
-  const plain = tagged ? WRITE_BACK : attributes;
-  const inner = cacheability(plain & 15);
-  const outer = cacheability(plain >>> 4);
-  return { kind: 'normal', inner, outer, tagged };
+  const inner = cacheability(innerHalf(attributes));
+  const outer = cacheability(attributes >>> 4);
+  return { kind: 'normal', inner, outer, tagged: attributes === TAGGED };
+}
+
+/** The inner half of a Normal type, spelt out. */
+function innerHalf(attributes: number): number {
+  const half = attributes & 15;
+  if (half !== 0) return half;
+  return attributes === TAGGED ? 15 : attributes >>> 4;
 }
 
 /**
- * Combines the memory attributes of stage 1 with those of stage 2 (Arm ARM, D8.6.4 and D8.6.5 Combining the stage 1 and
- * stage 2 attributes). Hot: nothing is checked.
+ * Combines the memory attributes of stage 1 with those of stage 2 (Arm ARM, D8.6.5 and D8.6.6 Stage 2 memory type
+ * and Cacheability attributes when FWB is disabled, and enabled). Hot: nothing is checked.
  *
  * @param stage1 - Eight bits, as in MAIR_EL1.
  * @param memAttr - MemAttr[3:0] of the stage 2 descriptor.
@@ -114,10 +120,11 @@ export function aarch64CombineAttributes(stage1: number, memAttr: number, forced
 function combine(stage1: number, memAttr: number): number {
   if ((memAttr & 12) === 0) return combineDevice(stage1, memAttr & 3);
   if (aarch64IsDevice(stage1)) return stage1;
-  const plain = stage1 === TAGGED ? WRITE_BACK : stage1;
-  const result =
-    (combineHalf(plain >>> 4, memAttr >>> 2) << 4) | combineHalf(plain & 15, memAttr & 3);
-  return result === WRITE_BACK ? stage1 : result;
+  const outer = combineHalf(stage1 >>> 4, memAttr >>> 2);
+  const inner = combineHalf(innerHalf(stage1), memAttr & 3);
+  // What stage 2 leaves as it is stays tagged.
+  const same = outer === stage1 >>> 4 && inner === innerHalf(stage1);
+  return same ? stage1 : (outer << 4) | inner;
 }
 
 /** A half of stage 1's with stage 2's 1 non-cacheable, 2 write-through, 3 write-back: the weaker of both. */
@@ -138,9 +145,7 @@ function combineForced(stage1: number, memAttr: number): number {
     case 1:
       return aarch64IsDevice(stage1) ? stage1 : NON_CACHEABLE;
     case 2:
-      return aarch64IsDevice(stage1) || stage1 === NON_CACHEABLE
-        ? WRITE_BACK
-        : forceWriteBack(stage1);
+      return aarch64IsDevice(stage1) ? WRITE_BACK : forceWriteBack(stage1);
     default:
       return stage1;
   }
@@ -150,7 +155,7 @@ function combineForced(stage1: number, memAttr: number): number {
 function forceWriteBack(stage1: number): number {
   if (stage1 === TAGGED) return stage1;
   const half = (value: number): number => (value === 4 ? 15 : value | 4);
-  return (half(stage1 >>> 4) << 4) | half(stage1 & 15);
+  return (half(stage1 >>> 4) << 4) | half(innerHalf(stage1));
 }
 
 /**
@@ -175,5 +180,7 @@ export function aarch64CombineShareability(stage1: number, stage2: number): numb
  * @public
  */
 export function aarch64ReportedShareability(attributes: number, shareability: number): number {
-  return aarch64IsDevice(attributes) || attributes === NON_CACHEABLE ? 2 : shareability;
+  // 0x40 is non-cacheable, too.
+  const uncached = aarch64IsDevice(attributes) || (attributes | 4) === NON_CACHEABLE;
+  return uncached ? 2 : shareability;
 }

@@ -1,4 +1,4 @@
-import { type Plain, plain } from '../core/index.js';
+import { checkBits, type Plain, plain } from '../core/index.js';
 import { type FieldRow, fieldTable } from './field-table.js';
 import {
   type DecodedRegister,
@@ -322,6 +322,56 @@ export const parFaultRegister: RegisterLayout = {
  * @public
  */
 export function decodePar(value: bigint | number): Plain<DecodedRegister> {
-  const failed = (BigInt(value) & 1n) === 1n;
-  return decodeRegister(failed ? parFaultRegister : parRegister, value);
+  const raw = checkBits('PAR_EL1', value);
+  return decodeRegister((raw & 1n) === 1n ? parFaultRegister : parRegister, raw);
 }
+
+/**
+ * Encodes PAR_EL1, by its F field: the inverse of {@link decodePar}.
+ *
+ * @param par - The decoded register, or just its `fields`.
+ * @returns The register's bits.
+ * @throws `VmError` for an unknown field, or a value wider than its field.
+ * @public
+ */
+export function encodePar(par: RegisterFields): bigint {
+  return encodeRegister(par.fields['F'] === 1 ? parFaultRegister : parRegister, par);
+}
+
+/**
+ * MAIR_EL1, as fields: what each is, `aarch64MemoryType` says.
+ *
+ * @public
+ */
+export const mairRegister: RegisterLayout = {
+  name: 'MAIR_EL1',
+  bits: 64,
+  fields: /* @__PURE__ */ fieldTable(
+    64,
+    `${REGISTERS}, MAIR_EL1`,
+    'reserved',
+    [7, 6, 5, 4, 3, 2, 1, 0].map(
+      (index): FieldRow => [
+        `ATTR${index}`,
+        8 * index + 7,
+        8 * index,
+        'number',
+        `Memory attributes of AttrIndx ${index}.`,
+      ],
+    ),
+  ),
+};
+
+/**
+ * HPFAR_EL2, as fields.
+ *
+ * @public
+ */
+export const hpfarRegister: RegisterLayout = {
+  name: 'HPFAR_EL2',
+  bits: 64,
+  fields: /* @__PURE__ */ fieldTable(64, `${REGISTERS}, HPFAR_EL2`, 'reserved', [
+    ['NS', 63, 63, 'flag', 'The address is in the Non-secure space.'],
+    ['FIPA', 47, 4, 'frame', 'Bits 55:12 of the intermediate address of a stage 2 fault.'],
+  ]),
+};

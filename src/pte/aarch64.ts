@@ -82,13 +82,22 @@ export const AARCH64_STAGE2_PTE = {
  * log2 of the entries in a contiguous group, by granule and library level (0: pages).
  *
  * Arm ARM, D8.7.1 The Contiguous bit: 16 adjacent entries with 4 KiB; 128 pages or 32 blocks with 16 KiB; 32 with 64 KiB.
+ * The blocks that came with 52-bit addresses (512 GiB, 64 GiB and 4 TiB) have no groups: there the bit means nothing.
  *
  * @param granule - Bytes in a granule: 4096, 16384 or 65536.
  * @param level - The library's level: 0 is a page.
- * @returns 4, 5 or 7.
+ * @returns 4, 5 or 7; 0 where there are no groups.
+ *
+ * @example
+ * ```ts
+ * import { aarch64ContiguousBits } from 'pagewright/pte';
+ *
+ * 2 ** aarch64ContiguousBits(16384, 0); // => 128
+ * ```
  * @public
  */
 export function aarch64ContiguousBits(granule: number, level: number): number {
+  if (level > (granule === 4096 ? 2 : 1)) return 0;
   if (granule === 4096) return 4;
   return granule === 16384 && level === 0 ? 7 : 5;
 }

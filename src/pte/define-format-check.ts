@@ -183,13 +183,11 @@ function checkPointers({ bits, levels, pointers = {} }: PteFormatDescription): v
     throw mistake('pointers.accessed', true, 'pointers, and an accessed bit that they can have');
   }
   if (pointers.rights !== true) return;
-  // Pointers are what has none of the three.
-  const usable = bits.leaf === 'rights' ? [bits.user] : RIGHTS.map((name) => bits[name]);
-  if (levels.length === 1 || usable.every((right) => right === undefined)) {
+  if (levels.length === 1 || RIGHTS.every((name) => bits[name] === undefined)) {
     throw mistake('pointers.rights', true, 'pointers, and right bits that they can have');
   }
   if (bits.leaf === 'rights') {
-    throw mistake('pointers.rights', true, 'none, where having rights makes an entry a leaf');
+    throw mistake('pointers.rights', true, 'false, where having rights makes an entry a leaf');
   }
 }
 

@@ -104,7 +104,7 @@ export interface PointerDescription {
  * @public
  */
 export interface PteFormatDescription {
-  /** The format's name, 1 to 64 characters. */
+  /** The format's name, 1 to 200 characters. */
   readonly name: string;
   /** Where the format is described, for reports. @defaultValue `the definition of <name>` */
   readonly source?: string;

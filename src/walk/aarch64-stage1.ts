@@ -222,10 +222,12 @@ export abstract class Aarch64Stage1 extends Aarch64FastWalk {
     }
     const attr = Number((this.registers.mair >> BigInt(8 * ((low >>> 2) & 7))) & 0xffn);
     const sh = half.shareability < 0 ? (low >>> 8) & 3 : half.shareability;
+    const groups = aarch64ContiguousBits(4096 * half.granuleFrames, level) > 0;
+    const contiguous = groups && (high & Contiguous) !== 0;
     return {
       pageBytes: 4096 * half.format.levelPages[level]! * half.granuleFrames,
       global: (low & NG) === 0,
-      aarch64: this.combined(attr, sh, (high & Contiguous) !== 0),
+      aarch64: this.combined(attr, sh, contiguous),
     };
   }
 

@@ -12,6 +12,7 @@ import {
   AARCH64_PTE_HIGH,
   aarch64CombineAttributes,
   aarch64CombineShareability,
+  aarch64ContiguousBits,
   aarch64IsDevice,
   aarch64ReportedShareability,
 } from '../pte/index.js';
@@ -310,13 +311,14 @@ export class AArch64Stage2 extends Aarch64FastWalk implements SecondStage {
     const forced = bits(this.hcr, 46, 46) === 1;
     const attr = aarch64CombineAttributes(0xff, (low >>> 2) & 15, forced);
     const sh = half.shareability < 0 ? (low >>> 8) & 3 : half.shareability;
+    const groups = aarch64ContiguousBits(4096 * half.granuleFrames, level) > 0;
     return {
       pageBytes: 4096 * half.format.levelPages[level]! * half.granuleFrames,
       global: false,
       aarch64: {
         attr,
         sh: aarch64ReportedShareability(attr, sh),
-        contiguous: (high & Contiguous) !== 0,
+        contiguous: groups && (high & Contiguous) !== 0,
       },
     };
   }

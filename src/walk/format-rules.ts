@@ -1,3 +1,5 @@
+import { Access, Prot } from '../core/index.js';
+import type { FormatPolicy } from './format-options.js';
 import { rule, type WalkRule } from './rule.js';
 
 const SOURCE = 'the definition of the format';
@@ -110,3 +112,40 @@ export const FORMAT_RULES: Readonly<Record<FormatRuleName, WalkRule>> = {
     'the entry changed at every attempt to set a bit; the access may be retried',
   ),
 };
+
+/** Whether an access stores: the load of a read-modify-write counts as its store. */
+export function isStore(access: number): boolean {
+  return (access & (Access.Write | Access.ReadModifyWrite)) !== 0;
+}
+
+/**
+ * The rule of rights that refuses an access, or `null`.
+ *
+ * @param policy - What the machine does.
+ * @param access - `Access` bits.
+ * @param rights - What the entries leave, as `Prot` bits.
+ * @param owned - Whether pages belong to user mode or the supervisor: without a user bit they belong to nobody.
+ */
+export function rightsRule(
+  policy: Required<FormatPolicy>,
+  access: number,
+  rights: number,
+  owned: boolean,
+): WalkRule | null {
+  const user = (access & Access.User) !== 0;
+  const fetch = (access & 3) === Access.Fetch;
+  const store = isStore(access);
+  const userPage = (rights & Prot.User) !== 0;
+  if (user && !userPage) return FORMAT_RULES.supervisorPage;
+  const wanted = fetch ? Prot.Execute : store ? Prot.Write : Prot.Read;
+  if (!user && userPage && owned && (policy.supervisorOnUserPages & wanted) === 0) {
+    return FORMAT_RULES.userPage;
+  }
+  if (fetch) return (rights & Prot.Execute) !== 0 ? null : FORMAT_RULES.notExecutable;
+  if (store) {
+    const waived = !user && policy.supervisorIgnoresWrite;
+    return (rights & Prot.Write) !== 0 || waived ? null : FORMAT_RULES.notWritable;
+  }
+  const readable = Prot.Read | (policy.executableIsReadable ? Prot.Execute : 0);
+  return (rights & readable) !== 0 ? null : FORMAT_RULES.notReadable;
+}

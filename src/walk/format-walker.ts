@@ -15,7 +15,14 @@ import {
   type WordMask,
 } from '../pte/index.js';
 import { WalkFault } from './fault.js';
-import { FORMAT_RULES } from './format-rules.js';
+import {
+  checkPolicy,
+  DEFAULT_POLICY,
+  type FormatPolicy,
+  type FormatWalkerOptions,
+  type FormatWalkerSnapshot,
+} from './format-options.js';
+import { FORMAT_RULES, isStore, rightsRule } from './format-rules.js';
 import type { FaultEncoding, LeafAttributes } from './report.js';
 import type { WalkRule } from './rule.js';
 import {
@@ -33,57 +40,6 @@ const ACCESS_BITS = 3 | Access.User | Access.ReadModifyWrite;
 
 /** An entry was no longer what had been read; beside frame numbers and faults. */
 const CHANGED = Number.NEGATIVE_INFINITY;
-
-/**
- * What a format leaves to the machine.
- *
- * @public
- */
-export interface FormatPolicy {
-  /**
-   * What a walk does when an accessed or dirty bit is due: hardware sets it, or the access faults so that software may.
-   * @defaultValue 'hardware'
-   */
-  readonly updates?: 'hardware' | 'software';
-  /** What the supervisor may do with pages of user mode, as `Prot` bits. @defaultValue everything */
-  readonly supervisorOnUserPages?: number;
-  /** Whether the supervisor may write pages that may not be written (x86 with CR0.WP=0). @defaultValue false */
-  readonly supervisorIgnoresWrite?: boolean;
-  /** Whether loads may read what may be executed (RISC-V MXR). @defaultValue false */
-  readonly executableIsReadable?: boolean;
-}
-
-/**
- * What a {@link FormatWalker} is made from.
- *
- * @public
- */
-export interface FormatWalkerOptions extends FormatPolicy {
-  /** The memory that holds the tables. */
-  readonly memory: PhysicalMemory;
-  /** What `definePteFormat` returned. */
-  readonly format: PteFormat;
-  /** The frame of the root table, in the format's pages. */
-  readonly root: number;
-  /** Receives the events of every walk. */
-  readonly observer?: VmObserver;
-}
-
-/**
- * What {@link FormatWalker.snapshot} returns.
- *
- * @public
- */
-export interface FormatWalkerSnapshot extends Required<FormatPolicy> {
-  /** The version of this shape. */
-  readonly v: 1;
-  /** The tag. */
-  readonly type: 'format-walker';
-  /** What the format was made of. */
-  readonly description: PteFormatDescription;
-  /** The frame of the root table. */
-  readonly root: number;
-}
 
 /**
  * The page walk of a format of your own. `vpn` and the frames that it returns count the format's pages, which may be as
@@ -118,7 +74,7 @@ export class FormatWalker extends RadixWalker {
   private readonly shape: PteFormat;
   private readonly roles: PteRoles;
   private readonly root: number;
-  private readonly policy: Required<FormatPolicy>;
+  private machine: Required<FormatPolicy>;
   /** The rights of the last successful walk. */
   private rights = ROOT_RIGHTS;
 
@@ -138,7 +94,7 @@ export class FormatWalker extends RadixWalker {
     this.presentLow = format.presentLow;
     const end = Math.min(2 ** 53, 2 ** (64 - format.pageShift));
     this.root = checkInteger('root', options.root, 0, end - 1);
-    this.policy = checkPolicy(options);
+    this.machine = checkPolicy(options, DEFAULT_POLICY);
     this.observer = options.observer ?? null;
   }
 
@@ -169,8 +125,23 @@ export class FormatWalker extends RadixWalker {
    * @returns Plain data, versioned.
    */
   snapshot(): FormatWalkerSnapshot {
-    const { policy, roles, root } = this;
-    return { v: 1, type: 'format-walker', description: roles.description, root, ...policy };
+    const { machine, roles, root } = this;
+    return { v: 1, type: 'format-walker', description: roles.description, root, ...machine };
+  }
+
+  /** What the machine does where the format leaves it open. */
+  get policy(): Required<FormatPolicy> {
+    return this.machine;
+  }
+
+  /**
+   * Changes the policy, for the accesses that follow.
+   *
+   * @param changes - What changes; the rest stays.
+   * @throws `VmError` as the constructor; then nothing has changed.
+   */
+  setPolicy(changes: FormatPolicy): void {
+    this.machine = checkPolicy(changes, this.machine);
   }
 
   override get format(): PteFormat {
@@ -257,6 +228,15 @@ export class FormatWalker extends RadixWalker {
       if (wrong !== null) return this.refuse(wrong, level, vpn, access, offset);
       rights &= this.entryProt(low, high, leaf);
       if (leaf) return this.finish(vpn, access, offset, level, rights, update);
+      if (this.machine.accessedOnFault && this.machine.updates === 'hardware') {
+        const outcome = this.mark(
+          level,
+          this.roles.pointerAccessed ? this.roles.accessed : 0,
+          update,
+        );
+        if (outcome === 0) return CHANGED;
+        if (outcome < 0) return this.refuse(FORMAT_RULES.updateMissing, level, vpn, access, offset);
+      }
       table = shape.tablePfn(low, high);
     }
   }
@@ -267,8 +247,8 @@ export class FormatWalker extends RadixWalker {
     const reserved = leaf ? roles.reservedInLeaves[level]! : roles.reservedInPointers[level]!;
     if (has(low, high, reserved)) return FORMAT_RULES.reservedBits;
     if (!leaf) return level === 0 ? FORMAT_RULES.noLeaf : null;
-    const writeOnly = has(low, high, roles.write) && !has(low, high, roles.read);
-    if (roles.writeOnlyReserved && writeOnly) return FORMAT_RULES.writeOnly;
+    const readOrWrite = this.entryProt(low, high, true) & (Prot.Read | Prot.Write);
+    if (roles.writeOnlyReserved && readOrWrite === Prot.Write) return FORMAT_RULES.writeOnly;
     const misaligned = shape.leafPfn(low, high, level) !== shape.tablePfn(low, high);
     return roles.alignedLeaves && misaligned ? FORMAT_RULES.misaligned : null;
   }
@@ -281,19 +261,15 @@ export class FormatWalker extends RadixWalker {
     rights: number,
     update: boolean,
   ): number {
-    const { path } = this;
-    const write = (access & (Access.Write | Access.ReadModifyWrite)) !== 0;
-    const refusal = this.rightsRule(access, write, rights) ?? this.updateRule(level, write);
+    const { path, roles } = this;
+    const refusal =
+      rightsRule(this.machine, access, rights, !isNone(roles.user)) ??
+      this.updateRule(level, isStore(access));
     if (refusal !== null) return this.refuse(refusal, level, vpn, access, offset);
     for (let above = this.top; above >= level; above--) {
-      const missing = this.due(above, level, write) & ~path.low[above]!;
-      if (missing === 0) continue;
-      if (update) {
-        const outcome = this.setBits(above, missing, this.roles.accessed | this.roles.dirty);
-        if (outcome === 0) return CHANGED;
-        if (outcome < 0) return this.refuse(FORMAT_RULES.updateMissing, above, vpn, access, offset);
-      }
-      path.set[above] = missing;
+      const outcome = this.mark(above, this.due(above, level, isStore(access)), update);
+      if (outcome === 0) return CHANGED;
+      if (outcome < 0) return this.refuse(FORMAT_RULES.updateMissing, above, vpn, access, offset);
     }
     this.rule = FORMAT_RULES.translated;
     this.leafShift = Math.log2(this.shape.levelPages[level]!);
@@ -303,30 +279,38 @@ export class FormatWalker extends RadixWalker {
     return this.frameFor(this.leafLow, this.leafHigh, level, vpn);
   }
 
-  /** The rule of rights that refuses, or `null`. */
-  private rightsRule(access: number, write: boolean, rights: number): WalkRule | null {
-    const { executableIsReadable, supervisorIgnoresWrite, supervisorOnUserPages } = this.policy;
-    const user = (access & Access.User) !== 0;
-    const fetch = (access & 3) === Access.Fetch;
-    const userPage = (rights & Prot.User) !== 0;
-    if (user && !userPage) return FORMAT_RULES.supervisorPage;
-    const wanted = fetch ? Prot.Execute : write ? Prot.Write : Prot.Read;
-    // Without a user bit pages belong to nobody.
-    if (!user && userPage && !isNone(this.roles.user) && (supervisorOnUserPages & wanted) === 0) {
-      return FORMAT_RULES.userPage;
+  /** Sets bits that an entry of the path lacks; 1, 0 or `BUS_ERROR` as `setBits` has it. */
+  private mark(level: number, bits: number, update: boolean): number {
+    const { path, roles } = this;
+    const missing = bits & ~path.low[level]! & ~path.set[level]!;
+    if (missing === 0) return 1;
+    if (update) {
+      const outcome = this.setBits(level, missing, roles.accessed | roles.dirty);
+      if (outcome !== 1) return outcome;
     }
-    if (fetch) return (rights & Prot.Execute) !== 0 ? null : FORMAT_RULES.notExecutable;
-    if (write) {
-      const waived = !user && supervisorIgnoresWrite;
-      return (rights & Prot.Write) !== 0 || waived ? null : FORMAT_RULES.notWritable;
-    }
-    const readable = Prot.Read | (executableIsReadable ? Prot.Execute : 0);
-    return (rights & readable) !== 0 ? null : FORMAT_RULES.notReadable;
+    path.set[level] = path.set[level]! | missing;
+    return 1;
+  }
+
+  /** Entries of one and two bytes are read, compared and written: no memory exchanges so little at once. */
+  protected override setBits(level: number, bits: number, tolerated: number, cleared = 0): number {
+    if (this.entryShift > 1) return super.setBits(level, bits, tolerated, cleared);
+    if (this.readEntry(level) === BUS_ERROR) return BUS_ERROR;
+    const { memory, path } = this;
+    if (((memory.low ^ path.low[level]!) & ~tolerated) !== 0) return 0;
+    const value = (memory.low | bits) & ~cleared;
+    const pfn = path.frame[level]!;
+    const offset = path.offset[level]!;
+    const status =
+      this.entryShift === 1
+        ? memory.write16(pfn, offset, value)
+        : memory.write8(pfn, offset, value);
+    return status < 0 ? BUS_ERROR : 1;
   }
 
   /** Where software sets accessed and dirty bits: the rule that refuses when one is due, or `null`. */
   private updateRule(level: number, write: boolean): WalkRule | null {
-    if (this.policy.updates === 'hardware') return null;
+    if (this.machine.updates === 'hardware') return null;
     const { path, roles } = this;
     for (let above = this.top; above >= level; above--) {
       const missing = this.due(above, level, write) & ~path.low[above]!;
@@ -408,18 +392,4 @@ function has(low: number, high: number, mask: WordMask): boolean {
 
 function isNone(mask: WordMask): boolean {
   return (mask.low | mask.high) === 0;
-}
-
-function checkPolicy(options: FormatPolicy): Required<FormatPolicy> {
-  const { supervisorOnUserPages = 15, updates = 'hardware' } = options;
-  if (updates !== 'hardware' && updates !== 'software') {
-    const expected = 'hardware or software';
-    throw new VmError('bad-argument', { argument: 'updates', value: updates, expected });
-  }
-  return {
-    updates,
-    supervisorOnUserPages: checkInteger('supervisorOnUserPages', supervisorOnUserPages, 0, 15),
-    supervisorIgnoresWrite: options.supervisorIgnoresWrite ?? false,
-    executableIsReadable: options.executableIsReadable ?? false,
-  };
 }

@@ -31,14 +31,10 @@ export {
   type Aarch64AtResult,
 } from './aarch64-walker.js';
 export { WalkFault } from './fault.js';
+export type { FormatPolicy, FormatWalkerOptions, FormatWalkerSnapshot } from './format-options.js';
 export { FORMAT_RULES, type FormatRuleName } from './format-rules.js';
 export { formatBytes, formatWalk } from './format-walk.js';
-export {
-  type FormatPolicy,
-  FormatWalker,
-  type FormatWalkerOptions,
-  type FormatWalkerSnapshot,
-} from './format-walker.js';
+export { FormatWalker } from './format-walker.js';
 export { LeafCursor, type Mapping, type MappingsOptions, mappings } from './leaf-cursor.js';
 export {
   type MappedRange,
