@@ -2,6 +2,8 @@ import { Access, type Address, checkBits, Prot } from '../core/index.js';
 import {
   AARCH64_PTE,
   AARCH64_PTE_HIGH,
+  aarch64ContiguousBits,
+  aarch64ContiguousBits,
   aarch64IsDevice,
   aarch64ReportedShareability,
 } from '../pte/index.js';

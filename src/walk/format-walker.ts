@@ -1,19 +1,6 @@
-import {
-  Access,
-  checkInteger,
-  checkVersion,
-  Prot,
-  VmError,
-  type VmObserver,
-} from '../core/index.js';
-import { BUS_ERROR, type PhysicalMemory } from '../memory/index.js';
-import {
-  definePteFormat,
-  PteFormat,
-  type PteFormatDescription,
-  type PteRoles,
-  type WordMask,
-} from '../pte/index.js';
+import { Access, checkInteger, checkVersion, Prot, VmError } from '../core/index.js';
+import { BUS_ERROR } from '../memory/index.js';
+import { definePteFormat, PteFormat, type PteRoles, type WordMask } from '../pte/index.js';
 import { WalkFault } from './fault.js';
 import {
   checkPolicy,

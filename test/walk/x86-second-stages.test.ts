@@ -1,0 +1,243 @@
+import { Access, VmError } from 'pagewright/core';
+import { PhysicalMemory } from 'pagewright/memory';
+import { decodeEptQualification, decodeNpfExitInfo } from 'pagewright/pte';
+import {
+  EPT_RULES,
+  type EptRuleName,
+  mappings,
+  X86Ept,
+  type X86EptOptions,
+  X86Npt,
+  X86Walker,
+} from 'pagewright/walk';
+import { describe, expect, it } from 'vitest';
+
+const EPTP = 0x101en;
+const EPTP_AD = 0x105en;
+
+/** An EPT whose PML4E and PDPTE lead to a page directory at 0x3000, and a page table at 0x4000. */
+function ept(pde: bigint, pte: bigint, options: Partial<X86EptOptions> = {}): X86Ept {
+  const memory = PhysicalMemory.allocate(0x40_0000, { base: 0 });
+  memory.write(0x1000, 8, 0x2507n);
+  memory.write(0x2000, 8, 0x3507n);
+  memory.write(0x3000, 8, pde);
+  memory.write(0x4000, 8, pte);
+  return new X86Ept({ memory, eptp: EPTP, ...options });
+}
+
+const POINTER = 0x4507n;
+/** Read, write, execute, write-back; A, D, XU. */
+const LEAF = 0x9737n;
+const TABLE = Access.ImplicitSupervisor;
+
+describe('every rule of EPT', () => {
+  it.each<[EptRuleName, number, X86Ept, number]>([
+    ['translated', Access.Write, ept(POINTER, LEAF), 0],
+    ['outOfRange', Access.Read, ept(POINTER, LEAF), 2 ** 36],
+    ['tableMissing', Access.Read, ept(0x8000_0507n, LEAF), 0],
+    ['notPresent', Access.Read, ept(POINTER, 0x9430n), 0],
+    ['writeWithoutRead', Access.Write, ept(POINTER, 0x9732n), 0],
+    ['writeWithoutRead', Access.Read, ept(0x4502n, LEAF), 0],
+    ['executeOnly', Access.Fetch, ept(POINTER, 0x9734n, { executeOnly: false }), 0],
+    ['reservedBits', Access.Read, ept(0x450fn, LEAF), 0],
+    ['reservedBits', Access.Read, ept(0x0010_00b7n, LEAF), 0],
+    ['reservedBits', Access.Read, ept(POINTER, LEAF | (1n << 40n), { maxPhyAddr: 40 }), 0],
+    ['memoryType', Access.Read, ept(POINTER, 0x9717n), 0],
+    ['memoryType', Access.Read, ept(POINTER, 0x973fn), 0],
+    ['notReadable', Access.Read, ept(POINTER, 0x9734n), 0],
+    ['notWritable', Access.Write, ept(POINTER, 0x9735n), 0],
+    ['notWritable', Access.Read | TABLE, ept(POINTER, 0x9735n, { eptp: EPTP_AD }), 0],
+    ['translated', Access.Read | TABLE, ept(POINTER, 0x9735n), 0],
+    ['notExecutable', Access.Fetch, ept(POINTER, 0x9733n), 0],
+    [
+      'notExecutable',
+      Access.Fetch | Access.User,
+      ept(POINTER, 0x9337n, { modeBasedExecute: true }),
+      0,
+    ],
+    [
+      'translated',
+      Access.Fetch | Access.User,
+      ept(POINTER, 0x9733n, { modeBasedExecute: true }),
+      0,
+    ],
+    ['notExecutable', Access.Fetch, ept(POINTER, 0x9733n, { modeBasedExecute: true }), 0],
+    ['translated', Access.Fetch, ept(POINTER, 0x9734n), 0],
+  ])('%s', (name, access, stage, vpn) => {
+    expect(stage.walk(vpn, access)).toBe(name === 'translated' ? 9 : EPT_RULES[name].result);
+    expect(stage.explain(BigInt(vpn) << 12n, access).rule.id).toBe(EPT_RULES[name].id);
+  });
+
+  it('reserves PS in a PDPTE without 1 GiB pages', () => {
+    const memory = PhysicalMemory.allocate(0x4000, { base: 0 });
+    memory.write(0x1000, 8, 0x2007n);
+    memory.write(0x2000, 8, 0xb7n);
+    expect(new X86Ept({ memory, eptp: EPTP }).walk(5, Access.Read)).toBe(5);
+    const without = new X86Ept({ memory, eptp: EPTP, gigabytePages: false });
+    expect(without.walk(5, Access.Read)).toBe(EPT_RULES.reservedBits.result);
+  });
+});
+
+describe('accessed and dirty flags of EPT', () => {
+  it('are set where EPTP enables them, D by writes and by guest table accesses', () => {
+    for (const [access, low] of [
+      [Access.Read, 0x9537n],
+      [Access.Write, 0x9737n],
+      [Access.Read | TABLE, 0x9737n],
+    ] as const) {
+      const stage = ept(POINTER, 0x9437n, { eptp: EPTP_AD });
+      expect(stage.walk(0, access)).toBe(9);
+      expect(stage.memory.read(0x4000, 8)).toMatchObject({ value: low });
+    }
+    const disabled = ept(POINTER, 0x9437n);
+    disabled.walk(0, Access.Write);
+    expect(disabled.memory.read(0x4000, 8)).toMatchObject({ value: 0x9437n });
+  });
+});
+
+describe('a VM exit', () => {
+  /** A guest whose PML4 is at guest-physical 0x10000. */
+  function guest(stage: X86Ept | X86Npt): X86Walker {
+    const { memory } = stage;
+    memory.write(0x1_0000, 8, 0x1_1007n);
+    memory.write(0x1_1000, 8, 0x87n);
+    return new X86Walker({ memory, cr3: 0x1_0000, secondStage: stage });
+  }
+
+  it('for an EPT violation has its qualification: the access, what the entries allow, what was translated', () => {
+    const stage = ept(0xb5n, 0n);
+    const walker = guest(stage);
+    // The guest's tables are read-only for it, but without accessed and dirty flags reading is no write ...
+    expect(walker.walk(0, Access.Read)).toBeLessThan(0);
+    const { exit } = walker.fault;
+    // ... while the guest's own A flags are.
+    expect(exit).toMatchObject({ kind: 'ept-violation', gpa: 0x1_0000n, linear: 0n });
+    const qualification = exit?.kind === 'ept-violation' ? exit.qualification : 0;
+    const { FINAL, LINEAR, R_ALLOWED, W_ALLOWED, WRITE } =
+      decodeEptQualification(qualification).fields;
+    expect([WRITE, R_ALLOWED, W_ALLOWED, LINEAR, FINAL]).toEqual([1, 1, 0, 1, 0]);
+    expect(walker.fault.purpose).toBe('table-update');
+  });
+
+  it('for the access itself is final', () => {
+    const stage = ept(0xb7n, 0n);
+    const walker = guest(stage);
+    const answer = walker.translate(0x4000_0000 - 0x1000, Access.Write);
+    expect(answer).toMatchObject({
+      kind: 'fault',
+      reason: 'not-present',
+      secondStage: { gpa: 0x3fff_f000n, purpose: 'access' },
+      x86: { exit: { kind: 'ept-violation', qualification: 0x182 } },
+    });
+  });
+
+  it('for a misconfiguration has the guest-physical address only', () => {
+    const walker = guest(ept(0xafn | 0x10n, 0n));
+    walker.walk(0, Access.Read);
+    expect(walker.fault.exit).toEqual({ kind: 'ept-misconfiguration', gpa: 0x1_0000n });
+  });
+
+  it('is none where the platform decides', () => {
+    const walker = guest(ept(0x8000_0507n, 0n));
+    walker.walk(0, Access.Read);
+    expect(walker.fault.exit).toEqual({ kind: 'bus-error', gpa: 0x1_0000n });
+  });
+
+  it('for nested paging tells guest tables from the final address, always as a user access', () => {
+    const memory = PhysicalMemory.allocate(0x40_0000, { base: 0 });
+    memory.write(0x1000, 8, 0x2007n);
+    memory.write(0x2000, 8, 0x3007n);
+    memory.write(0x3000, 8, 0xe5n);
+    const walker = guest(new X86Npt({ memory, cr3: 0x1000 }));
+    expect(walker.walk(0, Access.Read)).toBeLessThan(0);
+    const { exit } = walker.fault;
+    expect(exit).toEqual({ kind: 'npf', exitInfo1: 0x2_0000_0007n, gpa: 0x1_0000n });
+    expect(decodeNpfExitInfo(0x2_0000_0007n).translating).toBe('guest-table');
+    memory.write(0x3000, 8, 0xe7n);
+    expect(walker.walk(0, Access.Read)).toBe(0);
+    walker.walk(0x3ffff, Access.Write);
+    expect(walker.fault.exit).toEqual({
+      kind: 'npf',
+      exitInfo1: 0x1_0000_0006n,
+      gpa: 0x3fff_f000n,
+    });
+  });
+
+  it("is missing from the guest's own faults", () => {
+    const walker = guest(ept(0xb7n, 0n));
+    walker.walk(2 ** 35, Access.Read);
+    expect([walker.fault.vector, walker.fault.exit]).toEqual([13, null]);
+  });
+});
+
+describe('PDPTEs of a PAE guest', () => {
+  it('are loaded through EPT by MOV to CR3, which may exit', () => {
+    const stage = ept(0xb7n, 0n);
+    const { memory } = stage;
+    memory.write(0x1_0000, 8, 0x1_1001n);
+    const registers = { cr4: 0x20, efer: 0x800 };
+    const walker = new X86Walker({ memory, cr3: 0x1_0000, ...registers, secondStage: stage });
+    expect(walker.loadedPdptes[0]).toBe(0x1_1001n);
+    expect(walker.loadCr3(0x4000_0000)).toMatchObject({
+      kind: 'exit',
+      exit: { kind: 'ept-violation', gpa: 0x4000_0000n },
+    });
+    expect(walker.cr3).toBe(0x1_0000n);
+    const make = (): X86Walker =>
+      new X86Walker({ memory, cr3: 0x4000_0000, ...registers, secondStage: stage });
+    expect(make).toThrow(VmError);
+  });
+
+  it('are read on every walk under nested paging, reserved bits included', () => {
+    const memory = PhysicalMemory.allocate(0x40_0000, { base: 0 });
+    memory.write(0x1000, 8, 0x2007n);
+    memory.write(0x2000, 8, 0xe7n);
+    const secondStage = new X86Npt({ memory, cr3: 0x1000 });
+    const walker = new X86Walker({ memory, cr3: 0x1_0000, cr4: 0x20, efer: 0x800, secondStage });
+    walker.walk(0, Access.Read);
+    expect([walker.fault.vector, walker.fault.errorCode]).toEqual([14, 0]);
+    memory.write(0x1_0000, 8, 0x1_1007n);
+    walker.walk(0, Access.Read);
+    expect([walker.fault.vector, walker.fault.errorCode]).toEqual([14, 9]);
+    memory.write(0x1_0000, 8, 0x1_1001n);
+    memory.write(0x1_1000, 8, 0xe7n);
+    expect(walker.walk(7, Access.Read)).toBe(7);
+    expect(walker.explain(0x7000, Access.Read).steps).toHaveLength(2);
+    const lost = new X86Walker({ memory, cr3: 0x80_0000, cr4: 0x20, efer: 0x800, secondStage });
+    lost.walk(0, Access.Read);
+    expect(lost.fault.reason).toBe('bus-error');
+  });
+});
+
+describe('EPT as a walker', () => {
+  it('enumerates what it maps, and tells its memory types', () => {
+    const stage = ept(POINTER, LEAF);
+    expect([...mappings(stage)].map((m) => [m.va, m.pa, m.ept])).toEqual([
+      [0n, 0x9000n, { memoryType: 6, ignorePat: false }],
+    ]);
+  });
+
+  it('can be saved and made again, and refuses an EPTP that VM entry does', () => {
+    const stage = ept(POINTER, LEAF, { modeBasedExecute: true, maxPhyAddr: 40 });
+    const again = X86Ept.restore(stage.snapshot(), { memory: stage.memory });
+    expect(again.snapshot()).toEqual(stage.snapshot());
+    expect(() => stage.checkInvariants()).not.toThrow();
+    for (const eptp of [0x1006n, 0x109en, 1n << 45n, 0x1019n]) {
+      expect(() => stage.setEptp(eptp)).toThrow(VmError);
+    }
+    expect(stage.eptp).toBe(EPTP);
+    expect(() => stage.walk(0, Access.Machine)).toThrow(VmError);
+    expect(stage.translate(0, Access.Write | Access.ReadModifyWrite)).toMatchObject({
+      kind: 'page',
+    });
+  });
+
+  it('of nested paging can be saved, too', () => {
+    const memory = PhysicalMemory.allocate(0x4000, { base: 0 });
+    const npt = new X86Npt({ memory, cr3: 0x1000 });
+    expect(X86Npt.restore(npt.snapshot(), { memory }).snapshot()).toEqual(npt.snapshot());
+    const walker = new X86Walker({ memory, cr3: 0x2000, secondStage: npt });
+    const again = X86Walker.restore(walker.snapshot(), { memory, secondStage: npt });
+    expect(again.snapshot()).toEqual(walker.snapshot());
+  });
+});
