@@ -67,6 +67,9 @@ const LEVELLED = [
   'ExternalAbortOnWalk',
 ] as const;
 
+/** Level -1 last: where it has no code of its own, it has that of level 0. */
+const LEVELS = [0, 1, 2, 3, -1];
+
 const STATUS_WORDS: Readonly<Record<Aarch64FaultKind, string>> = {
   AddressSize: 'address size fault',
   Translation: 'translation fault',
@@ -108,11 +111,8 @@ const OTHER_STATUS: Readonly<Record<number, string>> = {
  */
 export function aarch64FaultStatusName(status: number): string {
   for (const kind of LEVELLED) {
-    const { below, level0 } = AARCH64_FAULT_STATUS[kind];
-    if (status >= level0 && status < level0 + 4) {
-      return `${STATUS_WORDS[kind]}, level ${status - level0}`;
-    }
-    if (status === below) return `${STATUS_WORDS[kind]}, level -1`;
+    const level = LEVELS.find((each) => aarch64FaultStatus(kind, each) === status);
+    if (level !== undefined) return `${STATUS_WORDS[kind]}, level ${level}`;
   }
   return OTHER_STATUS[status] ?? 'reserved';
 }

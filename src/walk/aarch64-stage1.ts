@@ -3,7 +3,6 @@ import {
   AARCH64_PTE,
   AARCH64_PTE_HIGH,
   aarch64ContiguousBits,
-  aarch64ContiguousBits,
   aarch64IsDevice,
   aarch64ReportedShareability,
 } from '../pte/index.js';

@@ -255,7 +255,7 @@ describe('the fields of a descriptor, from bit 63 down', () => {
       { granule: 65536, outputBits: 52 },
       'leaf',
       2,
-      `${upper} RSVD49_48[49:48] OA[47:42] RSVD41_32[41:32] RSVD31_17[31:17] NT[16] OA51_48[15:12] ${lower}`,
+      `${upper} RSVD49_48[49:48] OA[47:42] RSVD41_17[41:17] NT[16] OA51_48[15:12] ${lower}`,
     ],
     ['stage 2 page', { stage: 2 }, 'leaf', 0, `${upper2} RSVD50_48[50:48] OA[47:12] ${lower2}`],
     [
