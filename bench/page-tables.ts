@@ -24,11 +24,16 @@ export interface TableOptions {
   readonly touched?: boolean;
   /** Whether the leaves are Svnapot groups of 16 pages. @defaultValue false */
   readonly napot?: boolean;
+  /** Whether the frames follow one another from {@link COMPACT_PFN} on. @defaultValue false: in no order */
+  readonly compact?: boolean;
 }
+
+/** The first of compact frames. */
+export const COMPACT_PFN = 0x40000;
 
 /** Maps user pages that can be read and written, to frames in no order. */
 export function makeTables(options: TableOptions): Tables {
-  const { format, pages, touched = true, napot = false } = options;
+  const { compact = false, format, pages, touched = true, napot = false } = options;
   const { levels, levelPages, indexBits, entryBytes } = format;
   const firstVpn = firstVpnOf(format);
   let tables = 1;
@@ -60,7 +65,8 @@ export function makeTables(options: TableOptions): Tables {
       }
       table = format.tablePfn(words[at]!, entryBytes === 8 ? words[at + 1]! : 0);
     }
-    const pfn = napot ? frameOf(format, page >>> 4) * 16 + 8 : frameOf(format, page);
+    const single = compact ? COMPACT_PFN + page : frameOf(format, page);
+    const pfn = napot ? frameOf(format, page >>> 4) * 16 + 8 : single;
     const high = format.leafHigh(pfn, 0, flags.leafHigh | (napot ? -0x80000000 : 0));
     put(slot(table, vpn, 0), format.leafLow(pfn, 0, flags.leaf), high);
   }
@@ -83,6 +89,10 @@ function flagsOf(
   format: PteFormat,
   touched: boolean,
 ): { leaf: number; leafHigh: number; pointer: number } {
+  // Valid, table; AF, AP[1], and UXN, as data pages have it.
+  if (format.architecture === 'aarch64') {
+    return { leaf: touched ? 0x441 : 0x41, leafHigh: 0x400000, pointer: 3 };
+  }
   // V R W U, A D.
   if (format.architecture === 'riscv')
     return { leaf: touched ? 0xd7 : 0x17, leafHigh: 0, pointer: 1 };

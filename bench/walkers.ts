@@ -1,7 +1,7 @@
 // Walkers over tables of page-tables.ts.
 import { PhysicalMemory } from 'pagewright/memory';
 import type { PteFormat } from 'pagewright/pte';
-import { type Pmp, type RadixWalker, RiscvWalker, X86Walker } from 'pagewright/walk';
+import { AArch64Walker, type Pmp, type RadixWalker, RiscvWalker, X86Walker } from 'pagewright/walk';
 import { FIRST_PFN, type Tables } from './page-tables.js';
 
 /** Of the machine that x86 cases simulate. */
@@ -22,9 +22,20 @@ export function memoryOf(tables: Tables): PhysicalMemory {
 
 /** The walker of a format over its tables. */
 export function walkerOf(tables: Tables, memory: PhysicalMemory = memoryOf(tables)): RadixWalker {
-  return tables.format.architecture === 'x86'
-    ? x86WalkerOf(tables, memory)
-    : riscvWalkerOf(tables, memory);
+  switch (tables.format.architecture) {
+    case 'x86':
+      return x86WalkerOf(tables, memory);
+    case 'aarch64':
+      return aarch64WalkerOf(tables, memory);
+    default:
+      return riscvWalkerOf(tables, memory);
+  }
+}
+
+/** The same for AArch64: 48-bit addresses, PAN on, as every current kernel has it. */
+export function aarch64WalkerOf({ root }: Tables, memory: PhysicalMemory): AArch64Walker {
+  const tcr = 16n | (5n << 32n) | (3n << 39n);
+  return new AArch64Walker({ memory, tcr, ttbr0: root * 4096, mair: 0xffn, pan: true });
 }
 
 /** The same for x86. */

@@ -2,6 +2,7 @@
 import { Access } from 'pagewright/core';
 import { PhysicalMemory } from 'pagewright/memory';
 import {
+  aarch64,
   type PteFormat,
   sv32,
   sv39,
@@ -325,9 +326,29 @@ function wasm(tables: Tables): PhysicalMemory {
   return PhysicalMemory.wrap(guest, { base: FIRST_PFN * 4096 });
 }
 
+const ARM48 = aarch64();
+
+/** The same pages in another architecture's tables, against x86's: both with four levels. */
+const architectures: readonly Case[] = [ARM48, sv48].flatMap((format) =>
+  ORDERS.flatMap((order) =>
+    ACCESSES.map(([kind, access]): Case => {
+      const who = format.architecture === 'riscv' ? 'RISC-V' : 'AArch64';
+      return {
+        name: `${who} ${kind}, 1024 pages ${order}`,
+        what: `${format.name}: user ${kind}s of 1024 mapped 4 KiB pages, ${order}; against four levels of x86`,
+        ours: () => flatWalk({ format, pages: 1024, compact: true }, order, access),
+        peers: {
+          x86: () => flatWalk({ format: x86Long4, pages: 1024, compact: true }, order, access),
+        },
+      };
+    }),
+  ),
+);
+
 export const walk: Component = {
   name: 'walk',
   cases: [
+    ...architectures,
     ...fourLevel,
     eightFormats,
     leaves,
@@ -364,6 +385,12 @@ export const walk: Component = {
     inMemory('a WebAssembly.Memory', wasm),
   ],
   targets: [
+    {
+      text: 'AArch64 and RISC-V walks, against x86',
+      cases: architectures.map(({ name }) => name),
+      against: 'x86',
+      atMost: 1.4,
+    },
     {
       text: 'four-level walk against C',
       cases: fourLevel.map(({ name }) => name),
