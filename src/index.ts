@@ -1,6 +1,6 @@
 /**
  * Virtual memory primitives. This root has the everyday names; each room has the rest: `pagewright/core`, `/memory`,
- * `/pte`, `/walk`.
+ * `/pte`, `/walk`, `/textbook`.
  *
  * @packageDocumentation
  */
@@ -13,5 +13,24 @@ export {
   vpnFromAddress,
 } from './core/index.js';
 export { PhysicalMemory } from './memory/index.js';
-export { sv32, sv39, sv48, sv57, x86Legacy, x86Long4, x86Long5, x86Pae } from './pte/index.js';
-export { formatWalk, mappings, mergedMappings, RiscvWalker, X86Walker } from './walk/index.js';
+export {
+  aarch64,
+  definePteFormat,
+  sv32,
+  sv39,
+  sv48,
+  sv57,
+  x86Legacy,
+  x86Long4,
+  x86Long5,
+  x86Pae,
+} from './pte/index.js';
+export {
+  AArch64Walker,
+  FormatWalker,
+  formatWalk,
+  mappings,
+  mergedMappings,
+  RiscvWalker,
+  X86Walker,
+} from './walk/index.js';

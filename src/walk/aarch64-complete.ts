@@ -12,7 +12,6 @@ import {
   type Aarch64Rule,
   PERMISSION_RULES,
   ROW_EL0,
-  rowOf,
 } from './aarch64-rules.js';
 import { Aarch64State } from './aarch64-state.js';
 import { WalkFault } from './fault.js';
@@ -56,7 +55,11 @@ export class Aarch64Fault extends WalkFault {
       : lower
         ? classes.DataAbortLower
         : classes.DataAbortSame;
-    const write = (rowOf(access) & 3) === Access.Write;
+    // Of an atomic access WnR says that a load would have passed.
+    const write =
+      (access & Access.ReadModifyWrite) !== 0
+        ? this.reason === 'not-writable' && !s1ptw
+        : (access & 3) === Access.Write;
     const iss = (s1ptw ? 0x80 : 0) | (write ? 0x40 : 0) | fsc;
     // IL is set in every MMU abort.
     return (BigInt(exception) << 26n) | 0x0200_0000n | BigInt(iss);
@@ -112,7 +115,7 @@ export abstract class Aarch64CompleteWalk extends Aarch64State {
     this.leafHigh = 0;
     this.leafTables = 0;
     this.half = half;
-    if (!this.on) return this.stageOff(vpn, access, offset, bytes, update);
+    if (!this.on) return this.stageOff(half, vpn, access, offset, bytes, update);
     path.begin(half.format, half.format.levels - 1, half.root, half.rootByte);
     const refusal = this.halfRule(half, upper, vpn, row);
     if (refusal !== null) return this.stop(refusal, 3, vpn, access, offset);
@@ -124,8 +127,9 @@ export abstract class Aarch64CompleteWalk extends Aarch64State {
     return this.stop(AARCH64_RULES.contended, 0, vpn, access, offset);
   }
 
-  /** The stage is off: the address is the output (D8.2.10). */
+  /** The stage is off: the address, without a tag that is ignored, is the output (D8.2.10). */
   private stageOff(
+    half: Aarch64Half,
     vpn: number,
     access: number,
     offset: number,
@@ -133,12 +137,13 @@ export abstract class Aarch64CompleteWalk extends Aarch64State {
     update: boolean,
   ): number {
     this.path.begin(null, -1);
-    const { features } = this;
-    if (vpn >= 2 ** (features.physicalBits - 12)) {
+    const ignored = half.topByteIgnored[(access & 3) === Access.Fetch ? 1 : 0];
+    const page = ignored ? vpn % 2 ** 44 : vpn;
+    if (page >= 2 ** (this.features.physicalBits - 12)) {
       return this.stop(AARCH64_RULES.offAddressSize, 3, vpn, access, offset);
     }
     this.rule = this.own(AARCH64_RULES.off);
-    return this.reach(vpn, vpn, access, offset, bytes, update);
+    return this.reach(page, vpn, access, offset, bytes, update);
   }
 
   /** Why a half translates nothing for an access, or `null`. */
@@ -315,7 +320,8 @@ export abstract class Aarch64CompleteWalk extends Aarch64State {
   }
 
   /**
-   * The PC after a branch: where the top byte is ignored for fetches, the branch strips it (D8.8.1 Address tagging).
+   * The PC after a branch: where the top byte is ignored for fetches, the branch strips it, whether stage 1
+   * is on or off (D8.8.1 Address tagging).
    *
    * @param va - The address branched to.
    * @returns The address fetched from.
@@ -324,8 +330,7 @@ export abstract class Aarch64CompleteWalk extends Aarch64State {
   branchTarget(va: Address): bigint {
     const pattern = checkBits('va', va);
     const half = this.halves[Number((pattern >> 55n) & 1n) & this.halfMask]!;
-    const stripped = this.on && half.topByteIgnored[1];
-    return stripped ? BigInt.asUintN(64, BigInt.asIntN(56, pattern)) : pattern;
+    return half.topByteIgnored[1] ? BigInt.asUintN(64, BigInt.asIntN(56, pattern)) : pattern;
   }
 
   override classify(low: number, high: number, level: number): number {

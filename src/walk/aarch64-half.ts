@@ -152,15 +152,25 @@ function stage2StartLevel(
   vtcr: bigint,
   granule: number,
   wide: boolean,
-  ttst: boolean,
+  features: Aarch64Features,
 ): number | null {
+  const { physicalBits, ttst } = features;
   const sl0 = bits(vtcr, 7, 6);
+  // A level that addresses of this CPU never need can't be the first (S2InvalidSL).
+  const tall = physicalBits >= (granule === 16384 ? 42 : 44);
   if (granule === 4096) {
-    if (wide && bits(vtcr, 33, 33) === 1) return sl0 === 0 ? -1 : null;
-    return sl0 === 3 ? (ttst ? 3 : null) : 2 - sl0;
+    if (wide && bits(vtcr, 33, 33) === 1) return sl0 === 0 && physicalBits === 52 ? -1 : null;
+    if (sl0 === 3) return ttst ? 3 : null;
+    return sl0 < 2 || tall ? 2 - sl0 : null;
   }
-  const start = 3 - sl0;
-  return start > 0 || (granule === 16384 && wide) ? start : null;
+  if (sl0 === 3) return granule === 16384 && wide && physicalBits === 52 ? 0 : null;
+  return sl0 < 2 || tall ? 3 - sl0 : null;
+}
+
+/** Stage 2: intermediate addresses are no wider than physical ones (S2MinTxSZ). */
+function isStage2InputSize(widths: Aarch64Widths, features: Aarch64Features): boolean {
+  const { lpa, physicalBits } = features;
+  return widths.inputBits <= physicalBits && isInputSize(widths, { ...features, lva: lpa });
 }
 
 /** What VTCR_EL2 and VTTBR_EL2 say. @internal */
@@ -179,14 +189,14 @@ export function aarch64Stage2Half(
   };
   const shift = Math.log2(granule);
   const stride = shift - 3;
-  const start = stage2StartLevel(vtcr, granule, widths.wide, features.ttst);
+  const start = stage2StartLevel(vtcr, granule, widths.wide, features);
   const levels = start === null ? 0 : 4 - start;
   // One entry at least in the root, and at most 16 concatenated tables (D8.2.2, S2InconsistentSL).
   const least = shift + stride * (levels - 1) + 1;
   const most = shift + stride * levels + 4;
   const { inputBits } = widths;
   const fits = encoded !== 0 && inputBits >= least && inputBits <= most;
-  const sound = start !== null && fits && isInputSize(widths, features);
+  const sound = start !== null && fits && isStage2InputSize(widths, features);
   const wide = hasWideDescriptors(widths, features);
   const format = aarch64({
     granule,

@@ -229,6 +229,8 @@ export const AARCH64_RULES: Readonly<Record<Aarch64RuleName, Aarch64Rule>> = {
 export const ROW_EL0 = 4;
 /** Row bit: PSTATE.PAN counts. */
 export const ROW_PAN = 8;
+/** Row bit in stage 2: the store is half of a read-modify-write, so the page must be readable as well. */
+export const ROW_ATOMIC = 8;
 /** Row bit: SCTLR.EPAN. */
 export const ROW_EPAN = 16;
 /** Row bit: SCTLR.WXN. */
@@ -303,10 +305,12 @@ function stage2PermissionRule(row: number, bits: number): Aarch64Rule {
       (row & ROW_EL0) !== 0 ? [true, true, false, false] : [true, false, false, true];
     return executable[bits >>> 2]! ? AARCH64_RULES.translated : AARCH64_RULES.notExecutable;
   }
-  if (kind === Access.Write) {
-    return (bits & 2) !== 0 ? AARCH64_RULES.translated : AARCH64_RULES.notWritable;
+  if ((kind === Access.Read || (row & ROW_ATOMIC) !== 0) && (bits & 1) === 0) {
+    return AARCH64_RULES.notReadable;
   }
-  return (bits & 1) !== 0 ? AARCH64_RULES.translated : AARCH64_RULES.notReadable;
+  return kind === Access.Write && (bits & 2) === 0
+    ? AARCH64_RULES.notWritable
+    : AARCH64_RULES.translated;
 }
 
 /** The same as {@link PERMISSION} for stage 2. */

@@ -22,6 +22,7 @@ import type { Aarch64Features, Aarch64RegisterWrite } from './aarch64-options.js
 import {
   AARCH64_STAGE2_RULES,
   type Aarch64Rule,
+  ROW_ATOMIC,
   rowOf,
   STAGE2_PERMISSION,
   STAGE2_RULE_OF,
@@ -44,8 +45,13 @@ const NON_CACHEABLE = 0x44;
 
 /** By access: its row; 64 for what is no access of stage 2. */
 const ROWS: Int32Array = /* @__PURE__ */ Int32Array.from({ length: 128 }, (_, access) =>
-  isStage2Access(access) ? rowOf(access) : 64,
+  isStage2Access(access) ? stage2Row(access) : 64,
 );
+
+/** In stage 2 a read-modify-write needs both rights, which S2AP gives one by one. */
+function stage2Row(access: number): number {
+  return rowOf(access) | ((access & Access.ReadModifyWrite) !== 0 ? ROW_ATOMIC : 0);
+}
 
 /** A fetch is never half of a read-modify-write. */
 function isStage2Access(access: number): boolean {
@@ -267,7 +273,7 @@ export class AArch64Stage2 extends Aarch64FastWalk implements SecondStage {
   }
 
   protected override rowNow(access: number): number {
-    return rowOf(access);
+    return stage2Row(access);
   }
 
   protected override permissionOf(low: number, high: number, _tables: number): number {
