@@ -9,12 +9,37 @@ import {
 } from './register.js';
 
 /**
+ * A kind of MMU fault: one of the names in {@link AARCH64_FAULT_STATUS}.
+ *
+ * @public
+ */
+export type Aarch64FaultKind =
+  | 'AddressSize'
+  | 'Translation'
+  | 'AccessFlag'
+  | 'Permission'
+  | 'ExternalAbortOnWalk'
+  | 'UnsupportedUpdate';
+
+/**
+ * The fault status codes of a kind.
+ *
+ * @public
+ */
+export interface Aarch64FaultCodes {
+  /** At level 0; levels 1 to 3 add to it. */
+  readonly level0: number;
+  /** At level -1. */
+  readonly below: number;
+}
+
+/**
  * Kinds of MMU fault by their fault status code (Arm ARM DDI 0487, D24.2 ESR_ELx, "DFSC, Data Fault Status Code"). The
  * first member is the code of level 0; levels 1 to 3 add to it. Level -1 (FEAT_LPA2) has a code of its own.
  *
  * @public
  */
-export const AARCH64_FAULT_STATUS = {
+export const AARCH64_FAULT_STATUS: Readonly<Record<Aarch64FaultKind, Aarch64FaultCodes>> = {
   /** An address wider than the machine or TCR.IPS allows. */
   AddressSize: { level0: 0b000000, below: 0b101001 },
   /** No translation. */
@@ -27,14 +52,7 @@ export const AARCH64_FAULT_STATUS = {
   ExternalAbortOnWalk: { level0: 0b010100, below: 0b010011 },
   /** An entry could not be updated: the memory has no atomic operations. */
   UnsupportedUpdate: { level0: 0b110001, below: 0b110001 },
-} as const;
-
-/**
- * One of the kinds in {@link AARCH64_FAULT_STATUS}.
- *
- * @public
- */
-export type Aarch64FaultKind = keyof typeof AARCH64_FAULT_STATUS;
+};
 
 /**
  * The fault status code of a kind at a level.

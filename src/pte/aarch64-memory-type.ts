@@ -35,7 +35,7 @@ export type Aarch64MemoryType =
       /** The tag. */
       readonly kind: 'device';
       /** Gathering, reordering, early acknowledgement: n means not. */
-      readonly device: (typeof DEVICES)[number];
+      readonly device: 'nGnRnE' | 'nGnRE' | 'nGRE' | 'GRE';
     }
   | {
       /** The tag. */

@@ -13,7 +13,12 @@ export type BitRange = number | readonly [high: number, low: number];
  *
  * @public
  */
-export type RightBit = number | { readonly not: number };
+export type RightBit =
+  | number
+  | {
+      /** The bit that takes the right away. */
+      readonly not: number;
+    };
 
 /**
  * Which bits of an entry mean what. A right without a bit is granted by every entry; bits that are not named are ignored.

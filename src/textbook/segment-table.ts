@@ -79,7 +79,12 @@ export class SegmentTable implements AddressLookup {
    * @returns Its number and the offset in it.
    * @throws `VmError` for a bad address, or when the table was made without `offsetBits`.
    */
-  split(va: Address): { readonly segment: number; readonly offset: number } {
+  split(va: Address): {
+    /** The segment's number. */
+    readonly segment: number;
+    /** The byte in its share of the address space. */
+    readonly offset: number;
+  } {
     const pattern = checkBits('va', va);
     if (this.offsetBits === null) {
       const expected = 'offsetBits, so that addresses carry a segment number';

@@ -7,12 +7,7 @@ import {
   aarch64FaultStatus,
 } from '../pte/index.js';
 import type { Aarch64Half } from './aarch64-half.js';
-import {
-  AARCH64_RULES,
-  type Aarch64Rule,
-  PERMISSION_RULES,
-  ROW_EL0,
-} from './aarch64-rules.js';
+import { AARCH64_RULES, type Aarch64Rule, PERMISSION_RULES, ROW_EL0 } from './aarch64-rules.js';
 import { Aarch64State } from './aarch64-state.js';
 import { WalkFault } from './fault.js';
 import type { FaultEncoding } from './report.js';

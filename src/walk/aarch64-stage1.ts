@@ -9,6 +9,7 @@ import {
 import { Aarch64FastWalk } from './aarch64-fast.js';
 import { type Aarch64Half, aarch64Half, bits, permissionBits } from './aarch64-half.js';
 import type {
+  Aarch64Registers,
   Aarch64RegisterWrite,
   Aarch64WalkerOptions,
   Aarch64WalkerSnapshot,
@@ -163,7 +164,7 @@ export abstract class Aarch64Stage1 extends Aarch64FastWalk {
    * @returns That they are written, and that nothing is invalidated by that.
    * @throws `VmError` `out-of-range` for a value that is no 64-bit pattern; then nothing is written.
    */
-  setRegisters(values: Partial<Readonly<Record<keyof Registers, Address>>>): Aarch64RegisterWrite {
+  setRegisters(values: Partial<Aarch64Registers>): Aarch64RegisterWrite {
     this.registers = checkRegisters({ ...this.registers, ...values });
     this.applyRegisters();
     return { kind: 'written', invalidates: 'none' };

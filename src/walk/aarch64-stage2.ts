@@ -244,7 +244,15 @@ export class AArch64Stage2 extends Aarch64FastWalk implements SecondStage {
    * @param sh - Shareability: 0 none, 2 outer, 3 inner.
    * @returns The same, as PAR_EL1 reports them.
    */
-  combine(attr: number, sh: number): { readonly attr: number; readonly sh: number } {
+  combine(
+    attr: number,
+    sh: number,
+  ): {
+    /** Eight bits, as in PAR_EL1.ATTR. */
+    readonly attr: number;
+    /** Two bits, as in PAR_EL1.SH. */
+    readonly sh: number;
+  } {
     const translated = this.leafShift >= 0;
     const memAttr = translated ? (this.leafLow >>> 2) & 15 : WRITE_BACK;
     const forced = translated && bits(this.hcr, 46, 46) === 1;

@@ -140,10 +140,15 @@ function drawFormat(draw: Draw): Drawn {
       accessed: deep && accessed !== undefined && draw(2) === 0,
     },
     reserved,
-    ...maybe('misaligned', mark !== undefined && anyHuge && draw(2) === 0 ? ('ignored' as const) : undefined),
+    ...maybe(
+      'misaligned',
+      mark !== undefined && anyHuge && draw(2) === 0 ? ('ignored' as const) : undefined,
+    ),
     ...maybe(
       'writeOnly',
-      read !== undefined && write !== undefined && draw(2) === 0 ? ('reserved' as const) : undefined,
+      read !== undefined && write !== undefined && draw(2) === 0
+        ? ('reserved' as const)
+        : undefined,
     ),
     signExtended: pageShift >= 12 && draw(2) === 0,
   };

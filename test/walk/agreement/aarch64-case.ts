@@ -1,0 +1,237 @@
+import { Access } from 'pagewright/core';
+import type { Aarch64Features } from 'pagewright/walk';
+import type { ReferenceAarch64Registers } from '../../../src/reference/aarch64-stage.js';
+import { type Draw, once, pattern, pick } from './draw.js';
+import { drawKind } from './image.js';
+
+/** What is asked: an access, or an address translation instruction. */
+export interface Aarch64Question {
+  readonly va: bigint;
+  readonly access: number;
+  readonly at: (typeof AT)[number] | null;
+}
+
+/** Tables, registers and questions for an AArch64 walker. */
+export interface Aarch64Case {
+  readonly features: Aarch64Features;
+  readonly registers: ReferenceAarch64Registers;
+  /** Whether there is a stage 2. */
+  readonly nested: boolean;
+  /** Whether the registers are written after the walkers were made. */
+  readonly late: boolean;
+  /** Where RAM begins. */
+  readonly base: bigint;
+  readonly words: BigUint64Array;
+  readonly questions: readonly Aarch64Question[];
+}
+
+const AT = ['S1E1R', 'S1E1W', 'S1E0R', 'S1E0W', 'S1E1RP', 'S1E1WP'] as const;
+
+/** Tables of a stage: one for each level, and one that only wrong pointers reach. */
+const TABLES = 6;
+/** Different descriptors in a table; they repeat over all of its entries. */
+const VARIETY = 7;
+/** Tables of each stage begin at a multiple of this. */
+const ALIGNMENT = 0x10000;
+
+/** A stage whose registers are mostly sound, and what tables for it must know. */
+interface Stage {
+  readonly granuleBits: number;
+  readonly inputBits: number;
+  readonly startLevel: number;
+  readonly wide: boolean;
+}
+
+const bits = (value: number | boolean, low: number): bigint => BigInt(Number(value)) << BigInt(low);
+
+function drawStage(draw: Draw, granuleBits: number, second: boolean): Stage {
+  const stride = granuleBits - 3;
+  const levels = granuleBits === 16 ? 3 : 4;
+  const startLevel = second ? 4 - 1 - draw(levels) : 0;
+  const most = second ? granuleBits + stride * (4 - startLevel) + 4 : 48;
+  const least = second ? granuleBits + stride * (3 - startLevel) + 1 : 25;
+  const wide = once(draw, 3);
+  const top = Math.min(most, wide ? 52 : 48);
+  const usual = Math.max(top - draw(Math.max(top - least, 0) + 1), 16);
+  const inputBits = once(draw, 24) ? 1 + draw(63) : usual;
+  const needed = 4 - Math.max(1, Math.ceil((inputBits - granuleBits) / stride));
+  return { granuleBits, inputBits, startLevel: second ? startLevel : needed, wide };
+}
+
+/** A descriptor; `level` is where walks mostly meet it, `next` gives the address of the table below. */
+function drawDescriptor(draw: Draw, stage: Stage, level: number, next: () => bigint): bigint {
+  const noise = pattern(draw, 64);
+  if (once(draw, 24)) return noise;
+  const page = level >= 3;
+  const block = !page && once(draw, level > 0 ? 4 : 20);
+  const wideBits = stage.wide ? 52n : 48n;
+  const type = page ? (once(draw, 16) ? 1n : 3n) : block ? 1n : 3n;
+  if (!page && !block) {
+    // Attributes of tables are mostly clear, or nothing would be left to do.
+    const attributes = once(draw, 4) ? noise & 0x7800_0000_0000_0000n : 0n;
+    return attributes | encodeAddress(next(), stage) | type;
+  }
+  const output = pick(draw, [next, () => noise % (1n << wideBits), () => noise % (1n << 32n)])();
+  const zeros = BigInt(stage.granuleBits + (stage.granuleBits - 3) * Math.max(0, 3 - level));
+  const aligned = (output >> zeros) << zeros;
+  const high = pattern(draw, 64) & 0x7f8_0000_0000_0000n; // DBM, contiguous, XN, and bits of software
+  const never = once(draw, 2) ? 0n : 0x60_0000_0000_0000n;
+  const flags = (noise & 0xffcn) | (once(draw, 3) ? 0n : 0x400n) | bits(draw(4), 6);
+  const low = stage.wide && stage.granuleBits < 16 ? flags & ~0x300n : flags;
+  return (high & ~never) | encodeAddress(aligned, stage) | low | type;
+}
+
+/** An address where descriptors of the stage have it. */
+function encodeAddress(address: bigint, { granuleBits, wide }: Stage): bigint {
+  const low = address % (1n << 48n);
+  if (!wide) return low;
+  if (granuleBits === 16) return low | ((address >> 48n) << 12n);
+  return (address % (1n << 50n)) | ((address >> 50n) << 8n);
+}
+
+/** Fills the tables of a stage, which begin at a word. */
+function fill(
+  draw: Draw,
+  words: BigUint64Array,
+  at: number,
+  stage: Stage,
+  next: (table: number) => bigint,
+): void {
+  const entries = 2 ** (stage.granuleBits - 3);
+  for (let table = 0; table < TABLES; table++) {
+    const level = Math.min(3, stage.startLevel + table);
+    const variety = Array.from({ length: VARIETY }, () =>
+      drawDescriptor(draw, stage, level, () => next(Math.min(table + 1, TABLES - 1))),
+    );
+    for (let i = 0; i < entries; i++) words[at + table * entries + i] = variety[i % VARIETY]!;
+  }
+}
+
+function drawTcr(draw: Draw, low: Stage, high: Stage): bigint {
+  const tg0 = { 12: 0, 14: 2, 16: 1 }[low.granuleBits]!;
+  const tg1 = { 12: 2, 14: 1, 16: 3 }[high.granuleBits]!;
+  const flag = (at: number, times = 3): bigint => bits(once(draw, times), at);
+  return (
+    bits(64 - low.inputBits, 0) |
+    flag(7, 40) |
+    bits(draw(4), 12) |
+    bits(once(draw, 60) ? 3 : tg0, 14) |
+    bits(64 - high.inputBits, 16) |
+    flag(23, 40) |
+    bits(draw(4), 28) |
+    bits(once(draw, 60) ? 0 : tg1, 30) |
+    bits(once(draw, 6) ? draw(8) : low.wide ? 6 : 5, 32) |
+    [37, 38, 39, 40, 41, 42, 51, 52].reduce((all, at) => all | flag(at), 0n) |
+    flag(55, 20) |
+    flag(56, 20) |
+    bits(low.wide && low.granuleBits < 16, 59)
+  );
+}
+
+function drawVtcr(draw: Draw, stage: Stage): bigint {
+  const { granuleBits, inputBits, startLevel, wide } = stage;
+  const sl0 = granuleBits === 12 ? (startLevel === 3 ? 3 : 2 - startLevel) : 3 - startLevel;
+  return (
+    bits(64 - inputBits, 0) |
+    bits(once(draw, 40) ? draw(4) : sl0 & 3, 6) |
+    bits(draw(4), 12) |
+    bits(once(draw, 60) ? 3 : { 12: 0, 14: 2, 16: 1 }[granuleBits]!, 14) |
+    bits(once(draw, 6) ? draw(8) : wide ? 6 : 5, 16) |
+    bits(draw(4), 21) |
+    bits(1, 31) |
+    bits(wide && granuleBits < 16, 32) |
+    bits(once(draw, 30), 33)
+  );
+}
+
+function drawFeatures(draw: Draw): Aarch64Features {
+  const has = (): boolean => !once(draw, 4);
+  return {
+    lpa: has(),
+    lva: has(),
+    lpa2: has(),
+    hafdbs: pick(draw, ['dirty', 'dirty', 'access-flag', 'none']),
+    pan3: has(),
+    e0pd: has(),
+    ttst: has(),
+    hpds: has(),
+    physicalBits: pick(draw, [52, 52, 48, 52, 40, 44, 32, 36, 42]),
+  };
+}
+
+function drawQuestion(draw: Draw, low: Stage, high: Stage): Aarch64Question {
+  const random = pattern(draw, 64);
+  const upper = once(draw, 2);
+  const width = Math.max(1, (upper ? high : low).inputBits);
+  const inside = random % (1n << BigInt(width));
+  const usual = upper ? BigInt.asUintN(64, inside - (1n << BigInt(width))) : inside;
+  const tagged = once(draw, 4) ? (usual % (1n << 56n)) | (random & (0xffn << 56n)) : usual;
+  const va = once(draw, 30) ? random : tagged;
+  const at = once(draw, 3) ? pick(draw, AT) : null;
+  const kind = drawKind(draw);
+  const lent = (kind & 3) === Access.Fetch ? 0 : Access.Unprivileged;
+  const whose = pick(draw, [0, Access.User, lent]);
+  return { va: va & ~7n, access: kind | whose, at };
+}
+
+/** A case for a granule: of one stage, or of both. */
+export function drawAarch64Case(
+  draw: Draw,
+  granuleBits: 12 | 14 | 16,
+  nested: boolean,
+  questions: number,
+): Aarch64Case {
+  const other = once(draw, 4) ? pick(draw, [12, 14, 16]) : granuleBits;
+  const low = drawStage(draw, granuleBits, false);
+  const high = { ...drawStage(draw, other, false), wide: low.wide };
+  const second = drawStage(draw, once(draw, 3) ? pick(draw, [12, 14, 16]) : granuleBits, true);
+  const bytes1 = Math.ceil((TABLES * 2 ** granuleBits) / ALIGNMENT) * ALIGNMENT;
+  const bytes2 = nested ? Math.ceil((TABLES * 2 ** second.granuleBits) / ALIGNMENT) * ALIGNMENT : 0;
+  const words = new BigUint64Array((bytes1 + bytes2) / 8);
+  const top = low.wide ? 52 : 48;
+  const end = BigInt(bytes1 + bytes2);
+  const base = pick(draw, [0x4000_0000n, 0x4000_0000n, 0n, (1n << BigInt(top)) - end]);
+  const table1 = (table: number): bigint => base + BigInt(table * 2 ** granuleBits);
+  const table2 = (table: number): bigint =>
+    base + BigInt(bytes1) + BigInt(table * 2 ** second.granuleBits);
+  const intermediate = (): bigint => {
+    const within = pattern(draw, 64) % (1n << BigInt(Math.max(1, Math.min(second.inputBits, 48))));
+    return (within >> BigInt(granuleBits)) << BigInt(granuleBits);
+  };
+  fill(draw, words, 0, low, (table) => (nested ? intermediate() : table1(table)));
+  if (nested) {
+    // What stage 2 maps is mostly where stage 1's tables are.
+    fill(draw, words, bytes1 / 8, second, (table) =>
+      table + second.startLevel > 3 ? table1(draw(TABLES)) : table2(table),
+    );
+  }
+  const root = (): bigint => (nested ? intermediate() : table1(once(draw, 20) ? draw(TABLES) : 0));
+  const ttbr = (address: bigint): bigint =>
+    (address % (1n << 48n)) | ((address >> 48n) << 2n) | (pattern(draw, 16) << 48n);
+  const flag = (at: number, times = 3): bigint => bits(once(draw, times), at);
+  return {
+    features: drawFeatures(draw),
+    registers: {
+      tcr: drawTcr(draw, low, high),
+      ttbr0: ttbr(root()),
+      ttbr1: ttbr(root()),
+      sctlr: 0x30d0_0800n | bits(!once(draw, 30), 0) | flag(19) | flag(57),
+      mair: pattern(draw, 64),
+      pan: once(draw, 2),
+      hcr: bits(1, 31) | bits(!once(draw, 20), 0) | flag(2) | flag(12, 30) | flag(32) | flag(46),
+      vtcr: drawVtcr(draw, second),
+      vttbr: ttbr(table2(0)),
+    },
+    nested,
+    late: once(draw, 2),
+    base,
+    words,
+    questions: Array.from({ length: questions }, () => drawQuestion(draw, low, high)),
+  };
+}
+
+/** The `Access` bits of an AT instruction. */
+export function atAccess(instruction: (typeof AT)[number]): number {
+  const kind = instruction.includes('W') ? Access.Write : Access.Read;
+  return kind | (instruction.includes('E0') ? Access.User : 0);
+}

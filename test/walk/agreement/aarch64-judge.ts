@@ -1,0 +1,193 @@
+import { addressOf, pageAndOffset } from 'pagewright/core';
+import type { PhysicalMemory } from 'pagewright/memory';
+import { decodePar } from 'pagewright/pte';
+import { AArch64Stage2, AArch64Walker, type Translation } from 'pagewright/walk';
+import {
+  type ReferenceAarch64Outcome,
+  referenceAarch64Walk,
+} from '../../../src/reference/aarch64-walk.js';
+import { type Aarch64Case, type Aarch64Question, atAccess } from './aarch64-case.js';
+
+/** A CPU with tables, and the reference beside it. */
+export class Aarch64Trial {
+  private readonly subject: Aarch64Case;
+  private readonly memory: PhysicalMemory;
+  private readonly walker: AArch64Walker;
+  private readonly found: Uint8Array;
+
+  constructor(subject: Aarch64Case, memory: PhysicalMemory) {
+    this.subject = subject;
+    this.memory = memory;
+    this.found = new Uint8Array(subject.words.byteLength);
+    const { vpn, offset } = pageAndOffset(subject.base);
+    memory.writeBytes(vpn, offset, bytesOf(subject.words));
+    this.walker = makeWalker(subject, memory);
+  }
+
+  /**
+   * Asks in every way.
+   *
+   * @throws An error that says what differs.
+   */
+  ask(question: Aarch64Question): void {
+    if (question.at !== null) {
+      this.execute(question, question.at);
+      this.execute(question, question.at);
+      return;
+    }
+    const { walker } = this;
+    const { access, va } = question;
+    const { vpn, offset } = pageAndOffset(va);
+    const expected = this.reference(question);
+    check(
+      'probe',
+      question,
+      this.numberText(walker.probe(vpn, access, offset), va),
+      text(expected),
+    );
+    const { outcome } = walker.explain(va, access);
+    check('explain', question, this.objectText(outcome), this.expectedObject(expected));
+    this.compareMemory('probe and explain', question);
+    check('walk', question, this.numberText(walker.walk(vpn, access, offset), va), text(expected));
+    this.apply(expected);
+    this.compareMemory('walk', question);
+    const again = this.reference(question);
+    check(
+      'again',
+      question,
+      this.objectText(walker.translate(va, access)),
+      this.expectedObject(again),
+    );
+    this.apply(again);
+    this.compareMemory('again', question);
+    walker.checkInvariants();
+  }
+
+  private execute(
+    question: Aarch64Question,
+    instruction: NonNullable<Aarch64Question['at']>,
+  ): void {
+    const expected = this.reference(question);
+    const result = this.walker.at(instruction, question.va);
+    const got = result.kind === 'exception' ? `abort ${result.esr}` : parText(result.par);
+    check(instruction, question, got, atText(expected));
+    this.apply(expected);
+    this.compareMemory(instruction, question);
+  }
+
+  private reference({ access, at, va }: Aarch64Question): ReferenceAarch64Outcome {
+    const { base, features, nested, registers, words } = this.subject;
+    const read = (pa: bigint): bigint | null => words[Number((pa - base) / 8n)] ?? null;
+    const inside = (pa: bigint): bigint | null => (pa < base ? null : read(pa));
+    const common = { read: inside, registers, features, nested, va };
+    return at === null
+      ? referenceAarch64Walk({ ...common, access })
+      : referenceAarch64Walk({
+          ...common,
+          access: atAccess(at),
+          at: { stages: 1, pan: at.endsWith('P') },
+        });
+  }
+
+  private apply({ writes }: ReferenceAarch64Outcome): void {
+    const { base, words } = this.subject;
+    for (const { pa, value } of writes) words[Number((pa - base) / 8n)] = value;
+  }
+
+  private numberText(result: number, va: bigint): string {
+    if (result >= 0) return `pa ${addressOf(result, Number(va & 4095n)).toString(16)}`;
+    const { aarch64Level, esr, far, fsc, gpa, s1ptw, stage } = this.walker.fault;
+    return faultText({ fsc, level: aarch64Level, esr, far, stage, ptw: s1ptw, ipa: gpa });
+  }
+
+  private objectText(outcome: Translation): string {
+    if (outcome.kind === 'fault') {
+      const { aarch64, secondStage } = outcome;
+      if (aarch64 === undefined) return 'no AArch64 fault';
+      return faultText({ ...aarch64, ptw: aarch64.s1ptw, ipa: secondStage?.gpa ?? null });
+    }
+    const { attr, sh } = outcome.aarch64 ?? {};
+    const size = this.subject.nested ? '' : `, ${outcome.pageBytes} bytes`;
+    return `pa ${outcome.pa.toString(16)}${size}, attr ${attr}, sh ${sh}`;
+  }
+
+  private expectedObject(outcome: ReferenceAarch64Outcome): string {
+    if (outcome.kind === 'fault') return text(outcome);
+    const size = this.subject.nested ? '' : `, ${outcome.pageBytes} bytes`;
+    return `pa ${outcome.pa.toString(16)}${size}, attr ${outcome.attr}, sh ${outcome.sh}`;
+  }
+
+  private compareMemory(way: string, question: Aarch64Question): void {
+    const { base, words } = this.subject;
+    const { vpn, offset } = pageAndOffset(base);
+    this.memory.readBytes(vpn, offset, this.found);
+    if (Buffer.compare(this.found, bytesOf(words)) === 0) return;
+    const got = new BigUint64Array(this.found.buffer);
+    const at = got.findIndex((word, i) => word !== words[i]);
+    check(`${way}: word ${at}`, question, got[at]!.toString(16), words[at]!.toString(16));
+  }
+}
+
+function bytesOf(words: BigUint64Array): Uint8Array {
+  return new Uint8Array(words.buffer);
+}
+
+function makeWalker(subject: Aarch64Case, memory: PhysicalMemory): AArch64Walker {
+  const { features, late, nested, registers } = subject;
+  const { hcr, pan, vtcr, vttbr, ...stage1 } = registers;
+  const stage2 = { hcr, vtcr, vttbr };
+  const secondStage = new AArch64Stage2({ memory, features, ...(late ? {} : stage2) });
+  const walker = new AArch64Walker({
+    memory,
+    features,
+    ...(nested && { secondStage }),
+    ...(late ? { pan: !pan, tcr: 25n, sctlr: 0n } : { ...stage1, hcr, pan }),
+  });
+  if (!late) return walker;
+  secondStage.setRegisters(stage2);
+  walker.setRegisters({ ...stage1, hcr });
+  walker.pan = pan;
+  return walker;
+}
+
+type Fault = Pick<
+  Extract<ReferenceAarch64Outcome, { kind: 'fault' }>,
+  'fsc' | 'level' | 'esr' | 'far' | 'stage' | 'ptw' | 'ipa'
+>;
+
+function faultText({ esr, far, fsc, ipa, level, ptw, stage }: Fault): string {
+  const where = stage === 2 ? `, ipa ${ipa?.toString(16)}` : '';
+  const registers = `esr ${esr.toString(16)}, far ${far.toString(16)}`;
+  return `fsc ${fsc}, level ${level}, ${registers}, stage ${stage}, ptw ${ptw}${where}`;
+}
+
+function text(outcome: ReferenceAarch64Outcome): string {
+  return outcome.kind === 'page' ? `pa ${outcome.pa.toString(16)}` : faultText(outcome);
+}
+
+/** PAR_EL1 as fields. */
+function parText(par: bigint): string {
+  const { ATTR, F, FST, PA, PTW, S, SH } = decodePar(par).fields;
+  return F === 1 ? `fst ${FST}, s ${S}, ptw ${PTW}` : `page ${PA}, attr ${ATTR}, sh ${SH}`;
+}
+
+/** What an AT instruction makes of the answer: an external abort is taken, all else is reported. */
+function atText(outcome: ReferenceAarch64Outcome): string {
+  if (outcome.kind === 'page') {
+    const { attr, pa, sh } = outcome;
+    return `page ${pa >> 12n}, attr ${attr}, sh ${sh}`;
+  }
+  const { fsc, ptw, stage } = outcome;
+  if (fsc >= 0x13 && fsc <= 0x17) {
+    return `abort ${0x9600_0140 + fsc + (ptw ? 0x80 : 0)}`;
+  }
+  return `fst ${fsc}, s ${stage - 1}, ptw ${Number(ptw)}`;
+}
+
+/** Compares, and says in an error what was asked. */
+function check(what: string, question: Aarch64Question, got: string, expected: string): void {
+  if (got === expected) return;
+  const { access, at, va } = question;
+  const asked = `va 0x${va.toString(16)}, access ${access}, AT ${at}`;
+  throw new Error(`${what}: ${got}, but the reference says ${expected} (${asked})`);
+}
