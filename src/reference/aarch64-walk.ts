@@ -156,6 +156,7 @@ function translateStage2(
   if (!input.nested || !bit(registers.hcr, 0)) return { pa: ipa, leaf: null };
   const refuse = (why: Refusal): Refusal => ({ ...why, ptw, ipa });
   const stage = referenceStage2(registers, features);
+  if (stage.fault === 'Translation') return refuse(refusal(stage.fault, 0, 2));
   if (ipa >> BigInt(stage.inputBits) !== 0n) return refuse(refusal('Translation', 0, 2));
   const leaf = walkTables(stage, 2, ipa, memory, (place) => place);
   if (leaf.kind === 'refusal') return refuse(leaf);
@@ -210,6 +211,7 @@ function translateStage1(
   const upper = bit(va, 55);
   const half = upper ? 1 : 0;
   const stage = referenceStage1(registers, features, upper);
+  if (stage.fault === 'Translation') return refusal(stage.fault, 0, 1);
   // 1. The bits above the input size are all alike, those of a tag apart (AArch64.VAIsOutOfRange).
   const top = ignoresTop(va, act.fetches, registers) ? 55 : 63;
   const above = field(va, top, stage.inputBits);

@@ -9,9 +9,10 @@ import {
 import type { Aarch64Half } from './aarch64-half.js';
 import { AARCH64_RULES, type Aarch64Rule, PERMISSION_RULES, ROW_EL0 } from './aarch64-rules.js';
 import { Aarch64State } from './aarch64-state.js';
+import { UPDATE_ATTEMPTS } from './entry-access.js';
 import { WalkFault } from './fault.js';
 import type { FaultEncoding } from './report.js';
-import { LEAF, NO_LEAF, POINTER, SKIP, UPDATE_ATTEMPTS } from './walker.js';
+import { LEAF, NO_LEAF, POINTER, SKIP } from './walker.js';
 
 const { AP2, AF } = AARCH64_PTE;
 const { DBM, Contiguous } = AARCH64_PTE_HIGH;

@@ -1,6 +1,7 @@
 import { Access, checkInteger, checkVersion, Prot, VmError } from '../core/index.js';
 import { BUS_ERROR } from '../memory/index.js';
 import { definePteFormat, PteFormat, type PteRoles, type WordMask } from '../pte/index.js';
+import { UPDATE_ATTEMPTS } from './entry-access.js';
 import { WalkFault } from './fault.js';
 import {
   checkPolicy,
@@ -12,16 +13,7 @@ import {
 import { FORMAT_RULES, isStore, rightsRule } from './format-rules.js';
 import type { FaultEncoding, LeafAttributes } from './report.js';
 import type { WalkRule } from './rule.js';
-import {
-  LEAF,
-  LOCAL,
-  NO_LEAF,
-  POINTER,
-  RadixWalker,
-  ROOT_RIGHTS,
-  SKIP,
-  UPDATE_ATTEMPTS,
-} from './walker.js';
+import { LEAF, LOCAL, NO_LEAF, POINTER, RadixWalker, ROOT_RIGHTS, SKIP } from './walker.js';
 
 const ACCESS_BITS = 3 | Access.User | Access.ReadModifyWrite;
 

@@ -30,6 +30,7 @@ export {
   type Aarch64AtInstruction,
   type Aarch64AtResult,
 } from './aarch64-walker.js';
+export { EntryAccess } from './entry-access.js';
 export { WalkFault } from './fault.js';
 export type { FormatPolicy, FormatWalkerOptions, FormatWalkerSnapshot } from './format-options.js';
 export { FORMAT_RULES, type FormatRuleName } from './format-rules.js';

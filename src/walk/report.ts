@@ -11,8 +11,9 @@ import {
   splitAddress,
 } from '../core/index.js';
 import type { EntryKind, PteFormat } from '../pte/index.js';
+import { TARGET, UPDATES } from './entry-access.js';
 import type { SecondStagePurpose } from './second-stage.js';
-import { type RadixWalker, TARGET, UPDATES } from './walker.js';
+import type { RadixWalker } from './walker.js';
 import type { X86Exit } from './x86-second-stage.js';
 
 /**

@@ -8,13 +8,14 @@ import {
   riscvGuestPageFaultCause,
   riscvPageFaultCause,
 } from '../pte/index.js';
+import { UPDATE_ATTEMPTS } from './entry-access.js';
 import { WalkFault } from './fault.js';
 import type { Pmp } from './pmp.js';
 import type { FaultTranslation, LeafAttributes } from './report.js';
 import { leafRule, RISCV_RULES, rowOf } from './riscv-rules.js';
 import { RiscvState } from './riscv-state.js';
 import type { WalkRule } from './rule.js';
-import { LEAF, LOCAL, NO_LEAF, POINTER, ROOT_RIGHTS, SKIP, UPDATE_ATTEMPTS } from './walker.js';
+import { LEAF, LOCAL, NO_LEAF, POINTER, ROOT_RIGHTS, SKIP } from './walker.js';
 
 const { V, R, W, X, U, G, A, D } = RISCV_PTE;
 const { N, PBMT } = RISCV_PTE_HIGH;

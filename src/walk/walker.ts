@@ -12,10 +12,9 @@ import {
   VmError,
   type VmObserver,
 } from '../core/index.js';
-import { BUS_ERROR, type PhysicalMemory } from '../memory/index.js';
+import { BUS_ERROR } from '../memory/index.js';
 import type { PteFormat } from '../pte/index.js';
-import type { WalkFault } from './fault.js';
-import { MAX_LEVELS, WalkPath } from './path.js';
+import { EntryAccess, NO_WORDS, SPARE_LEVEL } from './entry-access.js';
 import {
   type ExplainOptions,
   type FaultEncoding,
@@ -24,12 +23,7 @@ import {
   type WalkReport,
   walkReport,
 } from './report.js';
-import type { WalkRule } from './rule.js';
-import type { SecondStage, SecondStagePurpose } from './second-stage.js';
 import { Watch } from './watch.js';
-
-/** No words: a walker whose fast path may not be used reads out of it at once. */
-const NO_WORDS = new Int32Array(0);
 
 /** {@link RadixWalker.classify}: nothing that any access could use. */
 export const SKIP = 0;
@@ -37,13 +31,6 @@ export const SKIP = 0;
 export const POINTER = 1;
 /** {@link RadixWalker.classify}: a leaf. */
 export const LEAF = 2;
-
-/** A level that no format has: for reading entries outside a walk. @internal */
-export const SPARE_LEVEL: number = MAX_LEVELS;
-/** In `hostReports`: the walk for the access itself. @internal */
-export const TARGET: number = MAX_LEVELS;
-/** In `hostReports`: from here on, by level, the walks for updates. @internal */
-export const UPDATES: number = MAX_LEVELS + 1;
 
 /** In inherited rights, beside the `Prot` bits: no entry so far makes all below it global. */
 export const LOCAL = 16;
@@ -55,9 +42,6 @@ const ALL_PROT = 15;
 
 /** {@link RadixWalker.leafShift} when nothing was translated: a negative number above minus one level. */
 export const NO_LEAF = -1;
-
-/** Attempts to set accessed/dirty bits in an entry that other agents keep changing, before the walk gives up. */
-export const UPDATE_ATTEMPTS = 64;
 
 /** Whether a number is an integer from 0 to 2^52 - 1. */
 export function isPageNumber(vpn: number): boolean {
@@ -81,13 +65,7 @@ export function inPage(offset: number, bytes: number): boolean {
  *
  * @public
  */
-export abstract class RadixWalker {
-  /** The memory that holds the tables. */
-  readonly memory: PhysicalMemory;
-  /** The second stage of a nested walk: what this walker calls physical is then the guest's. */
-  readonly secondStage: SecondStage | null;
-  /** The last fault; meaningful after a walk or probe returned a negative number. */
-  abstract readonly fault: WalkFault;
+export abstract class RadixWalker extends EntryAccess {
   /** The format of the current mode's entries, or `null` while translation is off. */
   abstract readonly format: PteFormat | null;
 
@@ -103,23 +81,14 @@ export abstract class RadixWalker {
     return Math.floor(this.leafShift / this.bits);
   }
 
-  /** The last complete walk. @internal */
-  readonly path: WalkPath = new WalkPath();
-  /** The rule that decided the last complete walk. @internal */
-  rule: WalkRule;
-
   /** The root's level. @internal */
   top = 0;
   /** Width of a level's index in bits. @internal */
   bits = 9;
   /** 1 when entries have two words, 0 when one: also their shift beyond a word. @internal */
   wide = 1;
-  /** log2 of the bytes of an entry. @internal */
-  entryShift = 3;
   /** An entry is worth a look when one of these bits of its low word is set. @internal */
   presentLow = 1;
-  /** log2 of the bytes of the pages that `walk` counts in. 12 for every real architecture, whatever its granule. */
-  readonly pageShift: number;
   /** The entry that `findPresent` found. @internal */
   foundLow = 0;
   /** Its bits 63:32. @internal */
@@ -139,52 +108,15 @@ export abstract class RadixWalker {
   protected topShift = 0;
   /** `frames` for formats with 8-byte entries, 0 for others: their walks have a loop of their own. */
   protected wideFrames = 0;
-  /** Flat RAM that holds the root, or nothing: see {@link RadixWalker.bindWindow}. */
-  protected words: Int32Array = NO_WORDS;
   /** Frames in `words`. */
   protected frames = 0;
   /** Bits 30:0 of the first frame number in `words`; entries are compared in this form. */
   protected windowLow = 0;
   /** Bits 51:31 of the first frame number in `words`. */
   protected windowHigh = 0;
-  /** The first frame number in `words`, as the second stage gives it. */
-  private hostFirst = 0;
-  /** What the second stage was asked for last. */
-  private asked: SecondStagePurpose = 'access';
-  /** The guest's frame of the last access that went through a second stage. */
-  protected guestPfn = 0;
-
   private boundVersion = -1;
   private boundFrames = 0;
   private watch: Watch | null = null;
-  /** The second stage's walks of an explanation: by level, and at the end that of the access; `null` at other times. */
-  private hostReports: (Plain<WalkReport> | null)[] | null = null;
-
-  /** @internal */
-  protected constructor(
-    memory: PhysicalMemory,
-    initial: WalkRule,
-    secondStage: SecondStage | null = null,
-    pageShift = 12,
-  ) {
-    if (typeof memory?.ramWindow !== 'function') {
-      const expected = 'a PhysicalMemory';
-      throw new VmError('bad-argument', { argument: 'memory', value: memory, expected });
-    }
-    if (secondStage !== null && secondStage.memory !== memory) {
-      const expected = 'a second stage over the same memory';
-      throw new VmError('bad-argument', {
-        argument: 'secondStage',
-        value: secondStage,
-        expected,
-      });
-    }
-    this.memory = memory;
-    this.rule = initial;
-    this.secondStage = secondStage;
-    this.pageShift = pageShift;
-  }
-
   /**
    * Translates for an access, exactly as the hardware: sets accessed and dirty bits, raises faults. Hot: numbers in,
    * number out, no allocation.
@@ -556,198 +488,5 @@ export abstract class RadixWalker {
     const result = this.complete(vpn, access, offset, bytes, update);
     if (this.watch !== null) this.watch.tell(this.path, vpn, access, update, result, this.rule.id);
     return result;
-  }
-
-  /** Notes why the access is refused; the return value is the walk's. */
-  protected refuse(
-    rule: WalkRule,
-    level: number,
-    vpn: number,
-    access: number,
-    offset: number,
-  ): number {
-    const { fault } = this;
-    this.rule = rule;
-    fault.rule = rule;
-    fault.level = level;
-    fault.vpn = vpn;
-    fault.offset = offset;
-    fault.access = access;
-    fault.stage = 1;
-    return rule.result;
-  }
-
-  /** Notes that the second stage refused, when `locate`, `mayUpdate` or `hostTarget` said so. */
-  protected refuseSecondStage(vpn: number, access: number, offset: number): number {
-    const { fault } = this;
-    const host = this.secondStage!.fault;
-    const result = this.refuse(host.rule, host.level, vpn, access, offset);
-    fault.stage = 2;
-    fault.purpose = this.asked;
-    fault.guestPfn = host.vpn;
-    fault.guestOffset = host.offset;
-    return result;
-  }
-
-  /**
-   * Finds where an entry of a table is in memory: `path.frame` and `path.offset` of the level.
-   *
-   * @param level - The entry's level.
-   * @param table - The table's frame, in the walker's pages; the guest's under a second stage.
-   * @param byte - The entry's byte, counted from that frame.
-   * @param update - Whether the second stage sets accessed and dirty bits of its own.
-   * @returns 0, or -1 when the second stage refuses.
-   */
-  protected locate(level: number, table: number, byte: number, update: boolean): number {
-    const { path, secondStage } = this;
-    path.byte[level] = byte;
-    if (this.pageShift === 12) {
-      path.frame[level] = table + (byte >>> 12);
-      path.offset[level] = byte & 4095;
-    } else {
-      const frames = table * 2 ** (this.pageShift - 12);
-      const rest = (frames - Math.floor(frames)) * 4096 + byte;
-      path.frame[level] = Math.floor(frames) + Math.floor(rest / 4096);
-      path.offset[level] = rest % 4096;
-    }
-    if (secondStage === null) return 0;
-    this.asked = 'table-read';
-    const host = this.throughSecondStage(level, level, secondStage.tableAccess, update);
-    if (host < 0) return -1;
-    path.frame[level] = host;
-    return 0;
-  }
-
-  /**
-   * Asks the second stage whether accessed or dirty bits may be set in the entry of a level.
-   *
-   * @returns 0, or -1 when the second stage refuses.
-   */
-  protected mayUpdate(level: number, update: boolean): number {
-    const { path, secondStage } = this;
-    if (secondStage === null) return 0;
-    const host = path.frame[level]!;
-    path.frame[level] = path.table[level]! + Math.floor(path.byte[level]! / 4096);
-    this.asked = 'table-update';
-    const again = this.throughSecondStage(UPDATES + level, level, secondStage.updateAccess, update);
-    path.frame[level] = again < 0 ? host : again;
-    return again < 0 ? -1 : 0;
-  }
-
-  /** Translates the guest frame of the entry of a level. */
-  private throughSecondStage(slot: number, level: number, access: number, update: boolean): number {
-    const { path } = this;
-    const bytes = 2 ** this.entryShift;
-    return this.hostFrame(slot, path.frame[level]!, access, path.offset[level]!, bytes, update);
-  }
-
-  /**
-   * Translates what the access reaches.
-   *
-   * @param pfn - The guest's frame.
-   * @param access - The access in the second stage.
-   * @returns The host's frame, or -1 when the second stage refuses. Without a second stage, `pfn`.
-   */
-  protected hostTarget(
-    pfn: number,
-    access: number,
-    offset: number,
-    bytes: number,
-    update: boolean,
-  ): number {
-    if (this.secondStage === null) return pfn;
-    this.asked = 'access';
-    this.guestPfn = pfn;
-    return this.hostFrame(TARGET, pfn, access, offset, bytes, update);
-  }
-
-  private hostFrame(
-    slot: number,
-    pfn: number,
-    access: number,
-    offset: number,
-    bytes: number,
-    update: boolean,
-  ): number {
-    const secondStage = this.secondStage!;
-    if (this.hostReports !== null) {
-      // `walk` and `probe` answer as `explain` does; the report is made besides, and before bits are set.
-      const report = secondStage.explain(addressFromVpn(pfn, offset), access);
-      this.hostReports[slot] = report;
-    }
-    const host = update
-      ? secondStage.walk(pfn, access, offset, bytes)
-      : secondStage.probe(pfn, access, offset, bytes);
-    return host < 0 ? -1 : host;
-  }
-
-  /**
-   * In the fast path under a second stage: where a table of the guest's is in the window.
-   *
-   * @param pfn - Bits 30:0 of the guest's frame; the bits above are 0.
-   * @returns The frame relative to the window, or -1: the complete form decides. Always so without a second stage.
-   */
-  protected hostRelative(pfn: number): number {
-    const { secondStage } = this;
-    if (secondStage === null || pfn < 0) return -1;
-    const host = secondStage.fastFrame(pfn, pfn >>> 26, secondStage.tableAccess);
-    const relative = host - this.hostFirst;
-    return host >= 0 && relative >= 0 && relative < this.words.length >>> 10 ? relative | 0 : -1;
-  }
-
-  /**
-   * Sets and clears bits in the low word of an entry of the path, comparing all of the entry's bits. An entry that
-   * differs from what was read in tolerated bits alone is still the entry that was checked.
-   *
-   * @returns 1 when it is done, 0 when the entry has changed otherwise, `BUS_ERROR` when it can't be written.
-   */
-  protected setBits(level: number, bits: number, tolerated: number, cleared = 0): number {
-    const { memory, path } = this;
-    const pfn = path.frame[level]!;
-    const offset = path.offset[level]!;
-    let low = path.low[level]!;
-    const high = path.high[level]!;
-    for (let attempt = 0; attempt < UPDATE_ATTEMPTS; attempt++) {
-      const value = (low | bits) & ~cleared;
-      const outcome =
-        this.entryShift === 3
-          ? memory.compareExchangeWords(pfn, offset, low, high, value, high)
-          : memory.compareExchange32(pfn, offset, low, value);
-      if (outcome !== 0) return outcome;
-      const sameHigh = this.entryShift !== 3 || memory.high === high;
-      if (!sameHigh || ((memory.low ^ low) & ~tolerated) !== 0) return 0;
-      low = memory.low;
-      if ((low & bits) === bits && (low & cleared) === 0) return 1;
-    }
-    return 0;
-  }
-
-  /** The index of a page number at a level of the path's format. */
-  protected indexAt(vpn: number, level: number): number {
-    const format = this.path.format!;
-    const shift = format.indexShift[level]! - this.pageShift;
-    // Bits 31:0 of the page number and bits 51:26: an index may span both.
-    const high = (vpn * 2 ** -26) | 0;
-    const part =
-      shift < 26 ? ((vpn | 0) >>> shift) | (high << (26 - shift)) : high >>> (shift - 26);
-    return part & ((1 << format.indexBits[level]!) - 1);
-  }
-
-  /** Reads the entry that `locate` found; its words are then in `memory.low` and `memory.high`. */
-  protected readEntry(level: number): number {
-    const { memory, path } = this;
-    const pfn = path.frame[level]!;
-    const offset = path.offset[level]!;
-    if (this.entryShift === 3) return memory.readWords(pfn, offset);
-    const value =
-      this.entryShift === 2
-        ? memory.read32(pfn, offset)
-        : this.entryShift === 1
-          ? memory.read16(pfn, offset)
-          : memory.read8(pfn, offset);
-    if (value === BUS_ERROR) return BUS_ERROR;
-    memory.low = value | 0;
-    memory.high = 0;
-    return 0;
   }
 }

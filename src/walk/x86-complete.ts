@@ -1,10 +1,11 @@
 import { Access, Prot, VmError } from '../core/index.js';
 import { BUS_ERROR } from '../memory/index.js';
 import { CR4, EFER, patIndex, X86_PAGE_FAULT, X86_PTE } from '../pte/index.js';
+import { UPDATE_ATTEMPTS } from './entry-access.js';
 import { WalkFault } from './fault.js';
 import type { FaultTranslation, LeafAttributes } from './report.js';
 import type { WalkRule } from './rule.js';
-import { LEAF, LOCAL, NO_LEAF, POINTER, SKIP, UPDATE_ATTEMPTS } from './walker.js';
+import { LEAF, LOCAL, NO_LEAF, POINTER, SKIP } from './walker.js';
 import { isUser, needsWritable, rightsRule, rowOf, X86_RULES } from './x86-rules.js';
 import type { X86Exit } from './x86-second-stage.js';
 import { FRAME_HIGH, KEYS_SUPERVISOR, KEYS_USER, pdptBase, X86State } from './x86-state.js';

@@ -18,6 +18,7 @@ import {
   eptLong5ModeBased,
   type PteFormat,
 } from '../pte/index.js';
+import { UPDATE_ATTEMPTS } from './entry-access.js';
 import { WalkFault } from './fault.js';
 import type { FaultEncoding, LeafAttributes } from './report.js';
 import type { WalkRule } from './rule.js';
@@ -32,7 +33,6 @@ import {
   RadixWalker,
   ROOT_RIGHTS,
   SKIP,
-  UPDATE_ATTEMPTS,
 } from './walker.js';
 import { EPT_RULES } from './x86-ept-rules.js';
 import type { X86Exit, X86SecondStage } from './x86-second-stage.js';

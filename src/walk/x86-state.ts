@@ -20,7 +20,8 @@ import {
   x86Long5,
   x86Pae,
 } from '../pte/index.js';
-import { RadixWalker, SPARE_LEVEL } from './walker.js';
+import { SPARE_LEVEL } from './entry-access.js';
+import { RadixWalker } from './walker.js';
 import {
   type ControlRegisters,
   type ControlWrite,

@@ -101,6 +101,56 @@ describe('a corrupted RISC-V case is noticed', () => {
   });
 });
 
+describe('a corrupted AArch64 case is noticed', () => {
+  const at: Wanted = ({ how }) => how === 'at' || how === 's12';
+  const both =
+    (...wanted: Wanted[]): Wanted =>
+    (access) =>
+      wanted.every((one) => one(access));
+  const lacks =
+    (key: string): Wanted =>
+    (access) =>
+      !has(key)(access);
+  const bump = (key: string, by: number): Change =>
+    inResult(edit(key, (value) => Number(value) + by));
+
+  it.each<[string, Wanted, Change]>([
+    ['physical address', has('pa'), flipResult('pa', 12)],
+    ['physical offset', has('pa'), flipResult('pa', 0)],
+    ['attributes', has('attr'), inResult(edit('attr', (value) => Number(value) ^ 1))],
+    ['shareability', has('sh'), inResult(edit('sh', (value) => Number(value) ^ 1))],
+    ['missing attributes', has('attr'), inResult(remove('attr'))],
+    ['the PC of a fetch', has('pc'), flipResult('pc', 60)],
+    ['a fault instead of a page', both(at, has('pa')), setResult({ fsc: 5, level: 1 })],
+    ['a page instead of a fault', both(at, has('fsc')), setResult({ pa: '0', attr: 0, sh: 2 })],
+    ['fault status code', has('fsc'), bump('fsc', 1)],
+    ['level', has('level'), bump('level', -1)],
+    ['ESR', both(has('esr'), lacks('exc')), flipResult('esr', 6)],
+    ['ESR of an AT instruction', has('exc'), flipResult('esr', 8)],
+    ['an exception that was none', both(at, has('fsc'), lacks('exc')), inResult(put('exc', 2))],
+    ['FAR', has('far'), flipResult('far', 63)],
+    ['FAR, missing', has('far'), inResult(remove('far'))],
+    ['a fault of stage 2', both(at, has('fsc'), lacks('exc')), inResult(put('s2', 1))],
+    ['value after', changes, flipAfter],
+    ['missing after', changes, forgetAfter],
+    ['extra after', changesNothing, inventAfter],
+    ['extra after of an unchanged entry', changesNothing, listUnchanged],
+    ['extra after outside the image', changesNothing, inventElsewhere],
+  ])('%s', (_what, wanted, change) => {
+    expectNoticed('aarch64/stage1.ndjson.gz', wanted, change);
+  });
+
+  it.each<[string, Wanted, Change]>([
+    ['the stage', has('s2'), inResult(remove('s2'))],
+    ['the purpose', has('ptw'), inResult(remove('ptw'))],
+    ['physical address', has('pa'), flipResult('pa', 12)],
+    ['value after', changes, flipAfter],
+    ['missing after', changes, forgetAfter],
+  ])('of two stages: %s', (_what, wanted, change) => {
+    expectNoticed('aarch64/stage2.ndjson.gz', wanted, change);
+  });
+});
+
 describe('a corrupted x86 case is noticed', () => {
   it.each<[string, Wanted, Change]>([
     ['physical address', has('pa'), flipResult('pa', 12)],
@@ -177,8 +227,18 @@ describe('a changed image is noticed', () => {
 describe('a case that makes no sense fails, and the others go on', () => {
   const riscv = (): LooseImage => images('riscv/stage1.ndjson.gz', 1)[0]!;
   const x86 = (): LooseImage => images('x86/x86-64-4.ndjson.gz', 1)[0]!;
+  const arm = (): LooseImage => images('aarch64/stage1.ndjson.gz', 1)[0]!;
 
   it.each<[string, () => LooseImage, Change]>([
+    ['no result', arm, remove('result')],
+    ['an empty result', arm, setResult({})],
+    ['a result of two kinds', arm, setResult({ pa: '0', attr: 0, sh: 2, fsc: 5, level: 1 })],
+    ['an unknown kind of access', arm, put('kind', 'rw')],
+    ['an unknown exception level', arm, put('el', 2)],
+    ['an unknown way', arm, put('how', 's12')],
+    ['AT of a fetch', arm, put('kind', 'x')],
+    ['an exception to another level', arm, setResult({ fsc: 20, level: 0, exc: 1, esr: '0' })],
+    ['a key that nobody reads', arm, put('asid', 1)],
     ['no result', riscv, remove('result')],
     ['an empty result', riscv, setResult({})],
     ['a result of two kinds', riscv, setResult({ pa: '0', cause: 13 })],

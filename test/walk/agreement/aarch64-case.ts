@@ -145,7 +145,8 @@ function drawVtcr(draw: Draw, stage: Stage): bigint {
 }
 
 function drawFeatures(draw: Draw): Aarch64Features {
-  const has = (): boolean => !once(draw, 4);
+  const all = !once(draw, 2);
+  const has = (): boolean => all || !once(draw, 4);
   return {
     lpa: has(),
     lva: has(),
@@ -155,7 +156,7 @@ function drawFeatures(draw: Draw): Aarch64Features {
     e0pd: has(),
     ttst: has(),
     hpds: has(),
-    physicalBits: pick(draw, [52, 52, 48, 52, 40, 44, 32, 36, 42]),
+    physicalBits: all ? 52 : pick(draw, [52, 52, 48, 52, 40, 44, 32, 36, 42]),
   };
 }
 
