@@ -13,9 +13,15 @@ const NON_CACHEABLE = 0x44;
 const WRITE_BACK = 0xff;
 const TAGGED = 0xf0;
 
+/** The outer and the inner half. An inner half of 0 (tagged, or FEAT_XS) is the same as the outer one. */
+function halves(attr: number): readonly [number, number] {
+  const outer = Math.floor(attr / 16);
+  return [outer, attr % 16 || outer];
+}
+
 /** AArch64.PARShareability: Device and Non-cacheable memory is outer shareable, whatever was asked for. */
 export function reportedShareability(attr: number, sh: number): number {
-  return isDevice(attr) || attr === NON_CACHEABLE ? 2 : sh;
+  return isDevice(attr) || halves(attr).every((half) => half === 0b0100) ? 2 : sh;
 }
 
 /** One half of a Normal attribute: how it caches, and its allocation hints. */
@@ -49,12 +55,13 @@ function combine(stage1: number, memAttr: number): number {
   const inner = memAttr % 4;
   if (outer === 0) return isDevice(stage1) ? Math.min(stage1, inner * 4) : inner * 4;
   if (isDevice(stage1)) return stage1;
-  const strengths = [0, 0, 1, 2] as const;
-  const plain = stage1 === TAGGED ? WRITE_BACK : stage1;
-  const high = weaker(Math.floor(plain / 16), strengths[outer]!);
-  const low = weaker(plain % 16, strengths[inner]!);
-  const result = high * 16 + low;
-  return result === WRITE_BACK ? stage1 : result;
+  // 0 in the inner half alone is reserved: here it is write-back.
+  const strengths = [2, 0, 1, 2] as const;
+  const [high, low] = halves(stage1);
+  const result = [weaker(high, strengths[outer]!), weaker(low, strengths[inner]!)] as const;
+  // What stage 2 leaves as it is stays tagged.
+  if (result[0] === high && result[1] === low) return stage1;
+  return result[0] * 16 + result[1];
 }
 
 /** S2CombineS1MemAttrs with FEAT_S2FWB: Device, Non-cacheable unless Device, forced write-back, or stage 1's. */
@@ -63,12 +70,13 @@ function combineForced(stage1: number, memAttr: number): number {
   if (choice < 4) return choice * 4;
   if (choice === 5) return isDevice(stage1) ? stage1 : NON_CACHEABLE;
   if (choice !== 6 || stage1 === TAGGED) return stage1;
-  if (isDevice(stage1) || stage1 === NON_CACHEABLE) return WRITE_BACK;
+  if (isDevice(stage1)) return WRITE_BACK;
   const back = (half: number): number => {
     const own = decodeHalf(half);
     return own.strength === 0 ? 0b1111 : encodeHalf({ ...own, strength: 2 });
   };
-  return back(Math.floor(stage1 / 16)) * 16 + back(stage1 % 16);
+  const [high, low] = halves(stage1);
+  return back(high) * 16 + back(low);
 }
 
 /** The attributes of both stages together. `leaf` is stage 2's descriptor, `sh2` its shareability. */

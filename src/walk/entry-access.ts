@@ -7,7 +7,7 @@ import type { WalkRule } from './rule.js';
 import type { SecondStage, SecondStagePurpose } from './second-stage.js';
 
 /** No words: a walker whose fast path may not be used reads out of it at once. */
-export const NO_WORDS = new Int32Array(0);
+export const NO_WORDS: Int32Array = new Int32Array(0);
 
 /** A level that no format has: for reading entries outside a walk. @internal */
 export const SPARE_LEVEL: number = MAX_LEVELS;
