@@ -103,7 +103,7 @@ export interface PointerDescription {
  * Out of scope, since only one architecture has them: groups of entries that map one page together (Svnapot, Arm's
  * contiguous bit), memory types (PAT, Svpbmt, MAIR), protection keys, frame numbers in several pieces (PSE-36, Arm's
  * 52-bit addresses), values of more than one bit that are reserved (PBMT = 3), roots that are registers (PAE), levels
- * left out, and rights above those of the pages (hierarchical denial). Supervisor access to user pages (SMEP, SMAP, SUM),
+ * left out, privileges that nothing translates (RISC-V M-mode). Supervisor access to user pages (SMEP, SMAP, SUM),
  * write protection of supervisor code (WP), MXR and the updating of accessed and dirty bits are the walker's options.
  *
  * @public

@@ -187,7 +187,8 @@ export function referenceFormatWalk(input: ReferenceFormatInput): ReferenceForma
   let table = root;
   let prot = 15;
   let covered = size;
-  for (const [depth, level] of levels.entries()) {
+  for (let depth = 0; ; depth++) {
+    const level = levels[depth]!;
     const entries = 2n ** BigInt(level.bits);
     covered /= entries;
     const pa = table + ((va / covered) % entries) * BigInt(entryBytes);
@@ -237,5 +238,4 @@ export function referenceFormatWalk(input: ReferenceFormatInput): ReferenceForma
       writes: policy.updates === 'hardware' ? writesOf(all) : [],
     };
   }
-  return fault('no-leaf');
 }

@@ -49,7 +49,7 @@ export interface Aarch64Registers {
   readonly ttbr0: Address;
   /** TTBR1_EL1. */
   readonly ttbr1: Address;
-  /** SCTLR_EL1. @defaultValue 0x30d00801 with M set: stage 1 is on */
+  /** SCTLR_EL1; EE (big-endian) must be clear. @defaultValue 0x30d00801 with M set: stage 1 is on */
   readonly sctlr: Address;
   /** MAIR_EL1. */
   readonly mair: Address;

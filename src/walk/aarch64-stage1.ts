@@ -1,4 +1,4 @@
-import { Access, type Address, checkBits, Prot } from '../core/index.js';
+import { Access, type Address, checkBits, Prot, VmError } from '../core/index.js';
 import {
   AARCH64_PTE,
   AARCH64_PTE_HIGH,
@@ -162,7 +162,8 @@ export abstract class Aarch64Stage1 extends Aarch64FastWalk {
    *
    * @param values - The registers to change, by name.
    * @returns That they are written, and that nothing is invalidated by that.
-   * @throws `VmError` `out-of-range` for a value that is no 64-bit pattern; then nothing is written.
+   * @throws `VmError` `out-of-range` for a value that is no 64-bit pattern, `unsupported` for SCTLR.EE (big-endian); then
+   * nothing is written.
    */
   setRegisters(values: Partial<Aarch64Registers>): Aarch64RegisterWrite {
     this.registers = checkRegisters({ ...this.registers, ...values });
@@ -269,7 +270,7 @@ export abstract class Aarch64Stage1 extends Aarch64FastWalk {
 
 function checkRegisters(values: Readonly<Record<keyof Registers, Address>>): Registers {
   const { hcr, mair, sctlr, tcr, ttbr0, ttbr1 } = values;
-  return {
+  const checked = {
     tcr: checkBits('tcr', tcr),
     ttbr0: checkBits('ttbr0', ttbr0),
     ttbr1: checkBits('ttbr1', ttbr1),
@@ -277,6 +278,11 @@ function checkRegisters(values: Readonly<Record<keyof Registers, Address>>): Reg
     mair: checkBits('mair', mair),
     hcr: checkBits('hcr', hcr),
   };
+  if (bits(checked.sctlr, 25, 25) === 1) {
+    const expected = 'EE clear: big-endian tables are not supported';
+    throw new VmError('unsupported', { argument: 'sctlr', value: checked.sctlr, expected });
+  }
+  return checked;
 }
 
 /** Permission bits as inherited rights. */

@@ -241,12 +241,17 @@ export class FormatWalker extends RadixWalker {
     update: boolean,
   ): number {
     const { path, roles } = this;
-    const refusal =
-      rightsRule(this.machine, access, rights, !isNone(roles.user)) ??
-      this.updateRule(level, isStore(access));
+    const store = isStore(access);
+    const refusal = rightsRule(this.machine, access, rights, !isNone(roles.user));
     if (refusal !== null) return this.refuse(refusal, level, vpn, access, offset);
     for (let above = this.top; above >= level; above--) {
-      const outcome = this.mark(above, this.due(above, level, isStore(access)), update);
+      const due = this.due(above, level, store) & ~path.low[above]!;
+      if (due !== 0 && this.machine.updates === 'software') {
+        const accessed = (due & roles.accessed) !== 0;
+        const rule = accessed ? FORMAT_RULES.accessedClear : FORMAT_RULES.dirtyClear;
+        return this.refuse(rule, above, vpn, access, offset);
+      }
+      const outcome = this.mark(above, due, update);
       if (outcome === 0) return CHANGED;
       if (outcome < 0) return this.refuse(FORMAT_RULES.updateMissing, above, vpn, access, offset);
     }
@@ -285,18 +290,6 @@ export class FormatWalker extends RadixWalker {
         ? memory.write16(pfn, offset, value)
         : memory.write8(pfn, offset, value);
     return status < 0 ? BUS_ERROR : 1;
-  }
-
-  /** Where software sets accessed and dirty bits: the rule that refuses when one is due, or `null`. */
-  private updateRule(level: number, write: boolean): WalkRule | null {
-    if (this.machine.updates === 'hardware') return null;
-    const { path, roles } = this;
-    for (let above = this.top; above >= level; above--) {
-      const missing = this.due(above, level, write) & ~path.low[above]!;
-      if ((missing & roles.accessed) !== 0) return FORMAT_RULES.accessedClear;
-      if (missing !== 0) return FORMAT_RULES.dirtyClear;
-    }
-    return null;
   }
 
   /** Accessed and dirty bits that an entry of the path should have. */

@@ -44,7 +44,7 @@ describe('the AArch64 walker agrees with the reference in all it answers and cha
             );
             for (const question of subject.questions) trial.ask(question);
           }),
-          { numRuns: 40 },
+          { numRuns: 25 },
         );
       });
     }

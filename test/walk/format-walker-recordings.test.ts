@@ -40,6 +40,7 @@ class Count {
     this.left.set(feature, (this.left.get(feature) ?? 0) + 1);
   }
 
+  /** All accesses that were left out. */
   get leftOut(): number {
     return [...this.left.values()].reduce((sum, count) => sum + count, 0);
   }
@@ -74,12 +75,14 @@ function sv39Of(image: Fields): PteFormatDescription {
   const leaves = [...reserved];
   if (!image.flag('pbmte')) leaves.push([62, 61]);
   if (!image.flag('svnapot')) leaves.push([63, 63]);
+  // N has a meaning in base pages only.
+  const huge = { bits: 9, huge: true, reserved: { leaves: [63] } };
   return {
     name: 'sv39 as data',
     source: 'RISC-V Privileged, 12.4 Sv39',
     pageBytes: 4096,
     entryBytes: 8,
-    levels: [{ bits: 9, huge: true }, { bits: 9, huge: true }, { bits: 9 }],
+    levels: [huge, huge, { bits: 9 }],
     bits: {
       ...{ valid: 0, read: 1, write: 2, execute: 3, user: 4, global: 5, accessed: 6, dirty: 7 },
       ...{ leaf: 'rights', frame: [53, 10] },
@@ -107,9 +110,10 @@ function privilegeOf(access: Fields, kind: number): number | null {
 function sv39Feature(image: Fields, mem: Entries, va: bigint): string | null {
   const leaf = (entry: bigint): boolean => (entry & 0xen) !== 0n;
   const frame = (entry: bigint): bigint => ((entry >> 10n) & ((1n << 44n) - 1n)) << 12n;
-  const last = entriesOnPath(mem, image.hex('root') << 12n, va, 3, leaf, frame).at(-1) ?? 0n;
+  const path = entriesOnPath(mem, image.hex('root') << 12n, va, 3, leaf, frame);
+  const last = path.at(-1) ?? 0n;
   if (!leaf(last)) return null;
-  if (image.flag('svnapot') && last >> 63n === 1n) return 'Svnapot groups';
+  if (image.flag('svnapot') && path.length === 3 && last >> 63n === 1n) return 'Svnapot groups';
   return image.flag('pbmte') && ((last >> 61n) & 3n) === 3n ? 'the reserved value of PBMT' : null;
 }
 
@@ -208,15 +212,19 @@ function x86Long4Of(image: Fields): PteFormatDescription {
 
 const X86_KINDS = { r: Access.Read, w: Access.Write, x: Access.Fetch } as const;
 
-/** Whether PKRU says anything about the key of the page: protection keys no description can say. */
-function hasKey(image: Fields, mem: Entries, access: Fields, va: bigint): boolean {
-  if (!image.flag('pke') || access.text('kind') === 'x') return false;
+/** Whether PKRU forbids an access to a user page: protection keys no description can say. */
+function keyForbids(image: Fields, mem: Entries, access: Fields, va: bigint): boolean {
+  const kind = access.text('kind');
+  if (!image.flag('pke') || kind === 'x') return false;
   const frame = (entry: bigint): bigint => entry & 0xffffffffff000n;
-  const leaf = (entry: bigint, level: number): boolean =>
+  const isLeaf = (entry: bigint, level: number): boolean =>
     level === 0 || (level < 3 && (entry & 0x80n) !== 0n);
-  const path = entriesOnPath(mem, image.hex('cr3') & ~0xfffn, va, 4, leaf, frame);
-  const key = ((path.at(-1) ?? 0n) >> 59n) & 15n;
-  return ((access.hex('pkru') >> (2n * key)) & 3n) !== 0n;
+  const path = entriesOnPath(mem, image.hex('cr3') & ~0xfffn, va, 4, isLeaf, frame);
+  const leaf = path.at(-1) ?? 0n;
+  const userPage = path.every((entry) => (entry & 4n) !== 0n);
+  if (!userPage || !isLeaf(leaf, 4 - path.length)) return false;
+  const disabled = access.hex('pkru') >> (2n * ((leaf >> 59n) & 15n));
+  return (disabled & (kind === 'w' ? 3n : 1n)) !== 0n;
 }
 
 function x86Spelling(image: Fields, walker: FormatWalker, va: bigint, access: number): Spelling {
@@ -256,7 +264,7 @@ function replayLong4(name: string, count: Count): void {
     image.list('accesses').forEach((value, index) => {
       const given = new Fields(value, 'the access');
       const va = given.hex('va');
-      if (hasKey(image, mem, given, va)) {
+      if (keyForbids(image, mem, given, va)) {
         count.leaveOut('protection keys');
         return;
       }
@@ -287,20 +295,25 @@ describe('a format defined as data answers as the recorded hardware', () => {
     replaySv39(count);
     expect(count.tally.disagreements).toEqual([]);
     expect(count.tally.failed).toBe(0);
-    expect({ replayed: count.tally.cases, leftOut: Object.fromEntries(count.left) }).toEqual({});
+    expect(count.tally.cases).toBe(7997);
+    expect(Object.fromEntries(count.left)).toEqual({
+      'accesses that are not translated': 276,
+      'Svnapot groups': 658,
+      'the reserved value of PBMT': 61,
+    });
   }, 120_000);
 
   it.each([
-    ['x86-64-4.ndjson.gz', 0],
-    ['x86-64-4.bochs.ndjson.gz', 0],
+    ['x86-64-4.ndjson.gz', 18039, 1082],
+    ['x86-64-4.bochs.ndjson.gz', 6370, 0],
   ])(
     'four-level x86 paging of %s, but for protection keys',
-    (name, replayed) => {
+    (name, replayed, leftOut) => {
       const count = new Count();
       replayLong4(`x86/${name}`, count);
       expect(count.tally.disagreements).toEqual([]);
       expect(count.tally.failed).toBe(0);
-      expect([count.tally.cases, count.leftOut]).toEqual([replayed, 0]);
+      expect([count.tally.cases, count.leftOut]).toEqual([replayed, leftOut]);
     },
     120_000,
   );

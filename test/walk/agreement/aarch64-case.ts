@@ -25,7 +25,10 @@ export interface Aarch64Case {
   readonly questions: readonly Aarch64Question[];
 }
 
-const AT = ['S1E1R', 'S1E1W', 'S1E0R', 'S1E0W', 'S1E1RP', 'S1E1WP'] as const;
+const AT = [
+  ...(['S1E1R', 'S1E1W', 'S1E0R', 'S1E0W', 'S1E1RP', 'S1E1WP'] as const),
+  ...(['S12E1R', 'S12E1W', 'S12E0R', 'S12E0W'] as const),
+] as const;
 
 /** Tables of a stage: one for each level, and one that only wrong pointers reach. */
 const TABLES = 6;
@@ -40,6 +43,8 @@ interface Stage {
   readonly inputBits: number;
   readonly startLevel: number;
   readonly wide: boolean;
+  /** Stage 2: walks of stage 1 pass through it often, so most of it lets them. */
+  readonly second: boolean;
 }
 
 const bits = (value: number | boolean, low: number): bigint => BigInt(Number(value)) << BigInt(low);
@@ -55,30 +60,37 @@ function drawStage(draw: Draw, granuleBits: number, second: boolean): Stage {
   const usual = Math.max(top - draw(Math.max(top - least, 0) + 1), 16);
   const inputBits = once(draw, 24) ? 1 + draw(63) : usual;
   const needed = 4 - Math.max(1, Math.ceil((inputBits - granuleBits) / stride));
-  return { granuleBits, inputBits, startLevel: second ? startLevel : needed, wide };
+  return { granuleBits, inputBits, startLevel: second ? startLevel : needed, wide, second };
 }
 
 /** A descriptor; `level` is where walks mostly meet it, `next` gives the address of the table below. */
 function drawDescriptor(draw: Draw, stage: Stage, level: number, next: () => bigint): bigint {
   const noise = pattern(draw, 64);
-  if (once(draw, 24)) return noise;
+  const { second } = stage;
+  if (once(draw, second ? 60 : 24)) return noise;
   const page = level >= 3;
-  const block = !page && once(draw, level > 0 ? 4 : 20);
+  const block = !page && once(draw, level > 0 && !second ? 4 : 20);
   const wideBits = stage.wide ? 52n : 48n;
-  const type = page ? (once(draw, 16) ? 1n : 3n) : block ? 1n : 3n;
+  const type = page ? (once(draw, second ? 60 : 16) ? 1n : 3n) : block ? 1n : 3n;
   if (!page && !block) {
     // Attributes of tables are mostly clear, or nothing would be left to do.
     const attributes = once(draw, 4) ? noise & 0x7800_0000_0000_0000n : 0n;
     return attributes | encodeAddress(next(), stage) | type;
   }
-  const output = pick(draw, [next, () => noise % (1n << wideBits), () => noise % (1n << 32n)])();
+  const anywhere = (): bigint => noise % (1n << wideBits);
+  const lower = (): bigint => noise % (1n << 32n);
+  const output = pick(
+    draw,
+    second ? [next, next, next, next, anywhere] : [next, anywhere, lower],
+  )();
   const zeros = BigInt(stage.granuleBits + (stage.granuleBits - 3) * Math.max(0, 3 - level));
   const aligned = (output >> zeros) << zeros;
   const high = pattern(draw, 64) & 0x7f8_0000_0000_0000n; // DBM, contiguous, XN, and bits of software
   const never = once(draw, 2) ? 0n : 0x60_0000_0000_0000n;
-  const flags = (noise & 0xffcn) | (once(draw, 3) ? 0n : 0x400n) | bits(draw(4), 6);
+  const flags = (noise & 0xffcn) | (once(draw, second ? 8 : 3) ? 0n : 0x400n) | bits(draw(4), 6);
+  const readable = second && !once(draw, 8) ? 0x40n : 0n;
   const low = stage.wide && stage.granuleBits < 16 ? flags & ~0x300n : flags;
-  return (high & ~never) | encodeAddress(aligned, stage) | low | type;
+  return (high & ~never) | encodeAddress(aligned, stage) | low | readable | type;
 }
 
 /** An address where descriptors of the stage have it. */
@@ -166,13 +178,24 @@ function drawQuestion(draw: Draw, low: Stage, high: Stage): Aarch64Question {
   const width = Math.max(1, (upper ? high : low).inputBits);
   const inside = random % (1n << BigInt(width));
   const usual = upper ? BigInt.asUintN(64, inside - (1n << BigInt(width))) : inside;
-  const tagged = once(draw, 4) ? (usual % (1n << 56n)) | (random & (0xffn << 56n)) : usual;
+  const tagged = once(draw, 8) ? (usual % (1n << 56n)) | (random & (0xffn << 56n)) : usual;
   const va = once(draw, 30) ? random : tagged;
   const at = once(draw, 3) ? pick(draw, AT) : null;
   const kind = drawKind(draw);
   const lent = (kind & 3) === Access.Fetch ? 0 : Access.Unprivileged;
   const whose = pick(draw, [0, Access.User, lent]);
   return { va: va & ~7n, access: kind | whose, at };
+}
+
+/** Attributes that the manual defines: Device, Normal, tagged, and those of FEAT_XS. */
+function drawMair(draw: Draw): bigint {
+  let mair = 0n;
+  for (let index = 0; index < 8; index++) {
+    const normal = ((1 + draw(15)) << 4) | (1 + draw(15));
+    const attr = pick(draw, [normal, normal, 0xff, 0x44, draw(4) << 2, 0xf0, 0x40, 0xa0]);
+    mair = (mair << 8n) | BigInt(attr);
+  }
+  return mair;
 }
 
 /** A case for a granule: of one stage, or of both. */
@@ -217,7 +240,7 @@ export function drawAarch64Case(
       ttbr0: ttbr(root()),
       ttbr1: ttbr(root()),
       sctlr: 0x30d0_0800n | bits(!once(draw, 30), 0) | flag(19) | flag(57),
-      mair: pattern(draw, 64),
+      mair: drawMair(draw),
       pan: once(draw, 2),
       hcr: bits(1, 31) | bits(!once(draw, 20), 0) | flag(2) | flag(12, 30) | flag(32) | flag(46),
       vtcr: drawVtcr(draw, second),

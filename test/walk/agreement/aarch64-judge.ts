@@ -85,7 +85,7 @@ export class Aarch64Trial {
       : referenceAarch64Walk({
           ...common,
           access: atAccess(at),
-          at: { stages: 1, pan: at.endsWith('P') },
+          at: { stages: at.startsWith('S12') ? 2 : 1, pan: at.endsWith('P') },
         });
   }
 
