@@ -3,6 +3,7 @@
 // Walks garbage page tables in every mode: there is always an answer, at most one read a level, no throw, and no write
 // but accessed and dirty bits of entries on the path. Plausible tables are compared with the reference models.
 import { parseArgs } from 'node:util';
+import { FormatRound } from './format-round.js';
 import { Round } from './round.js';
 
 const WALKS_PER_ROUND = 2000;
@@ -29,7 +30,10 @@ for (let round = 0; done < count; round++) {
   const walks = Math.min(WALKS_PER_ROUND, count - done);
   const own = (seed + round) % 2 ** 32;
   try {
-    new Round(own).run(walks);
+    // One walk of eight is in a format of its own.
+    const formats = Math.floor(walks / 8);
+    new Round(own).run(walks - formats);
+    new FormatRound(own).run(formats);
   } catch (error) {
     console.error(error);
     console.error(`replay: npm run fuzz -- ${walks} --seed ${own}`);
