@@ -1,6 +1,6 @@
 import { type Address, checkInteger, VmError } from '../core/index.js';
 import { type AddressLookup, type Lookup, LookupTrace } from './lookup.js';
-import { splitPage } from './paging-arithmetic.js';
+import { cutAddress } from './paging-arithmetic.js';
 
 /**
  * What a {@link HashedTable} is made from.
@@ -10,7 +10,7 @@ import { splitPage } from './paging-arithmetic.js';
 export interface HashedTableOptions {
   /** Bytes in a page, 1 up. */
   readonly pageBytes: number;
-  /** Chains. */
+  /** Chains, 1 to 2^20. */
   readonly buckets: number;
   /** The chain of a page; what it returns is taken modulo `buckets`. @defaultValue the page number */
   readonly hash?: (page: number) => number;
@@ -51,7 +51,7 @@ export class HashedTable implements AddressLookup {
   constructor(options: HashedTableOptions) {
     const { hash = (page: number) => page } = options;
     this.pageBytes = checkInteger('pageBytes', options.pageBytes, 1, 2 ** 52);
-    this.buckets = checkInteger('buckets', options.buckets, 1, 2 ** 24);
+    this.buckets = checkInteger('buckets', options.buckets, 1, 2 ** 20);
     if (typeof hash !== 'function') {
       throw new VmError('bad-argument', { argument: 'hash', value: hash, expected: 'a function' });
     }
@@ -91,8 +91,9 @@ export class HashedTable implements AddressLookup {
   }
 
   lookup(va: Address): Lookup {
-    const { page, offset } = splitPage(va, this.pageBytes);
+    const { page, offset } = cutAddress('va', va, this.pageBytes);
     const trace = new LookupTrace();
+    if (!trace.checkPage(page)) return trace.fault('limit');
     const bucket = this.bucketOf(page);
     const chain = this.chains[bucket]!;
     if (!trace.read('read bucket', bucket, chain.length > 0)) return trace.fault('not-present');

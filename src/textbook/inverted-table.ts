@@ -1,6 +1,6 @@
 import { type Address, checkInteger, VmError } from '../core/index.js';
 import { type AddressLookup, type Lookup, LookupTrace } from './lookup.js';
-import { splitPage } from './paging-arithmetic.js';
+import { cutAddress } from './paging-arithmetic.js';
 
 /**
  * What an {@link InvertedTable} is made from.
@@ -10,7 +10,7 @@ import { splitPage } from './paging-arithmetic.js';
 export interface InvertedTableOptions {
   /** Bytes in a page, 1 up. */
   readonly pageBytes: number;
-  /** Frames of physical memory: entries in the table. */
+  /** Frames of physical memory: entries in the table, 1 to 2^20. */
   readonly frames: number;
 }
 
@@ -43,7 +43,7 @@ export class InvertedTable implements AddressLookup {
   /** @param options - The shape of the table. */
   constructor(options: InvertedTableOptions) {
     this.pageBytes = checkInteger('pageBytes', options.pageBytes, 1, 2 ** 52);
-    this.frames = checkInteger('frames', options.frames, 1, 2 ** 24);
+    this.frames = checkInteger('frames', options.frames, 1, 2 ** 20);
     this.entries = Array.from({ length: this.frames }, () => null);
   }
 
@@ -80,7 +80,7 @@ export class InvertedTable implements AddressLookup {
   }
 
   lookup(va: Address): Lookup {
-    const { page, offset } = splitPage(va, this.pageBytes);
+    const { page, offset } = cutAddress('va', va, this.pageBytes);
     const trace = new LookupTrace();
     for (let frame = 0; frame < this.frames; frame++) {
       const entry = this.entries[frame];

@@ -1,6 +1,6 @@
 import { type Address, checkInteger, VmError } from '../core/index.js';
 import { type AddressLookup, type Lookup, LookupTrace } from './lookup.js';
-import { splitPage } from './paging-arithmetic.js';
+import { cutAddress } from './paging-arithmetic.js';
 
 /**
  * What a {@link LinearTable} is made from.
@@ -69,7 +69,7 @@ export class LinearTable implements AddressLookup {
   }
 
   lookup(va: Address): Lookup {
-    const { page, offset } = splitPage(va, this.pageBytes);
+    const { page, offset } = cutAddress('va', va, this.pageBytes);
     const trace = new LookupTrace();
     if (!trace.check('compare with table size', this.pages, page < this.pages)) {
       return trace.fault('limit');

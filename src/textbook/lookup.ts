@@ -40,7 +40,7 @@ export type Lookup =
       readonly pa: bigint;
       /** Memory references that the lookup made: what it costs. */
       readonly references: number;
-      /** What was done, in order. */
+      /** What was done, in order; the last step passed. */
       readonly steps: readonly LookupStep[];
     }
   | {
@@ -50,7 +50,7 @@ export type Lookup =
       readonly reason: LookupFault;
       /** Memory references that the lookup made. */
       readonly references: number;
-      /** What was done, in order. */
+      /** What was done, in order; the last step is the one that did not pass. */
       readonly steps: readonly LookupStep[];
     };
 
@@ -63,21 +63,28 @@ export interface AddressLookup {
   /**
    * Looks an address up.
    *
-   * @param va - The virtual address, in bytes.
+   * @param va - The virtual address, in bytes; all 64-bit patterns are taken.
    * @param access - `Access` bits. @defaultValue a load by the supervisor
    * @returns The physical address or a fault, with the steps.
+   * @throws `VmError` for an address of more than 64 bits, or no address at all.
    */
   lookup(va: Address, access?: number): Lookup;
 }
 
 /** Collects the steps of a lookup. */
 export class LookupTrace {
-  private readonly steps: LookupStep[] = [];
+  readonly steps: LookupStep[] = [];
 
   /** Notes a step that looks at a register; returns whether it passed. */
   check(action: string, value: number, passed: boolean): boolean {
     this.steps.push({ action, value, passed, reference: false });
     return passed;
+  }
+
+  /** Whether a page number is exact, that is below 2^53; notes that no table goes so far when it is not. */
+  checkPage(page: number): boolean {
+    if (Number.isSafeInteger(page)) return true;
+    return this.check('compare with greatest page', Number.MAX_SAFE_INTEGER, false);
   }
 
   /** Notes a step that reads memory; returns whether it passed. */

@@ -29,10 +29,19 @@ export interface PageAndOffset {
  * @public
  */
 export function splitPage(address: Address, pageBytes: number): PageAndOffset {
-  const pattern = checkBits('address', address);
-  const size = BigInt(checkInteger('pageBytes', pageBytes, 1, 2 ** 52));
-  const page = checkInteger('page', Number(pattern / size), 0, Number.MAX_SAFE_INTEGER);
-  return { page, offset: Number(pattern % size) };
+  const parts = cutAddress('address', address, checkInteger('pageBytes', pageBytes, 1, 2 ** 52));
+  checkInteger('page', parts.page, 0, Number.MAX_SAFE_INTEGER);
+  return parts;
+}
+
+/**
+ * Like {@link splitPage}, for lookups, which refuse no address: a page number above 2^53 is rounded, and so is never
+ * one that a table holds.
+ */
+export function cutAddress(argument: string, address: Address, pageBytes: number): PageAndOffset {
+  const pattern = checkBits(argument, address);
+  const size = BigInt(pageBytes);
+  return { page: Number(pattern / size), offset: Number(pattern % size) };
 }
 
 /**

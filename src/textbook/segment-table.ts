@@ -1,5 +1,6 @@
-import { Access, type Address, checkBits, checkInteger, Prot, VmError } from '../core/index.js';
+import { Access, type Address, checkInteger, isAccess, Prot, VmError } from '../core/index.js';
 import { type AddressLookup, type Lookup, LookupTrace } from './lookup.js';
+import { cutAddress } from './paging-arithmetic.js';
 
 /**
  * One segment.
@@ -77,7 +78,7 @@ export class SegmentTable implements AddressLookup {
    *
    * @param va - The address.
    * @returns Its number and the offset in it.
-   * @throws `VmError` for a bad address, or when the table was made without `offsetBits`.
+   * @throws `VmError` for a bad address, a segment number above 2^53, or when the table was made without `offsetBits`.
    */
   split(va: Address): {
     /** The segment's number. */
@@ -85,20 +86,16 @@ export class SegmentTable implements AddressLookup {
     /** The byte in its share of the address space. */
     readonly offset: number;
   } {
-    const pattern = checkBits('va', va);
-    if (this.offsetBits === null) {
-      const expected = 'offsetBits, so that addresses carry a segment number';
-      throw new VmError('bad-argument', { argument: 'offsetBits', expected });
-    }
-    const offset = Number(BigInt.asUintN(this.offsetBits, pattern));
-    return { segment: Number(pattern >> BigInt(this.offsetBits)), offset };
+    const { offset, page } = cutAddress('va', va, this.shareBytes());
+    return { segment: checkInteger('segment', page, 0, Number.MAX_SAFE_INTEGER), offset };
   }
 
   lookup(va: Address, access: number = Access.Read): Lookup {
-    const { offset, segment } = this.split(va);
+    const share = this.shareBytes();
+    const { offset, page: segment } = cutAddress('va', va, share);
     const down = this.segments[segment]?.grows === 'down';
     // An offset in a segment that grows down counts from the end of the segment's share of the address space.
-    return this.lookupIn(segment, down ? 2 ** this.offsetBits! - offset : offset, access);
+    return this.find(segment, down ? share - offset : offset, access);
   }
 
   /**
@@ -108,18 +105,33 @@ export class SegmentTable implements AddressLookup {
    * @param offset - The byte in it; in a segment that grows down, how far below its base, from 1.
    * @param access - `Access` bits.
    * @returns The physical address or a fault, with the steps.
-   * @throws `VmError` for numbers that are no non-negative integers.
+   * @throws `VmError` for numbers that are no non-negative integers, or no access.
    */
   lookupIn(segment: number, offset: number, access: number = Access.Read): Lookup {
     checkInteger('segment', segment, 0, Number.MAX_SAFE_INTEGER);
     checkInteger('offset', offset, 0, Number.MAX_SAFE_INTEGER);
+    return this.find(segment, offset, access);
+  }
+
+  /** Bytes of the address space that each segment has. */
+  private shareBytes(): number {
+    if (this.offsetBits !== null) return 2 ** this.offsetBits;
+    const expected = 'offsetBits, so that addresses carry a segment number';
+    throw new VmError('bad-argument', { argument: 'offsetBits', expected });
+  }
+
+  private find(segment: number, offset: number, access: number): Lookup {
+    if (!isAccess(access)) {
+      const expected = 'Access bits with one kind';
+      throw new VmError('bad-argument', { argument: 'access', value: access, expected });
+    }
     const trace = new LookupTrace();
     const found = this.segments[segment];
     if (!trace.check('choose segment', segment, found !== undefined) || found === undefined) {
       return trace.fault('not-present');
     }
     const { base, grows = 'up', limit, prot = 15 } = found;
-    const inside = grows === 'up' ? offset < limit : offset <= limit;
+    const inside = grows === 'up' ? offset < limit : offset >= 1 && offset <= limit;
     if (!trace.check('compare with limit', limit, inside)) return trace.fault('limit');
     if (!trace.check('check rights', prot, (prot & rightFor(access)) !== 0)) {
       return trace.fault('protection');

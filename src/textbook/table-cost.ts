@@ -72,7 +72,7 @@ export interface TableCost {
   readonly parts: readonly {
     /** Such as `level 2` or `buckets`. */
     readonly name: string;
-    /** Tables, or arrays. */
+    /** Tables, arrays, or the elements of chains. */
     readonly tables: number;
     /** Bytes in all of them. */
     readonly bytes: number;
@@ -84,7 +84,7 @@ export interface TableCost {
  *
  * @param layout - What is mapped.
  * @param organisation - How the table is organised.
- * @returns Bytes, in all and by part. O(ranges x levels), however much is mapped.
+ * @returns Bytes, in all and by part; above 2^53 they are rounded. O(ranges x levels), however much is mapped.
  * @throws `VmError` for ranges out of order or out of the address space, and organisations that do not fit it.
  *
  * @example
@@ -99,6 +99,8 @@ export interface TableCost {
  * @public
  */
 export function tableCost(layout: SparseLayout, organisation: TableOrganisation): TableCost {
+  checkObject('layout', layout);
+  checkObject('organisation', organisation);
   const pageBits = checkLayout(layout);
   switch (organisation.kind) {
     case 'linear': {
@@ -143,6 +145,7 @@ function radixCost(
   pageBits: number,
 ): TableCost {
   const { entryBytes, indexBits, leafLevel = 0 } = organisation;
+  checkList('indexBits', indexBits);
   const levels = checkInteger('indexBits.length', indexBits.length, 1, 8);
   checkInteger('leafLevel', leafLevel, 0, levels - 1);
   checkEntryBytes(entryBytes);
@@ -201,12 +204,25 @@ function checkLayout({ pageBytes, ranges, virtualBits }: SparseLayout): number {
     throw new VmError('bad-argument', { argument: 'pageBytes', value: pageBytes, expected });
   }
   const pageBits = virtualBits - offsetBits;
+  checkList('ranges', ranges);
   let next = 0;
-  for (const { page, pages } of ranges) {
+  for (const range of ranges) {
+    checkObject('ranges', range);
+    const { page, pages } = range;
     checkInteger('ranges.page', page, next, 2 ** pageBits - 1);
     next = page + checkInteger('ranges.pages', pages, 0, 2 ** pageBits - page);
   }
   return pageBits;
+}
+
+function checkObject(argument: string, value: unknown): void {
+  if (typeof value === 'object' && value !== null) return;
+  throw new VmError('bad-argument', { argument, value, expected: 'an object' });
+}
+
+function checkList(argument: string, value: unknown): void {
+  if (Array.isArray(value)) return;
+  throw new VmError('bad-argument', { argument, value, expected: 'an array' });
 }
 
 function checkEntryBytes(bytes: number): number {

@@ -1,6 +1,7 @@
 import { Access, type Address, type FaultReason } from '../core/index.js';
-import type { RadixWalker } from '../walk/index.js';
+import type { RadixWalker, WalkReport } from '../walk/index.js';
 import { type AddressLookup, type Lookup, type LookupFault, LookupTrace } from './lookup.js';
+import { cutAddress } from './paging-arithmetic.js';
 
 /** Reasons that are no question of rights. */
 const ABSENT: ReadonlySet<FaultReason> = new Set<FaultReason>([
@@ -17,8 +18,22 @@ function reasonOf(reason: FaultReason): LookupFault {
   return ABSENT.has(reason) ? 'not-present' : 'protection';
 }
 
+const SECOND_STAGE = 'read second-stage entry';
+
+/** Notes the entries that a walk read; a second stage's walk to an entry comes before the entry. */
+function noteEntries({ steps, target }: WalkReport, action: string, trace: LookupTrace): void {
+  for (const { address, index, kind, secondStage } of steps) {
+    if (secondStage !== null) noteEntries(secondStage, SECOND_STAGE, trace);
+    const passed = kind !== 'not-present';
+    if (address === null) trace.check('read register', index.index, passed);
+    else trace.read(action, index.index, passed);
+  }
+  if (target !== null) noteEntries(target, SECOND_STAGE, trace);
+}
+
 /**
- * Makes a lookup of a walker: every entry that its walk reads is a step and a memory reference. Nothing is changed.
+ * Makes a lookup of a walker: every entry that its walk reads is a step and a memory reference, those of a second stage
+ * too. When an entry is there and still refuses, the last step is the rule in the manual's words. Nothing is changed.
  *
  * @param walker - Any walker, such as a `FormatWalker`.
  * @returns A lookup that asks it.
@@ -43,16 +58,17 @@ function reasonOf(reason: FaultReason): LookupFault {
 export function walkerLookup(walker: RadixWalker): AddressLookup {
   return {
     lookup(va: Address, access: number = Access.Read): Lookup {
-      const { outcome, steps } = walker.explain(va, access);
       const trace = new LookupTrace();
-      for (const { address, index, kind } of steps) {
-        const passed = kind !== 'not-present';
-        if (address === null) trace.check('read register', index.index, passed);
-        else trace.read('read entry', index.index, passed);
-      }
-      return outcome.kind === 'page'
-        ? trace.found(outcome.pa)
-        : trace.fault(reasonOf(outcome.reason));
+      const { steps } = trace;
+      // Only where pages are small there are such numbers, and a walker takes none.
+      const { page } = cutAddress('va', va, 2 ** walker.pageShift);
+      if (!trace.checkPage(page)) return trace.fault('limit');
+      const report = walker.explain(va, access);
+      const { outcome, references, rule } = report;
+      noteEntries(report, 'read entry', trace);
+      if (outcome.kind === 'page') return { kind: 'found', pa: outcome.pa, references, steps };
+      if (steps.at(-1)?.passed !== false) trace.check(rule.text, outcome.level, false);
+      return { kind: 'fault', reason: reasonOf(outcome.reason), references, steps };
     },
   };
 }
