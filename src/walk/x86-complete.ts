@@ -64,8 +64,7 @@ export abstract class X86CompleteWalk extends X86State {
     bytes: number,
     update: boolean,
   ): number {
-    const short = this.paging === '4-level' || this.paging === '5-level' ? 52 : 20;
-    if (vpn >= 2 ** short) {
+    if (vpn >= 2 ** 20 && this.paging !== '4-level' && this.paging !== '5-level') {
       const expected = 'a page of the 32-bit address space';
       throw new VmError('out-of-range', { argument: 'vpn', value: vpn, expected });
     }
@@ -227,6 +226,7 @@ export abstract class X86CompleteWalk extends X86State {
     bytes: number,
     update: boolean,
   ): number {
+    if (this.nested === null) return pfn;
     const host = this.hostTarget(pfn, this.hostAccess(access), offset, bytes, update);
     return host < 0 ? this.refuseSecondStage(vpn, access, offset) : host;
   }
