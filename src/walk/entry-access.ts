@@ -6,9 +6,6 @@ import type { WalkReport } from './report.js';
 import type { WalkRule } from './rule.js';
 import type { SecondStage, SecondStagePurpose } from './second-stage.js';
 
-/** No words: a walker whose fast path may not be used reads out of it at once. */
-export const NO_WORDS: Int32Array = new Int32Array(0);
-
 /** A level that no format has: for reading entries outside a walk. @internal */
 export const SPARE_LEVEL: number = MAX_LEVELS;
 /** In `hostReports`: the walk for the access itself. @internal */
@@ -47,10 +44,6 @@ export abstract class EntryAccess {
   protected readonly lastVpn: number;
   /** Whether tables are where their frames say: in 4 KiB frames, and no second stage. */
   private readonly plainFrames: boolean;
-  /** Flat RAM that holds the root, or nothing: see `bindWindow`. */
-  protected words: Int32Array = NO_WORDS;
-  /** The first frame number in `words`, as the second stage gives it. */
-  protected hostFirst = 0;
   /** What the second stage was asked for last. */
   private asked: SecondStagePurpose = 'access';
   /** The guest's frame of the last access that went through a second stage. */
@@ -214,20 +207,6 @@ export abstract class EntryAccess {
       ? secondStage.walk(pfn, access, offset, bytes)
       : secondStage.probe(pfn, access, offset, bytes);
     return host < 0 ? -1 : host;
-  }
-
-  /**
-   * In the fast path under a second stage: where a table of the guest's is in the window.
-   *
-   * @param pfn - Bits 30:0 of the guest's frame; the bits above are 0.
-   * @returns The frame relative to the window, or -1: the complete form decides. Always so without a second stage.
-   */
-  protected hostRelative(pfn: number): number {
-    const { secondStage } = this;
-    if (secondStage === null || pfn < 0) return -1;
-    const host = secondStage.fastFrame(pfn, pfn >>> 26, secondStage.tableAccess);
-    const relative = host - this.hostFirst;
-    return host >= 0 && relative >= 0 && relative < this.words.length >>> 10 ? relative | 0 : -1;
   }
 
   /**

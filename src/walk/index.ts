@@ -67,8 +67,9 @@ export {
 } from './riscv-walker.js';
 export type { WalkRule } from './rule.js';
 export type { SecondStage, SecondStagePurpose } from './second-stage.js';
+export { TableWindow } from './table-window.js';
 export { RadixWalker } from './walker.js';
-export { X86CompleteWalk, X86Fault } from './x86-complete.js';
+export { X86CompleteWalk } from './x86-complete.js';
 export type { ControlWrite, X86PagingMode } from './x86-control.js';
 export {
   X86Ept,
@@ -77,6 +78,8 @@ export {
   type X86EptSnapshot,
 } from './x86-ept.js';
 export { EPT_RULES, type EptRuleName } from './x86-ept-rules.js';
+export { X86Fault } from './x86-fault.js';
+export { X86Instructions } from './x86-instructions.js';
 export { X86Npt } from './x86-npt.js';
 export type { X86WalkerOptions, X86WalkerSnapshot } from './x86-options.js';
 export { X86_RULES, type X86RuleName } from './x86-rules.js';

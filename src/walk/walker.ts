@@ -12,9 +12,6 @@ import {
   VmError,
   type VmObserver,
 } from '../core/index.js';
-import { BUS_ERROR } from '../memory/index.js';
-import type { PteFormat } from '../pte/index.js';
-import { EntryAccess, NO_WORDS, SPARE_LEVEL } from './entry-access.js';
 import {
   type ExplainOptions,
   type FaultEncoding,
@@ -23,6 +20,7 @@ import {
   type WalkReport,
   walkReport,
 } from './report.js';
+import { TableWindow } from './table-window.js';
 import { Watch } from './watch.js';
 
 /** {@link RadixWalker.classify}: nothing that any access could use. */
@@ -55,8 +53,7 @@ export function inPage(offset: number, bytes: number): boolean {
 }
 
 /**
- * What every radix walker shares: the view of memory that its fast path reads, the path of the last complete walk,
- * and the doors that answer in objects.
+ * What every radix walker shares: the doors that answer in numbers and in objects.
  *
  * A walk comes in two forms that obey one set of rules. The fast path reads flat RAM and answers only when nothing
  * forbids the access and no bit has to be set, at about twice the time of C. In every other case it starts over in the complete form,
@@ -65,10 +62,7 @@ export function inPage(offset: number, bytes: number): boolean {
  *
  * @public
  */
-export abstract class RadixWalker extends EntryAccess {
-  /** The format of the current mode's entries, or `null` while translation is off. */
-  abstract readonly format: PteFormat | null;
-
+export abstract class RadixWalker extends TableWindow {
   /** log2 of the base pages of the last leaf's level, or {@link NO_LEAF}. @internal */
   leafShift = 0;
   /** Bits 31:0 of the last leaf, before any accessed/dirty update. */
@@ -81,42 +75,8 @@ export abstract class RadixWalker extends EntryAccess {
     return Math.floor(this.leafShift / this.bits);
   }
 
-  /** The root's level. @internal */
-  top = 0;
-  /** Width of a level's index in bits. @internal */
-  bits = 9;
-  /** 1 when entries have two words, 0 when one: also their shift beyond a word. @internal */
-  wide = 1;
-  /** An entry is worth a look when one of these bits of its low word is set. @internal */
-  presentLow = 1;
-  /** The entry that `findPresent` found. @internal */
-  foundLow = 0;
-  /** Its bits 63:32. @internal */
-  foundHigh = 0;
-
-  /** Cuts the upper word of a one-word entry away. */
-  protected wideMask = -1;
-  /** Page numbers in [lowEnd, highStart) are not virtual addresses of the mode. */
-  protected lowEnd = 0;
-  /** The end of that interval. */
-  protected highStart = 0;
-  /** Bits 51:26 of a virtual page number plus this have none of `signMask` set. */
-  protected signHalf = 0;
-  /** See `signHalf`. */
-  protected signMask = 0;
-  /** log2 of the base pages that an entry of the root maps. */
-  protected topShift = 0;
-  /** `frames` for formats with 8-byte entries, 0 for others: their walks have a loop of their own. */
-  protected wideFrames = 0;
-  /** Frames in `words`. */
-  protected frames = 0;
-  /** Bits 30:0 of the first frame number in `words`; entries are compared in this form. */
-  protected windowLow = 0;
-  /** Bits 51:31 of the first frame number in `words`. */
-  protected windowHigh = 0;
-  private boundVersion = -1;
-  private boundFrames = 0;
   private watch: Watch | null = null;
+
   /**
    * Translates for an access, exactly as the hardware: sets accessed and dirty bits, raises faults. Hot: numbers in,
    * number out, no allocation.
@@ -192,11 +152,11 @@ export abstract class RadixWalker extends EntryAccess {
    * tells of none. While an observer is set, the fast path rests. An error that it throws leaves `walk` after the
    * accessed and dirty bits were set; a walk that it asks of the same walker is a `VmError`.
    */
-  get observer(): VmObserver | null {
+  override get observer(): VmObserver | null {
     return this.watch === null ? null : this.watch.observer;
   }
 
-  set observer(observer: VmObserver | null) {
+  override set observer(observer: VmObserver | null) {
     if (observer !== null && typeof observer !== 'function') {
       throw new VmError('bad-argument', {
         argument: 'observer',
@@ -206,32 +166,6 @@ export abstract class RadixWalker extends EntryAccess {
     }
     this.watch = observer === null ? null : new Watch(observer);
     this.bindWindow();
-  }
-
-  /** Number of root tables: 4 with PAE, else 1; 0 while translation is off. @internal */
-  abstract get rootCount(): number;
-
-  /** The frame of a root table, or -1 when that root is not present. @internal */
-  abstract rootAt(slot: number): number;
-
-  /** The format of the entries below a root. @internal */
-  rootFormat(_slot: number): PteFormat | null {
-    return this.format;
-  }
-
-  /** The level of a root. @internal */
-  rootLevel(_slot: number): number {
-    return this.top;
-  }
-
-  /** The first page that a root maps; where addresses are sign-extended, that of the lower half. @internal */
-  rootBase(slot: number): number {
-    return slot * 2 ** (this.bits * (this.top + 1));
-  }
-
-  /** The first byte of a root table in its frame: small tables need not begin with it. @internal */
-  rootByte(_slot: number): number {
-    return 0;
   }
 
   /** What an entry with a present bit is to a walk: {@link SKIP}, {@link POINTER} or {@link LEAF}. @internal */
@@ -278,55 +212,6 @@ export abstract class RadixWalker extends EntryAccess {
       rights &= this.entryProt(low, high, leaf);
     }
     return this.protOf(rights);
-  }
-
-  /**
-   * The first entry of a table, from an index on, with a present bit; its words are then in `foundLow` and `foundHigh`.
-   *
-   * @param table - The table's frame.
-   * @param byte - The table's first byte in that frame.
-   * @param from - The first index.
-   * @param end - The number of entries.
-   * @returns The index, or -1 when there is none.
-   * @internal
-   */
-  findPresent(table: number, byte: number, from: number, end: number): number {
-    const { words, wide, presentLow } = this;
-    const frame = table - (this.windowHigh * 2 ** 31 + this.windowLow);
-    // Not `this.frames`: the words of a memory that grew are gone.
-    if (frame < 0 || frame >= words.length >>> 10 || presentLow === 0) {
-      return this.findPresentAnywhere(table, byte, from, end);
-    }
-    // Int32, so that the loop has no doubles (30 % of it, measured).
-    const base = ((frame << 10) + (byte >>> 2)) | 0;
-    if (base + (end << wide) > words.length) {
-      return this.findPresentAnywhere(table, byte, from, end);
-    }
-    for (let index = from; index < end; index++) {
-      const at = (base + (index << wide)) | 0;
-      const low = words[at]!;
-      if ((low & presentLow) !== 0) {
-        this.foundLow = low;
-        this.foundHigh = words[at + wide]! & this.wideMask;
-        return index;
-      }
-    }
-    return -1;
-  }
-
-  private findPresentAnywhere(table: number, byte: number, from: number, end: number): number {
-    if (this.bindAgainIfStale()) return this.findPresent(table, byte, from, end);
-    const { memory, presentLow } = this;
-    for (let index = from; index < end; index++) {
-      const at = byte + index * 2 ** this.entryShift;
-      if (this.locate(SPARE_LEVEL, table, at, false) !== 0) continue;
-      if (this.readEntry(SPARE_LEVEL) === BUS_ERROR) continue;
-      if (presentLow !== 0 && (memory.low & presentLow) === 0) continue;
-      this.foundLow = memory.low;
-      this.foundHigh = memory.high;
-      return index;
-    }
-    return -1;
   }
 
   /** Another walker in the same state over the same memory. */
@@ -412,66 +297,6 @@ export abstract class RadixWalker extends EntryAccess {
     const { leafHigh, leafLevel, leafLow } = this;
     const attributes = this.leafAttributes(leafLow, leafHigh, leafLevel, rights);
     return { prot: rights & ALL_PROT, attributes };
-  }
-
-  /** Called when the window changed, so that roots can be made relative to it. */
-  protected abstract windowChanged(): void;
-
-  /**
-   * Finds the flat RAM that holds the root for the fast path. Done again when a register or the observer changes, and
-   * when a complete walk finds the window detached, as a WebAssembly memory that grew leaves it.
-   */
-  protected bindWindow(): void {
-    let root = -1;
-    const { secondStage } = this;
-    const count = this.watch === null ? (secondStage ?? this).rootCount : 0;
-    for (let slot = 0; root < 0 && slot < count; slot++) root = (secondStage ?? this).rootAt(slot);
-    const window = root < 0 ? null : this.memory.ramWindow(root);
-    this.boundVersion = this.memory.layoutVersion;
-    this.words = window === null ? NO_WORDS : window.words;
-    this.boundFrames = this.words.length >>> 10;
-    // Under a second stage no frame is in the window as the guest numbers it: see `hostRelative`.
-    this.frames = secondStage === null ? this.boundFrames : 0;
-    const first = window === null ? 0 : window.firstPfn;
-    this.hostFirst = first;
-    const own = secondStage === null ? first : 0;
-    // Int32, so that the fields are: a field that once held a double keeps the whole loop in doubles (2x, measured).
-    this.windowLow = (own % 2 ** 31) | 0;
-    this.windowHigh = Math.floor(own / 2 ** 31) | 0;
-    this.windowChanged();
-    this.wideFrames = this.wide === 1 ? this.frames : 0;
-  }
-
-  /** Binds the window anew when its buffer was detached or regions were added; `true` when it did. */
-  private bindAgainIfStale(): boolean {
-    const attached = this.boundFrames === this.words.length >>> 10;
-    if (attached && this.memory.layoutVersion === this.boundVersion) return false;
-    this.bindWindow();
-    return true;
-  }
-
-  /** Which page numbers are virtual addresses: those sign-extended from `virtualBits`, or with nothing above it. */
-  protected setVirtualBits(virtualBits: number, signExtended: boolean): void {
-    const half = 2 ** (virtualBits - 13);
-    this.lowEnd = signExtended ? half : 2 * half;
-    this.highStart = signExtended ? 2 ** 52 - half : 2 ** 52;
-    this.signHalf = signExtended ? 1 << (virtualBits - 39) : 0;
-    this.signMask =
-      0x4000000 - (signExtended ? 2 * this.signHalf : 2 ** Math.max(0, virtualBits - 38));
-    this.topShift = this.top * this.bits;
-  }
-
-  /** Takes the fast path's window away: every walk is complete until the next {@link RadixWalker.bindWindow}. */
-  protected closeWindow(): void {
-    this.words = NO_WORDS;
-    this.boundFrames = 0;
-    this.frames = 0;
-  }
-
-  /** Whether a frame lies in the window that is bound now. */
-  protected inWindow(pfn: number): boolean {
-    const first = this.windowHigh * 2 ** 31 + this.windowLow;
-    return pfn >= first && pfn < first + this.frames;
   }
 
   /** Checks what the fast path leaves unchecked, walks in full, and tells the observer. */

@@ -2,13 +2,13 @@ import { Access, Prot, VmError } from '../core/index.js';
 import { BUS_ERROR } from '../memory/index.js';
 import { CR4, EFER, patIndex, X86_PAGE_FAULT, X86_PTE } from '../pte/index.js';
 import { UPDATE_ATTEMPTS } from './entry-access.js';
-import { WalkFault } from './fault.js';
 import type { FaultTranslation, LeafAttributes } from './report.js';
 import type { WalkRule } from './rule.js';
 import { LEAF, LOCAL, NO_LEAF, POINTER, SKIP } from './walker.js';
+import { X86Fault } from './x86-fault.js';
+import { X86Instructions } from './x86-instructions.js';
 import { isUser, needsWritable, rightsRule, rowOf, X86_RULES } from './x86-rules.js';
-import type { X86Exit } from './x86-second-stage.js';
-import { FRAME_HIGH, KEYS_SUPERVISOR, KEYS_USER, pdptBase, X86State } from './x86-state.js';
+import { FRAME_HIGH, KEYS_SUPERVISOR, KEYS_USER, pdptBase } from './x86-state.js';
 
 const { P, RW, US, A, D, PS, G } = X86_PTE;
 
@@ -21,31 +21,12 @@ const FRAME_BITS = FRAME_HIGH;
 const ACCESS_BITS = 3 | Access.User | Access.ImplicitSupervisor | Access.ReadModifyWrite;
 
 /**
- * An x86 fault in fields.
- *
- * @public
- */
-export class X86Fault extends WalkFault {
-  /** 14 for #PF; 13 for a non-canonical address (#GP, or #SS at the CPU's choice); 0 for a bus error. */
-  vector = 0;
-  /** The page-fault error code; 0 for the other vectors. */
-  errorCode = 0;
-  /** The VM exit when the second stage refused, otherwise `null`. */
-  exit: X86Exit | null = null;
-
-  /** CR2 of a page fault: the linear address. */
-  get cr2(): bigint {
-    return this.va;
-  }
-}
-
-/**
  * The complete form of the x86 walk: the manual's rules one by one, over memory of any kind, with the rule that decides
  * (Intel SDM Vol. 3A, chapter 4).
  *
  * @public
  */
-export abstract class X86CompleteWalk extends X86State {
+export abstract class X86CompleteWalk extends X86Instructions {
   override readonly fault: X86Fault = new X86Fault(X86_RULES.notPresent);
 
   /** Low bits that all entries of the last successful walk have (D: the leaf alone), high bits that any has. */

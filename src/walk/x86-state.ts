@@ -22,20 +22,7 @@ import {
 } from '../pte/index.js';
 import { SPARE_LEVEL } from './entry-access.js';
 import { RadixWalker } from './walker.js';
-import {
-  type ControlRegisters,
-  type ControlWrite,
-  CR0_DEFINED,
-  cr4Invalidates,
-  lowHalf,
-  pagingMode,
-  refuseCr0,
-  refuseCr3,
-  refuseCr4,
-  refuseEfer,
-  reloadsPdptes,
-  type X86PagingMode,
-} from './x86-control.js';
+import { type ControlRegisters, pagingMode, refuseCr3, type X86PagingMode } from './x86-control.js';
 import type { X86WalkerOptions, X86WalkerSnapshot } from './x86-options.js';
 import { RIGHTS, ROW_AC, ROW_SMAP, ROW_SMEP, ROW_WP, X86_RULES } from './x86-rules.js';
 import type { X86Exit, X86SecondStage } from './x86-second-stage.js';
@@ -258,73 +245,6 @@ export abstract class X86State extends RadixWalker {
     this.supervisorKeys = checkInteger('pkrs', value, 0, 0xffffffff) | 0;
   }
 
-  /**
-   * MOV to CR0 (Intel SDM Vol. 2B). Reserved bits of the low half are dropped. Loads the PAE PDPTEs where the SDM says so.
-   *
-   * @param value - The register.
-   * @returns What was invalidated, or #GP with nothing changed.
-   * @throws `VmError` when `value` is no 64-bit pattern.
-   */
-  writeCr0(value: Address): ControlWrite {
-    const written = lowHalf('cr0', value);
-    if (written === null) return generalProtection('a bit of CR0 above 31 is set');
-    const cr0 = (written & CR0_DEFINED) >>> 0;
-    const refusal = refuseCr0(this.registers, cr0);
-    if (refusal !== null) return generalProtection(refusal);
-    const long = (cr0 & CR0.PG) !== 0 && (this.registers.efer & EFER.LME) !== 0;
-    const efer = long ? this.registers.efer | EFER.LMA : this.registers.efer & ~EFER.LMA;
-    const stops = (this.registers.cr0 & ~cr0 & CR0.PG) !== 0;
-    return this.change({ ...this.registers, cr0, efer }, stops ? 'everything' : 'none', false);
-  }
-
-  /**
-   * MOV to CR3 (Intel SDM Vol. 2B; 4.10.4.1 for what it invalidates). With PAE paging it reads and checks the PDPTEs.
-   *
-   * @param value - The register; bit 63 asks to keep the PCID's translations while CR4.PCIDE=1.
-   * @returns What was invalidated, or #GP with nothing changed, the old PDPTEs included.
-   * @throws `VmError` when `value` is no 64-bit pattern.
-   */
-  loadCr3(value: Address): ControlWrite {
-    const pattern = checkBits('cr3', value);
-    const refusal = refuseCr3(this.registers, pattern, this.maxPhyAddr);
-    if (refusal !== null) return generalProtection(refusal);
-    const keep = (this.registers.cr4 & CR4.PCIDE) !== 0 && pattern >> 63n !== 0n;
-    const cr3 = keep ? BigInt.asUintN(63, pattern) : pattern;
-    return this.change({ ...this.registers, cr3 }, keep ? 'none' : 'non-global', true);
-  }
-
-  /**
-   * MOV to CR4 (Intel SDM Vol. 2B). Loads the PAE PDPTEs where the SDM says so.
-   *
-   * @param value - The register.
-   * @returns What was invalidated, or #GP with nothing changed.
-   * @throws `VmError` when `value` is no 64-bit pattern.
-   */
-  writeCr4(value: Address): ControlWrite {
-    const cr4 = lowHalf('cr4', value);
-    if (cr4 === null) return generalProtection('a reserved bit of CR4 is set');
-    const refusal = refuseCr4(this.registers, cr4);
-    if (refusal !== null) return generalProtection(refusal);
-    const invalidates = cr4Invalidates(this.registers.cr4, cr4);
-    return this.change({ ...this.registers, cr4 }, invalidates, false);
-  }
-
-  /**
-   * WRMSR to IA32_EFER. LMA is read-only and follows LME and CR0.PG.
-   *
-   * @param value - The register.
-   * @returns `written`, or #GP with nothing changed.
-   * @throws `VmError` when `value` is no 64-bit pattern.
-   */
-  writeEfer(value: Address): ControlWrite {
-    const written = lowHalf('efer', value);
-    if (written === null) return generalProtection('a reserved bit of EFER is set');
-    const refusal = refuseEfer(this.registers, written);
-    if (refusal !== null) return generalProtection(refusal);
-    const efer = (written & ~EFER.LMA) | (this.registers.efer & EFER.LMA);
-    return this.change({ ...this.registers, efer }, 'none', false);
-  }
-
   override get rootCount(): number {
     return this.paging === 'none' ? 0 : this.rootMask + 1;
   }
@@ -348,31 +268,13 @@ export abstract class X86State extends RadixWalker {
     this.rootRelative = this.rootsRelative[0]!;
   }
 
-  /** Takes new registers over, loading the PDPTEs first where they are due: a #GP leaves everything as it was. */
-  private change(
-    next: ControlRegisters,
-    invalidates: 'none' | 'non-global' | 'pcid' | 'everything',
-    cr3Written: boolean,
-  ): ControlWrite {
-    const changed = cr3Written || reloadsPdptes(this.registers, next);
-    const due = pagingMode(next) === 'pae' && changed && !this.readsPdptes;
-    if (due) {
-      const refusal = this.loadPdptes(next.cr3);
-      if (typeof refusal === 'string') return generalProtection(refusal);
-      if (refusal !== null) return { kind: 'exit', exit: refusal };
-    }
-    this.registers = next;
-    this.applyRegisters();
-    return { kind: 'written', invalidates, pdptesLoaded: due };
-  }
-
   /** Whether a PAE walk begins with a PDPTE in memory: under AMD's nested paging. */
   protected get readsPdptes(): boolean {
     return this.nested?.pdptesOnDemand === true;
   }
 
   /** Reads the four PDPTEs (SDM 4.4.1); returns why that raises #GP or a VM exit, and then leaves the old ones. */
-  private loadPdptes(cr3: bigint): string | X86Exit | null {
+  protected loadPdptes(cr3: bigint): string | X86Exit | null {
     const { memory, nested, path } = this;
     const base = pdptBase(cr3);
     const words = new Int32Array(8);
@@ -423,7 +325,7 @@ export abstract class X86State extends RadixWalker {
   }
 
   /** Derives the flat fields of the fast path from the registers. */
-  private applyRegisters(): void {
+  protected applyRegisters(): void {
     const { cr0, cr4, efer } = this.registers;
     const mode = pagingMode(this.registers);
     const shape = SHAPES[mode];
@@ -475,8 +377,4 @@ export abstract class X86State extends RadixWalker {
 /** CR3[31:5]: where the PDPTEs are (SDM 4.4.1). */
 export function pdptBase(cr3: bigint): number {
   return Number(BigInt.asUintN(32, cr3) & ~31n);
-}
-
-function generalProtection(why: string): ControlWrite {
-  return { kind: 'fault', vector: 13, why };
 }
