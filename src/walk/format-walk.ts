@@ -1,7 +1,14 @@
-import type { FaultTranslation, PageTranslation, WalkReport, WalkStep } from './report.js';
+import type {
+  FaultTranslation,
+  PageTranslation,
+  UnreadEntry,
+  WalkReport,
+  WalkStep,
+} from './report.js';
 
 /**
- * A report as text that a student understands: one line for each entry read, then the verdict with its reason.
+ * A report as text that a student understands: one line for each entry read, then the verdict with its reason. Of a nested
+ * walk, the second stage's walk to each entry stands indented above the entry, and the references of both are counted.
  *
  * @param report - What `explain` returned.
  * @returns Several lines without a final newline.
@@ -26,17 +33,39 @@ import type { FaultTranslation, PageTranslation, WalkReport, WalkStep } from './
  * @public
  */
 export function formatWalk(report: WalkReport): string {
-  const { access, format, root, steps, va } = report;
+  const { access, format, root, steps, target, unread, va } = report;
   const who = [access.privilege, ...access.modifiers.map(hyphenated), access.kind].join(' ');
   const title = `${who} at ${hex(va)}`;
   const where =
     format === null ? 'no translation' : root === null ? format : `${format}, root ${hex(root)}`;
   const width = steps.length === 0 ? 0 : Math.max(...steps.map((step) => hex(step.raw).length));
-  return [
+  const lines = [
     `${title} (${where})`,
-    ...steps.map((step) => stepLine(step, width)),
+    ...steps.flatMap((step) => [
+      ...secondStage(step.secondStage),
+      stepLine(step, width),
+      ...secondStage(step.secondStageUpdate),
+    ]),
+    ...(unread === null ? [] : [...secondStage(unread.secondStage), unreadLine(unread)]),
+    ...secondStage(target),
     verdict(report),
-  ].join('\n');
+  ];
+  const nested = target !== null || unread !== null || steps.some((step) => step.secondStage);
+  return [...lines, ...(nested ? [`  ${report.references} references in both stages`] : [])].join(
+    '\n',
+  );
+}
+
+/** The second stage's walk, between the lines of the walk that asked for it. */
+function secondStage(report: WalkReport | null): readonly string[] {
+  if (report === null) return [];
+  return formatWalk(report)
+    .split('\n')
+    .map((line, first) => (first === 0 ? `    second stage: ${line}` : `    ${line}`));
+}
+
+function unreadLine({ address, index, level }: UnreadEntry): string {
+  return `  level ${level} [${String(index.index).padStart(3)}] @${hex(address)} can't be read`;
 }
 
 /** `ReadModifyWrite` as `read-modify-write`. */

@@ -51,6 +51,7 @@ export type {
   LeafAttributes,
   PageTranslation,
   Translation,
+  UnreadEntry,
   WalkReport,
   WalkStep,
 } from './report.js';

@@ -206,6 +206,22 @@ export interface WalkStep {
 }
 
 /**
+ * An entry of a guest's table that could not be read, because the second stage refused.
+ *
+ * @public
+ */
+export interface UnreadEntry {
+  /** The entry's level. */
+  readonly level: number;
+  /** The entry's number in its table. */
+  readonly index: AddressIndex;
+  /** The entry's guest-physical address. */
+  readonly address: bigint;
+  /** The second stage's walk, which refused. */
+  readonly secondStage: WalkReport;
+}
+
+/**
  * Everything about one walk, as plain data.
  *
  * @public
@@ -236,6 +252,8 @@ export interface WalkReport {
   };
   /** Whether accessed and dirty bits were really set. */
   readonly updated: boolean;
+  /** Under a second stage: the entry after the last step, when that stage refused to let it be read. */
+  readonly unread: UnreadEntry | null;
   /** Under a second stage: its walk to what the access reaches. */
   readonly target: WalkReport | null;
   /** Entries read from memory, in both dimensions of a nested walk: what a TLB miss costs in references. */
@@ -268,6 +286,7 @@ export function walkReport(
     steps,
     rule: { id: decisive.id, source: decisive.source, text: decisive.text },
     updated,
+    unread: format === null ? null : unreadEntry(walker, format, outcome.va, hostReports),
     target,
     references: hostReports
       .slice(0, UPDATES)
@@ -280,6 +299,20 @@ export function walkReport(
 function rootAddress({ pageShift, path }: RadixWalker): bigint | null {
   if (path.format === null || path.root < 0) return null;
   return addressFromVpn(path.root, 0, pageShift) + BigInt(path.rootByte);
+}
+
+/** Below the last entry that was read, the second stage was asked for one that it did not let the walk read. */
+function unreadEntry(
+  { fault, path }: RadixWalker,
+  format: PteFormat,
+  va: bigint,
+  hostReports: readonly (Plain<WalkReport> | null)[],
+): UnreadEntry | null {
+  const level = path.last - 1;
+  const secondStage = hostReports[level];
+  if (secondStage === undefined || secondStage === null) return null;
+  const index = splitAddress(format, va).indexes[format.levels - 1 - level]!;
+  return { level, index, address: fault.gpa, secondStage };
 }
 
 function walkSteps(

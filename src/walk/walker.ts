@@ -276,7 +276,9 @@ export abstract class RadixWalker extends TableWindow {
     const host = secondStage.lastPage();
     prot &= host.prot | Prot.User;
     const gpa = addressFromVpn(this.guestPfn, offset, this.pageShift);
-    const pageBytes = Math.min(attributes.pageBytes, host.attributes.pageBytes);
+    const [own, hosts] = [attributes.pageBytes, host.attributes.pageBytes];
+    // A stage that is off has no page size of its own.
+    const pageBytes = level < 0 ? hosts : secondStage.leafLevel < 0 ? own : Math.min(own, hosts);
     const both = Object.assign(attributes, { pageBytes, gpa });
     return plain({ kind: 'page', va, pa, pfn: result, level, prot, ...both });
   }

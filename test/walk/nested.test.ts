@@ -1,7 +1,15 @@
 import fc from 'fast-check';
 import { Access, addressFromVpn, VmError } from 'pagewright/core';
 import type { PhysicalMemory } from 'pagewright/memory';
-import { formatWalk, type RadixWalker, type SecondStage, X86Npt, X86Walker } from 'pagewright/walk';
+import {
+  formatWalk,
+  type RadixWalker,
+  RiscvGStage,
+  RiscvWalker,
+  type SecondStage,
+  X86Npt,
+  X86Walker,
+} from 'pagewright/walk';
 import { describe, expect, it } from 'vitest';
 import { NESTED, nestedMachine, ram } from './nested-machines.js';
 
@@ -111,7 +119,14 @@ describe.each(NESTED.map((kind) => [kind.name, kind] as const))('%s', (_, kind) 
     });
     expect(walker.fault.stage).toBe(2);
     expect(walker.fault.gpa).toBe(last.address);
-    expect(formatWalk(walker.explain(0, Access.Read | Access.User))).toContain('refused');
+    const report = walker.explain(0, Access.Read | Access.User);
+    // Only the last table is out of reach: the report has the steps before it, and the walk that refused.
+    expect(report.unread).toMatchObject({ level: 0, address: last.address });
+    expect(report.unread?.secondStage.outcome).toMatchObject({ kind: 'fault' });
+    expect(report.unread?.secondStage.va).toBe(last.address);
+    expect(report.steps.at(-1)?.level).toBe(1);
+    expect(report.target).toBeNull();
+    expect(formatWalk(report)).toContain(`@0x${last.address!.toString(16)} can't be read`);
   });
 
   it('keeps its invariants, and its second stage does', () => {
@@ -180,6 +195,33 @@ describe('a second stage', () => {
     expect(walker.translate(0x40_0000, Access.Read | Access.User)).toMatchObject({
       pageBytes: 4096,
     });
+  });
+
+  it('that is off has no page size of its own, nor has a guest without paging', () => {
+    const memory = ram(0, true);
+    const gib = 0x4000_0000;
+    const off = new RiscvGStage({ memory, hgatp: 0n });
+    memory.write(0x2000, 8, 0xdfn); // an Sv39 root: a 1 GiB leaf at 0
+    const satp = (8n << 60n) | 2n;
+    const guest = new RiscvWalker({ memory, satp, secondStage: off });
+    expect(guest.translate(0, Access.Read | Access.User)).toMatchObject({ pageBytes: gib });
+    memory.write(0, 8, 0xdfn);
+    const on = new RiscvGStage({ memory, hgatp: 8n << 60n });
+    const bare = new RiscvWalker({ memory, satp: 0n, secondStage: on });
+    expect(bare.translate(0, Access.Read | Access.User)).toMatchObject({ pageBytes: gib });
+    const both = new RiscvWalker({ memory, satp: 0n, secondStage: off });
+    expect(both.translate(0, Access.Read | Access.User)).toMatchObject({ pageBytes: 4096 });
+  });
+
+  it('stands in the text of a report above each entry that it led to', () => {
+    const kind = NESTED.find(({ name }) => name === 'sv39 over sv39x4')!;
+    const { walker } = nestedMachine(kind);
+    const lines = formatWalk(walker.explain(0, Access.Read | Access.User)).split('\n');
+    const depth = lines.map((line) => line.search(/\S/));
+    // Title, three times a walk of three levels before an entry, the walk to the target, verdict, count.
+    const walk = [4, 6, 6, 6, 6];
+    expect(depth).toEqual([0, ...walk, 2, ...walk, 2, ...walk, 2, ...walk, 2, 2]);
+    expect(lines.at(-1)).toBe('  15 references in both stages');
   });
 
   it('makes 19 references of 24 when one side has 2 MiB pages', () => {
