@@ -199,7 +199,7 @@ export abstract class RiscvState extends RadixWalker {
     }
     // Under a second stage the fast path starts from the guest's frame itself, when that has 31 bits.
     const known = this.secondStage === null ? this.inWindow(this.root) : this.root < 2 ** 31;
-    this.rootRelative = known ? (this.root - first) | 0 : -1;
+    this.rootRelative = this.current !== null && known ? (this.root - first) | 0 : -1;
   }
 
   private setFormat(format: PteFormat): void {

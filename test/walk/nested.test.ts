@@ -213,6 +213,19 @@ describe('a second stage', () => {
     expect(both.translate(0, Access.Read | Access.User)).toMatchObject({ pageBytes: 4096 });
   });
 
+  it('alone decides for a guest without translation, whatever lies where satp.PPN would have it', () => {
+    const memory = ram(0, true);
+    memory.write(0x4000, 8, 0xdfn); // an Sv39x4 root: a 1 GiB leaf at 0
+    memory.write(0, 8, 0x2000_00dfn); // would be a 1 GiB leaf at 0x8000_0000 of a root table at 0
+    const secondStage = new RiscvGStage({ memory, hgatp: (8n << 60n) | 4n });
+    const guest = new RiscvWalker({ memory, satp: 0n, secondStage });
+    expect(guest.walk(5, Access.Read | Access.User)).toBe(5);
+    guest.setSatp(8n << 60n);
+    expect(guest.walk(5, Access.Read | Access.User)).toBeLessThan(0);
+    guest.setSatp(0n);
+    expect(guest.walk(5, Access.Read | Access.User)).toBe(5);
+  });
+
   it('stands in the text of a report above each entry that it led to', () => {
     const kind = NESTED.find(({ name }) => name === 'sv39 over sv39x4')!;
     const { walker } = nestedMachine(kind);
