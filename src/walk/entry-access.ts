@@ -200,7 +200,7 @@ export abstract class EntryAccess {
     const secondStage = this.secondStage!;
     if (this.hostReports !== null) {
       // `walk` and `probe` answer as `explain` does; the report is made besides, and before bits are set.
-      const report = secondStage.explain(addressFromVpn(pfn, offset), access);
+      const report = secondStage.report(addressFromVpn(pfn, offset), access);
       this.hostReports[slot] = report;
     }
     const host = update

@@ -96,12 +96,14 @@ function flags({ fields }: WalkStep): string {
 
 function verdict(report: WalkReport): string {
   const { outcome, rule } = report;
-  return outcome.kind === 'page' ? reached(outcome) : refused(outcome, rule);
+  return outcome.kind === 'page' ? reached(outcome, report.target) : refused(outcome, rule);
 }
 
-function reached(outcome: PageTranslation): string {
-  if (outcome.level < 0) return `  physical address ${hex(outcome.pa)}, not translated`;
-  return `  physical address ${hex(outcome.pa)}, in a ${formatBytes(outcome.pageBytes)} page`;
+function reached({ gpa, level, pa, pageBytes }: PageTranslation, host: WalkReport | null): string {
+  const guest = gpa === undefined ? '' : `guest-physical ${hex(gpa)}, `;
+  const translated = level >= 0 || (host !== null && host.format !== null);
+  const page = translated ? `in a ${formatBytes(pageBytes)} page` : 'not translated';
+  return `  ${guest}physical address ${hex(pa)}, ${page}`;
 }
 
 function refused(outcome: FaultTranslation, rule: WalkReport['rule']): string {

@@ -40,7 +40,7 @@ export interface Mapping extends LeafAttributes {
   readonly type: 'mapping';
   /** The first virtual address. */
   readonly va: bigint;
-  /** The first physical address. */
+  /** The first physical address; of a guest under a second stage, the guest-physical one. */
   readonly pa: bigint;
   /** Base pages that the entry maps. */
   readonly pages: number;
@@ -48,7 +48,7 @@ export interface Mapping extends LeafAttributes {
   readonly level: number;
   /** The effective rights, all entries on the way taken together, as `Prot` bits. */
   readonly prot: number;
-  /** The entry's physical address. */
+  /** The entry's physical address, or guest-physical one. */
   readonly entry: bigint;
   /** The entry. */
   readonly raw: bigint;
@@ -60,7 +60,8 @@ export interface Mapping extends LeafAttributes {
  * Hot form: `while (cursor.advance()) use(cursor.vpn, cursor.pfn)`; the fields describe one leaf until the next call,
  * nothing is allocated. Friendly form: `for (const mapping of cursor)`. Entries that fault every access (reserved bits,
  * misaligned superpages, tables outside memory) are passed over; physical memory protection is not asked. Tables are
- * read while the cursor moves, those in devices too.
+ * read while the cursor moves, those in devices too. Of a guest under a second stage the leaves are the guest's own, with
+ * guest-physical frames; tables that the second stage does not let it read are passed over.
  *
  * @public
  */

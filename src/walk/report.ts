@@ -310,7 +310,8 @@ function unreadEntry(
 ): UnreadEntry | null {
   const level = path.last - 1;
   const secondStage = hostReports[level];
-  if (secondStage === undefined || secondStage === null) return null;
+  // A second stage may also have led to where there is no memory.
+  if (secondStage === undefined || secondStage === null || fault.stage === 1) return null;
   const index = splitAddress(format, va).indexes[format.levels - 1 - level]!;
   return { level, index, address: fault.gpa, secondStage };
 }

@@ -51,6 +51,9 @@ export abstract class TableWindow extends EntryAccess {
   protected windowLow = 0;
   /** Bits 51:31 of the first frame number in `words`. */
   protected windowHigh = 0;
+  /** Counts bindings, so that the guest of a second stage knows when to bind anew. @internal */
+  windowVersion = 0;
+  private boundStage = 0;
   private boundVersion = -1;
   private boundFrames = 0;
   /** Flat RAM that holds the root, or nothing: see `bindWindow`. */
@@ -98,6 +101,8 @@ export abstract class TableWindow extends EntryAccess {
     for (let slot = 0; root < 0 && slot < count; slot++) root = (secondStage ?? this).rootAt(slot);
     const window = root < 0 ? null : this.memory.ramWindow(root);
     this.boundVersion = this.memory.layoutVersion;
+    this.windowVersion = (this.windowVersion + 1) | 0;
+    this.boundStage = secondStage === null ? 0 : secondStage.windowVersion;
     this.words = window === null ? NO_WORDS : window.words;
     this.boundFrames = this.words.length >>> 10;
     // Under a second stage no frame is in the window as the guest numbers it: see `hostRelative`.
@@ -114,8 +119,10 @@ export abstract class TableWindow extends EntryAccess {
 
   /** Binds the window anew when its buffer was detached or regions were added; `true` when it did. */
   protected bindAgainIfStale(): boolean {
+    const { memory, secondStage } = this;
     const attached = this.boundFrames === this.words.length >>> 10;
-    if (attached && this.memory.layoutVersion === this.boundVersion) return false;
+    const known = secondStage === null || secondStage.windowVersion === this.boundStage;
+    if (attached && known && memory.layoutVersion === this.boundVersion) return false;
     this.bindWindow();
     return true;
   }
@@ -171,8 +178,13 @@ export abstract class TableWindow extends EntryAccess {
   findPresent(table: number, byte: number, from: number, end: number): number {
     const { words, wide, presentLow } = this;
     const frame = table - (this.windowHigh * 2 ** 31 + this.windowLow);
-    // Not `this.frames`: the words of a memory that grew are gone.
-    if (frame < 0 || frame >= words.length >>> 10 || presentLow === 0) {
+    // Not `this.frames`: the words of a memory that grew are gone. A second stage says where the words of a frame are.
+    if (
+      frame < 0 ||
+      frame >= words.length >>> 10 ||
+      presentLow === 0 ||
+      this.secondStage !== null
+    ) {
       return this.findPresentAnywhere(table, byte, from, end);
     }
     // Int32, so that the loop has no doubles (30 % of it, measured).

@@ -41,6 +41,12 @@ const ALL_PROT = 15;
 /** {@link RadixWalker.leafShift} when nothing was translated: a negative number above minus one level. */
 export const NO_LEAF = -1;
 
+/** What {@link RadixWalker.lastPage} tells. */
+interface LastPage {
+  readonly prot: number;
+  readonly attributes: LeafAttributes;
+}
+
 /** Whether a number is an integer from 0 to 2^52 - 1. */
 export function isPageNumber(vpn: number): boolean {
   return Math.floor(vpn) === vpn && vpn >= 0 && vpn < 2 ** 52;
@@ -76,6 +82,12 @@ export abstract class RadixWalker extends TableWindow {
   }
 
   private watch: Watch | null = null;
+  /** A complete walk is at work, or its observer is being told: the path must stay as it is. */
+  private busy = false;
+  /** The observer is not told: somebody else's report is being made, and the walk itself follows. */
+  private silent = false;
+  /** Of the second stage, before an observer was told who may have asked it for more. */
+  private lastHost: LastPage | null = null;
 
   /**
    * Translates for an access, exactly as the hardware: sets accessed and dirty bits, raises faults. Hot: numbers in,
@@ -139,6 +151,16 @@ export abstract class RadixWalker extends TableWindow {
     }
   }
 
+  /** What `explain` answers, for the explanation of a guest's walk, which then makes this walk itself. @internal */
+  report(va: Address, access: number): Plain<WalkReport> {
+    this.silent = true;
+    try {
+      return this.explain(va, access);
+    } finally {
+      this.silent = false;
+    }
+  }
+
   /** An address in the walker's pages. */
   private split(va: Address): { readonly vpn: number; readonly offset: number } {
     if (this.pageShift === 12) return pageAndOffset(va);
@@ -165,6 +187,7 @@ export abstract class RadixWalker extends TableWindow {
       });
     }
     this.watch = observer === null ? null : new Watch(observer);
+    this.lastHost = null;
     this.bindWindow();
   }
 
@@ -273,7 +296,7 @@ export abstract class RadixWalker extends TableWindow {
     if (secondStage === null) {
       return plain({ kind: 'page', va, pa, pfn: result, level, prot, ...attributes });
     }
-    const host = secondStage.lastPage();
+    const host = this.lastHost ?? secondStage.lastPage();
     prot &= host.prot | Prot.User;
     const gpa = addressFromVpn(this.guestPfn, offset, this.pageShift);
     const [own, hosts] = [attributes.pageBytes, host.attributes.pageBytes];
@@ -294,7 +317,7 @@ export abstract class RadixWalker extends TableWindow {
   }
 
   /** Rights and attributes of the last successful walk, of a second stage for its guest. @internal */
-  lastPage(): { readonly prot: number; readonly attributes: LeafAttributes } {
+  lastPage(): LastPage {
     const rights = this.leafRights();
     const { leafHigh, leafLevel, leafLow } = this;
     const attributes = this.leafAttributes(leafLow, leafHigh, leafLevel, rights);
@@ -317,13 +340,25 @@ export abstract class RadixWalker extends TableWindow {
       const expected = 'Access bits that this architecture has, with one kind';
       throw new VmError('bad-argument', { argument: 'access', value: access, expected });
     }
-    if (this.watch?.telling === true) {
-      const expected = 'no walk by the walker that is being observed';
+    if (this.busy) {
+      const expected = 'no walk by the walker that is at work, from its observer or a device';
       throw new VmError('bad-argument', { argument: 'observer', expected });
     }
-    this.bindAgainIfStale();
-    const result = this.complete(vpn, access, offset, bytes, update);
-    if (this.watch !== null) this.watch.tell(this.path, vpn, access, update, result, this.rule.id);
-    return result;
+    this.busy = true;
+    this.lastHost = null;
+    try {
+      this.bindAgainIfStale();
+      const result = this.complete(vpn, access, offset, bytes, update);
+      if (this.watch !== null && !this.silent) this.tell(vpn, access, update, result);
+      return result;
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  private tell(vpn: number, access: number, update: boolean, result: number): void {
+    const { path, rule, secondStage, watch } = this;
+    this.lastHost = secondStage === null || result < 0 ? null : secondStage.lastPage();
+    watch!.tell(path, vpn, access, update, result, rule.id);
   }
 }

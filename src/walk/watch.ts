@@ -9,8 +9,6 @@ import type { WalkPath } from './path.js';
 export class Watch {
   /** Who is told. */
   readonly observer: VmObserver;
-  /** Whether it is being told right now: the path must stay as it is. */
-  telling = false;
   private step = 0;
 
   constructor(observer: VmObserver) {
@@ -26,28 +24,25 @@ export class Watch {
     result: number,
     rule: string,
   ): void {
-    this.telling = true;
-    try {
-      this.observer({ type: 'walk-begin', step: this.step++, vpn, access });
-      this.tellEntries(path, 'entry-read');
-      if (update) this.tellEntries(path, 'entry-write');
-      this.observer({ type: 'walk-end', step: this.step++, result, rule });
-    } finally {
-      this.telling = false;
-    }
+    this.observer({ type: 'walk-begin', step: this.step++, vpn, access });
+    this.tellEntries(path, 'entry-read');
+    if (update) this.tellEntries(path, 'entry-write');
+    this.observer({ type: 'walk-end', step: this.step++, result, rule });
   }
 
   private tellEntries(path: WalkPath, type: 'entry-read' | 'entry-write'): void {
     for (let level = path.first; level >= path.last; level--) {
-      const set = type === 'entry-write' ? path.set[level]! : 0;
-      if (type === 'entry-write' && set === 0) continue;
+      const written = type === 'entry-write';
+      const set = written ? path.set[level]! : 0;
+      const cleared = written ? path.cleared[level]! : 0;
+      if (written && (set | cleared) === 0) continue;
       this.observer({
         type,
         step: this.step++,
         level,
         tablePfn: path.table[level]!,
         index: path.index[level]!,
-        low: path.low[level]! | set,
+        low: (path.low[level]! | set) & ~cleared,
         high: path.high[level]!,
       });
     }

@@ -3,6 +3,8 @@ import { Access, addressFromVpn, VmError } from 'pagewright/core';
 import type { PhysicalMemory } from 'pagewright/memory';
 import {
   formatWalk,
+  mappings,
+  mergedMappings,
   type RadixWalker,
   RiscvGStage,
   RiscvWalker,
@@ -21,6 +23,8 @@ const ACCESSES = [
   Access.Write,
   Access.Fetch,
 ];
+
+const READ = Access.Read | Access.User;
 
 const levelsOf = (walker: RadixWalker): number => walker.format?.levels ?? 0;
 
@@ -129,6 +133,56 @@ describe.each(NESTED.map((kind) => [kind.name, kind] as const))('%s', (_, kind) 
     expect(formatWalk(report)).toContain(`@0x${last.address!.toString(16)} can't be read`);
   });
 
+  it('lists its own leaves, read through the second stage', () => {
+    if (kind.name === 'x86Pae over nested paging') return;
+    for (const flat of [true, false]) {
+      const { vpns, walker } = nestedMachine(kind, flat);
+      const leaves = [...mappings(walker)];
+      expect(leaves.map(({ va }) => va)).toEqual(vpns.map((vpn) => addressFromVpn(vpn)));
+      for (const { entry, pa, raw, va } of leaves) {
+        const { outcome, steps } = walker.explain(va, READ);
+        expect(outcome).toMatchObject({ kind: 'page', gpa: pa });
+        expect(steps.at(-1)).toMatchObject({ address: entry, raw });
+      }
+      const pages = mergedMappings(walker).ranges.reduce((sum, range) => sum + range.pages, 0);
+      expect(pages).toBe(leaves.reduce((sum, leaf) => sum + leaf.pages, 0));
+    }
+  });
+
+  it('tells the observers of both stages of every walk once, explained or not', () => {
+    const { walker } = nestedMachine(kind);
+    const seen: string[] = [];
+    stageOf(walker).observer = ({ type }) => seen.push(type);
+    walker.probe(0, READ);
+    const probed = seen.splice(0);
+    walker.explain(0, READ);
+    expect(seen).toEqual(probed);
+    // One walk for each table in memory, and one for the page: PAE's PDPTEs are registers over EPT.
+    const tables = walker.explain(0, READ).steps.filter(({ address }) => address !== null);
+    const ends = probed.filter((type) => type === 'walk-end');
+    expect(ends).toHaveLength(tables.length + 1);
+  });
+
+  it('answers the same whatever an observer asks the second stage meanwhile', () => {
+    const { walker } = nestedMachine(kind);
+    const answer = walker.translate(0, READ);
+    walker.observer = ({ type }) => {
+      if (type === 'walk-end') stageOf(walker).probe(2 ** 19, Access.Write);
+    };
+    expect(walker.translate(0, READ)).toEqual(answer);
+    walker.observer = null;
+    expect(walker.translate(0, READ)).toEqual(answer);
+  });
+
+  it('refuses a walk that the observer of the second stage asks of the guest', () => {
+    const { walker } = nestedMachine(kind);
+    const before = walker.explain(0, READ);
+    stageOf(walker).observer = () => walker.probe(0, READ);
+    expect(() => walker.walk(0, READ)).toThrow(VmError);
+    stageOf(walker).observer = null;
+    expect(walker.explain(0, READ)).toEqual(before);
+  });
+
   it('keeps its invariants, and its second stage does', () => {
     const { walker } = nestedMachine(kind);
     expect(() => walker.checkInvariants()).not.toThrow();
@@ -235,6 +289,30 @@ describe('a second stage', () => {
     const walk = [4, 6, 6, 6, 6];
     expect(depth).toEqual([0, ...walk, 2, ...walk, 2, ...walk, 2, ...walk, 2, 2]);
     expect(lines.at(-1)).toBe('  15 references in both stages');
+  });
+
+  it('that gets its root after its guest was made serves the fast path all the same', () => {
+    const memory = ram(0, true);
+    memory.write(0x4000, 8, 0xdfn);
+    memory.write(0x1000, 8, 0xdfn);
+    const secondStage = new RiscvGStage({ memory, hgatp: 0n });
+    const guest = new RiscvWalker({ memory, satp: (8n << 60n) | 1n, secondStage });
+    secondStage.setHgatp((8n << 60n) | 4n);
+    expect(guest.walk(0, READ)).toBe(0);
+    // The complete form records its path, the fast path does not.
+    guest.path.last = 7;
+    expect(guest.walk(3, READ)).toBe(3);
+    expect(guest.path.last).toBe(7);
+  });
+
+  it('that leads to where there is no memory did not refuse', () => {
+    const memory = ram(0, true);
+    memory.write(0x4000, 8, 0xdfn | (1n << 37n)); // 0 is at 512 GiB
+    const secondStage = new RiscvGStage({ memory, hgatp: (8n << 60n) | 4n });
+    const guest = new RiscvWalker({ memory, satp: (8n << 60n) | 1n, secondStage });
+    const { outcome, unread } = guest.explain(0, READ);
+    expect(outcome).toMatchObject({ kind: 'fault', reason: 'bus-error' });
+    expect(unread).toBeNull();
   });
 
   it('makes 19 references of 24 when one side has 2 MiB pages', () => {
