@@ -13,7 +13,7 @@ import {
  *
  * @public
  */
-export type Aarch64FaultKind =
+export type AArch64FaultKind =
   | 'AddressSize'
   | 'Translation'
   | 'AccessFlag'
@@ -26,7 +26,7 @@ export type Aarch64FaultKind =
  *
  * @public
  */
-export interface Aarch64FaultCodes {
+export interface AArch64FaultCodes {
   /** At level 0; levels 1 to 3 add to it. */
   readonly level0: number;
   /** At level -1. */
@@ -39,7 +39,7 @@ export interface Aarch64FaultCodes {
  *
  * @public
  */
-export const AARCH64_FAULT_STATUS: Readonly<Record<Aarch64FaultKind, Aarch64FaultCodes>> = {
+export const AARCH64_FAULT_STATUS: Readonly<Record<AArch64FaultKind, AArch64FaultCodes>> = {
   /** An address wider than the machine or TCR.IPS allows. */
   AddressSize: { level0: 0b000000, below: 0b101001 },
   /** No translation. */
@@ -70,7 +70,7 @@ export const AARCH64_FAULT_STATUS: Readonly<Record<Aarch64FaultKind, Aarch64Faul
  * ```
  * @public
  */
-export function aarch64FaultStatus(kind: Aarch64FaultKind, level: number): number {
+export function aarch64FaultStatus(kind: AArch64FaultKind, level: number): number {
   const { below, level0 } = AARCH64_FAULT_STATUS[kind];
   if (kind === 'UnsupportedUpdate') return level0;
   return level < 0 ? below : level0 + level;
@@ -88,7 +88,7 @@ const LEVELLED = [
 /** Level -1 last: where it has no code of its own, it has that of level 0. */
 const LEVELS = [0, 1, 2, 3, -1];
 
-const STATUS_WORDS: Readonly<Record<Aarch64FaultKind, string>> = {
+const STATUS_WORDS: Readonly<Record<AArch64FaultKind, string>> = {
   AddressSize: 'address size fault',
   Translation: 'translation fault',
   AccessFlag: 'access flag fault',

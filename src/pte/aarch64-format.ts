@@ -13,7 +13,7 @@ const SOURCE = 'Arm ARM DDI 0487, D8.3 Translation table descriptor formats';
  *
  * @public
  */
-export interface Aarch64FormatOptions {
+export interface AArch64FormatOptions {
   /** Bytes in a page. @defaultValue 4096 */
   readonly granule?: 4096 | 16384 | 65536;
   /** Width of input addresses: 64 less TnSZ; above 48 with 64 KiB or 52-bit outputs. @defaultValue 48 */
@@ -60,7 +60,7 @@ const made = new Map<string, PteFormat>();
  * ```
  * @public
  */
-export function aarch64(options: Aarch64FormatOptions = {}): PteFormat {
+export function aarch64(options: AArch64FormatOptions = {}): PteFormat {
   const { granule = 4096, half = 'low', outputBits = 48, stage = 1, virtualBits = 48 } = options;
   const shift = 12 + 2 * oneOf('granule', granule, [4096, 16384, 65536]);
   oneOf('outputBits', outputBits, [48, 52]);

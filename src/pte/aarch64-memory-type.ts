@@ -23,14 +23,14 @@ const DEVICES = ['nGnRnE', 'nGnRE', 'nGRE', 'GRE'] as const;
  *
  * @public
  */
-export type Aarch64Cacheability = 'non-cacheable' | 'write-through' | 'write-back';
+export type AArch64Cacheability = 'non-cacheable' | 'write-through' | 'write-back';
 
 /**
  * Memory attributes in words.
  *
  * @public
  */
-export type Aarch64MemoryType =
+export type AArch64MemoryType =
   | {
       /** The tag. */
       readonly kind: 'device';
@@ -41,9 +41,9 @@ export type Aarch64MemoryType =
       /** The tag. */
       readonly kind: 'normal';
       /** Of inner caches. */
-      readonly inner: Aarch64Cacheability;
+      readonly inner: AArch64Cacheability;
       /** Of outer caches. */
-      readonly outer: Aarch64Cacheability;
+      readonly outer: AArch64Cacheability;
       /** Whether the memory has allocation tags (FEAT_MTE2). */
       readonly tagged: boolean;
     };
@@ -59,7 +59,7 @@ export function aarch64IsDevice(attributes: number): boolean {
   return (attributes & 0xf0) === 0;
 }
 
-function cacheability(half: number): Aarch64Cacheability {
+function cacheability(half: number): AArch64Cacheability {
   if (half === 4) return 'non-cacheable';
   return (half & 4) === 0 ? 'write-through' : 'write-back';
 }
@@ -79,7 +79,7 @@ function cacheability(half: number): Aarch64Cacheability {
  * ```
  * @public
  */
-export function aarch64MemoryType(attributes: number): Aarch64MemoryType {
+export function aarch64MemoryType(attributes: number): AArch64MemoryType {
   if (aarch64IsDevice(attributes)) {
     return { kind: 'device', device: DEVICES[(attributes >>> 2) & 3]! };
   }

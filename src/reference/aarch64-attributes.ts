@@ -1,7 +1,7 @@
 import { bit, field } from './aarch64-stage.js';
 
 /** Memory attributes as PAR_EL1 shows them. */
-export interface ReferenceAarch64Attributes {
+export interface ReferenceAArch64Attributes {
   /** As in MAIR_EL1. */
   readonly attr: number;
   /** 0 none, 2 outer, 3 inner. */
@@ -81,11 +81,11 @@ function combineForced(stage1: number, memAttr: number): number {
 
 /** The attributes of both stages together. `leaf` is stage 2's descriptor, `sh2` its shareability. */
 export function combineStages(
-  stage1: ReferenceAarch64Attributes,
+  stage1: ReferenceAArch64Attributes,
   leaf: bigint,
   sh2: number,
   hcr: bigint,
-): ReferenceAarch64Attributes {
+): ReferenceAArch64Attributes {
   const memAttr = Number(field(leaf, 5, 2));
   const both = bit(hcr, 46) ? combineForced(stage1.attr, memAttr) : combine(stage1.attr, memAttr);
   // HCR_EL2.CD: data is not cached.

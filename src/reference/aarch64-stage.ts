@@ -2,7 +2,7 @@
 // (Arm ARM DDI 0487, J1.3 "aarch64/translation/walkparams").
 
 /** What a CPU has. */
-export interface ReferenceAarch64Features {
+export interface ReferenceAArch64Features {
   /** FEAT_LPA; it means 52-bit physical addresses, so without them it counts for nothing. */
   readonly lpa: boolean;
   readonly lva: boolean;
@@ -17,7 +17,7 @@ export interface ReferenceAarch64Features {
 }
 
 /** The registers, and PSTATE.PAN. */
-export interface ReferenceAarch64Registers {
+export interface ReferenceAArch64Registers {
   readonly tcr: bigint;
   readonly ttbr0: bigint;
   readonly ttbr1: bigint;
@@ -30,7 +30,7 @@ export interface ReferenceAarch64Registers {
 }
 
 /** The kinds of fault by name. */
-export type ReferenceAarch64Status =
+export type ReferenceAArch64Status =
   | 'AddressSize'
   | 'Translation'
   | 'AccessFlag'
@@ -38,7 +38,7 @@ export type ReferenceAarch64Status =
   | 'ExternalAbort';
 
 /** One stage, for addresses of one half. */
-export interface ReferenceAarch64Stage {
+export interface ReferenceAArch64Stage {
   /** log2 of the granule. */
   readonly granuleBits: number;
   /** Width of input addresses. */
@@ -57,7 +57,7 @@ export interface ReferenceAarch64Stage {
   /** Shareability, when descriptors have no room for it. */
   readonly sh: number | null;
   /** A fault of level 0 for every address. */
-  readonly fault: ReferenceAarch64Status | null;
+  readonly fault: ReferenceAArch64Status | null;
 }
 
 /** Bits `high` to `low` of a value. */
@@ -92,7 +92,7 @@ interface Parts {
 }
 
 /** What both stages have in common: output size, root table, hardware updates. */
-function makeStage(parts: Parts, features: ReferenceAarch64Features): ReferenceAarch64Stage {
+function makeStage(parts: Parts, features: ReferenceAArch64Features): ReferenceAArch64Stage {
   const { bad, ds, granuleBits, inputBits, startLevel, table } = parts;
   const pages64 = granuleBits === 16;
   const lpa = pages64 && features.lpa && features.physicalBits === 52;
@@ -124,16 +124,16 @@ function makeStage(parts: Parts, features: ReferenceAarch64Features): ReferenceA
 }
 
 /** AArch64.S1MaxTxSZ: the smallest address space. */
-function smallest(granuleBits: number, features: ReferenceAarch64Features): number {
+function smallest(granuleBits: number, features: ReferenceAArch64Features): number {
   return 64 - (features.ttst ? (granuleBits === 16 ? 47 : 48) : 39);
 }
 
 /** AArch64.GetS1TTWParamsEL10: stage 1 for addresses of a half. */
 export function referenceStage1(
-  registers: ReferenceAarch64Registers,
-  features: ReferenceAarch64Features,
+  registers: ReferenceAArch64Registers,
+  features: ReferenceAArch64Features,
   upper: boolean,
-): ReferenceAarch64Stage {
+): ReferenceAArch64Stage {
   const { tcr } = registers;
   const granule = upper ? TG1[small(tcr, 31, 30)]! : TG0[small(tcr, 15, 14)]!;
   const granuleBits = granule ?? 12;
@@ -168,7 +168,7 @@ function stage2StartLevel(
   vtcr: bigint,
   granuleBits: number,
   ds: boolean,
-  features: ReferenceAarch64Features,
+  features: ReferenceAArch64Features,
 ): number | null {
   const sl0 = small(vtcr, 7, 6);
   const { physicalBits } = features;
@@ -187,9 +187,9 @@ function stage2StartLevel(
 
 /** AArch64.GetS2TTWParams. */
 export function referenceStage2(
-  registers: ReferenceAarch64Registers,
-  features: ReferenceAarch64Features,
-): ReferenceAarch64Stage {
+  registers: ReferenceAArch64Registers,
+  features: ReferenceAArch64Features,
+): ReferenceAArch64Stage {
   const { vtcr, vttbr } = registers;
   const granule = TG0[small(vtcr, 15, 14)]!;
   const granuleBits = granule ?? 12;

@@ -1,12 +1,12 @@
 import {
   bit,
   field,
-  type ReferenceAarch64Stage,
-  type ReferenceAarch64Status,
+  type ReferenceAArch64Stage,
+  type ReferenceAArch64Status,
 } from './aarch64-stage.js';
 
 /** An entry that the walk changed. */
-export interface ReferenceAarch64Write {
+export interface ReferenceAArch64Write {
   readonly pa: bigint;
   readonly value: bigint;
 }
@@ -14,7 +14,7 @@ export interface ReferenceAarch64Write {
 /** Why a stage does not translate. */
 export interface Refusal {
   readonly kind: 'refusal';
-  readonly status: ReferenceAarch64Status;
+  readonly status: ReferenceAArch64Status;
   readonly level: number;
   readonly stage: 1 | 2;
   readonly ptw: boolean;
@@ -40,7 +40,7 @@ export interface Leaf {
 
 /** Makes a refusal. */
 export const refusal = (
-  status: ReferenceAarch64Status,
+  status: ReferenceAArch64Status,
   level: number,
   stage: 1 | 2,
   readToo = true,
@@ -48,7 +48,7 @@ export const refusal = (
 
 /** Physical memory with the changes of this walk. */
 export class Memory {
-  readonly writes: ReferenceAarch64Write[] = [];
+  readonly writes: ReferenceAArch64Write[] = [];
   private readonly below: (pa: bigint) => bigint | null;
 
   constructor(below: (pa: bigint) => bigint | null) {
@@ -67,14 +67,14 @@ export class Memory {
 }
 
 /** AArch64.BlockDescSupported (D8.3.1). */
-function hasBlocks({ descriptors, granuleBits }: ReferenceAarch64Stage, level: number): boolean {
+function hasBlocks({ descriptors, granuleBits }: ReferenceAArch64Stage, level: number): boolean {
   if (level === 2) return true;
   if (granuleBits === 12) return level === 1 || (level === 0 && descriptors === 'lpa2');
   return level === 1 && descriptors !== '48';
 }
 
 /** The address in a descriptor, aligned to `bits` (AArch64.LeafBase, AArch64.NextTableBase). */
-function addressIn(stage: ReferenceAarch64Stage, descriptor: bigint, bits: number): bigint {
+function addressIn(stage: ReferenceAArch64Stage, descriptor: bigint, bits: number): bigint {
   const top = stage.descriptors === 'lpa2' ? 49 : 47;
   const address = field(descriptor, top, bits) << BigInt(bits);
   if (stage.descriptors === 'lpa2') return address | (field(descriptor, 9, 8) << 50n);
@@ -84,7 +84,7 @@ function addressIn(stage: ReferenceAarch64Stage, descriptor: bigint, bits: numbe
 
 /** AArch64.S1Walk and S2Walk: from the root to a leaf. `locate` gives the physical address of a descriptor. */
 export function walkTables(
-  stage: ReferenceAarch64Stage,
+  stage: ReferenceAArch64Stage,
   number: 1 | 2,
   input: bigint,
   memory: Memory,

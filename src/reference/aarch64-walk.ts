@@ -2,16 +2,16 @@ import { Access } from '../core/index.js';
 import {
   combineStages,
   isStage2Device,
-  type ReferenceAarch64Attributes,
+  type ReferenceAArch64Attributes,
   reportedShareability,
 } from './aarch64-attributes.js';
 import {
   bit,
   field,
-  type ReferenceAarch64Features,
-  type ReferenceAarch64Registers,
-  type ReferenceAarch64Stage,
-  type ReferenceAarch64Status,
+  type ReferenceAArch64Features,
+  type ReferenceAArch64Registers,
+  type ReferenceAArch64Stage,
+  type ReferenceAArch64Status,
   referenceStage1,
   referenceStage2,
   small,
@@ -19,20 +19,20 @@ import {
 import {
   type Leaf,
   Memory,
-  type ReferenceAarch64Write,
+  type ReferenceAArch64Write,
   type Refusal,
   refusal,
   walkTables,
 } from './aarch64-tables.js';
 
-export type { ReferenceAarch64Write } from './aarch64-tables.js';
+export type { ReferenceAArch64Write } from './aarch64-tables.js';
 
 /** One access or address translation instruction, and everything that its answer depends on. */
-export interface ReferenceAarch64Input {
+export interface ReferenceAArch64Input {
   /** A descriptor, or `null` where there is no memory. */
   readonly read: (pa: bigint) => bigint | null;
-  readonly registers: ReferenceAarch64Registers;
-  readonly features: ReferenceAarch64Features;
+  readonly registers: ReferenceAArch64Registers;
+  readonly features: ReferenceAArch64Features;
   readonly va: bigint;
   /** `Access` bits. */
   readonly access: number;
@@ -43,7 +43,7 @@ export interface ReferenceAarch64Input {
 }
 
 /** The answer. */
-export type ReferenceAarch64Outcome =
+export type ReferenceAArch64Outcome =
   | ({
       readonly kind: 'page';
       readonly pa: bigint;
@@ -51,8 +51,8 @@ export type ReferenceAarch64Outcome =
       readonly pageBytes: bigint;
       /** The PC of a fetch. */
       readonly pc: bigint;
-      readonly writes: readonly ReferenceAarch64Write[];
-    } & ReferenceAarch64Attributes)
+      readonly writes: readonly ReferenceAArch64Write[];
+    } & ReferenceAArch64Attributes)
   | {
       readonly kind: 'fault';
       readonly fsc: number;
@@ -65,7 +65,7 @@ export type ReferenceAarch64Outcome =
       readonly far: bigint;
       /** The intermediate address that stage 2 refused. */
       readonly ipa: bigint | null;
-      readonly writes: readonly ReferenceAarch64Write[];
+      readonly writes: readonly ReferenceAArch64Write[];
     };
 
 /** What an access does. */
@@ -79,7 +79,7 @@ interface Act {
 }
 
 /** DFSC (D24.2 ESR_ELx): the code of level 0, and that of level -1. */
-const CODES: Readonly<Record<ReferenceAarch64Status, readonly [number, number]>> = {
+const CODES: Readonly<Record<ReferenceAArch64Status, readonly [number, number]>> = {
   AddressSize: [0b000000, 0b101001],
   Translation: [0b000100, 0b101011],
   AccessFlag: [0b001000, 0b001000],
@@ -90,10 +90,10 @@ const CODES: Readonly<Record<ReferenceAarch64Status, readonly [number, number]>>
 /** Whether stage 1 allows an access, and a load by the same (D8.4; AArch64.S1DirectBasePermissions). */
 function stage1Permissions(
   leaf: Leaf,
-  stage: ReferenceAarch64Stage,
+  stage: ReferenceAArch64Stage,
   act: Act,
   pan: boolean,
-  input: ReferenceAarch64Input,
+  input: ReferenceAArch64Input,
   flat: boolean,
 ): { readonly read: boolean; readonly write: boolean; readonly execute: boolean } {
   const { descriptor } = leaf;
@@ -120,7 +120,7 @@ function stage1Permissions(
 /** Whether stage 2 does (D8.4.3; AArch64.S2DirectBasePermissions). */
 function stage2Permissions(
   descriptor: bigint,
-  stage: ReferenceAarch64Stage,
+  stage: ReferenceAArch64Stage,
   act: Act,
 ): { readonly read: boolean; readonly write: boolean; readonly execute: boolean } {
   const xn = small(descriptor, 54, 53);
@@ -149,7 +149,7 @@ function translateStage2(
   ipa: bigint,
   act: Act,
   ptw: boolean,
-  input: ReferenceAarch64Input,
+  input: ReferenceAArch64Input,
   memory: Memory,
 ): Host | Refusal {
   const { features, registers } = input;
@@ -178,20 +178,20 @@ function translateStage2(
 const TABLE_READ: Act = { reads: true, writes: false, fetches: false, el0: false, dirties: true };
 const TABLE_UPDATE: Act = { ...TABLE_READ, reads: false, writes: true };
 
-interface Stage1Output extends ReferenceAarch64Attributes {
+interface Stage1Output extends ReferenceAArch64Attributes {
   readonly kind: 'output';
   readonly address: bigint;
   readonly bytes: bigint;
 }
 
 /** Whether the top byte of an address is ignored (EffectiveTBI). */
-function ignoresTop(va: bigint, fetches: boolean, { tcr }: ReferenceAarch64Registers): boolean {
+function ignoresTop(va: bigint, fetches: boolean, { tcr }: ReferenceAArch64Registers): boolean {
   const half = bit(va, 55) ? 1 : 0;
   return bit(tcr, 37 + half) && !(fetches && bit(tcr, 51 + half));
 }
 
 /** Stage 1 is off (AArch64.S1DisabledOutput). */
-function stage1Off(input: ReferenceAarch64Input, act: Act): Stage1Output | Refusal {
+function stage1Off(input: ReferenceAArch64Input, act: Act): Stage1Output | Refusal {
   const { features, registers, va } = input;
   const address = ignoresTop(va, act.fetches, registers) ? field(va, 55, 0) : va;
   if (address >> BigInt(features.physicalBits) !== 0n) return refusal('AddressSize', 0, 1);
@@ -201,7 +201,7 @@ function stage1Off(input: ReferenceAarch64Input, act: Act): Stage1Output | Refus
 
 /** Stage 1 (AArch64.S1Translate). */
 function translateStage1(
-  input: ReferenceAarch64Input,
+  input: ReferenceAArch64Input,
   act: Act,
   memory: Memory,
 ): Stage1Output | Refusal {
@@ -246,7 +246,7 @@ function translateStage1(
 }
 
 /** An AArch64 translation of the EL1&0 regime, as the pseudocode of Arm ARM DDI 0487, J1.3 does it. */
-export function referenceAarch64Walk(input: ReferenceAarch64Input): ReferenceAarch64Outcome {
+export function referenceAArch64Walk(input: ReferenceAArch64Input): ReferenceAArch64Outcome {
   const { access, at, registers, va } = input;
   const memory = new Memory(input.read);
   const kind = access & 3;
@@ -288,8 +288,8 @@ function fault(
   act: Act,
   access: number,
   far: bigint,
-  writes: readonly ReferenceAarch64Write[],
-): ReferenceAarch64Outcome {
+  writes: readonly ReferenceAArch64Write[],
+): ReferenceAArch64Outcome {
   const { ipa, level, ptw, stage, status } = why;
   const codes = CODES[status];
   const fsc = level < 0 ? codes[1] : codes[0] + level;

@@ -6,9 +6,9 @@ import {
   AARCH64_PTE_HIGH,
   aarch64FaultStatus,
 } from '../pte/index.js';
-import type { Aarch64Half } from './aarch64-half.js';
-import { AARCH64_RULES, type Aarch64Rule, PERMISSION_RULES, ROW_EL0 } from './aarch64-rules.js';
-import { Aarch64State } from './aarch64-state.js';
+import type { AArch64Half } from './aarch64-half.js';
+import { AARCH64_RULES, type AArch64Rule, PERMISSION_RULES, ROW_EL0 } from './aarch64-rules.js';
+import { AArch64State } from './aarch64-state.js';
 import { UPDATE_ATTEMPTS } from './entry-access.js';
 import { WalkFault } from './fault.js';
 import type { FaultEncoding } from './report.js';
@@ -25,7 +25,7 @@ const CHANGED = Number.NEGATIVE_INFINITY;
  *
  * @public
  */
-export class Aarch64Fault extends WalkFault {
+export class AArch64Fault extends WalkFault {
   /** The fault status code: FSC of ESR, FST of PAR. */
   fsc = 0;
   /** The architecture's level, -1 to 3. */
@@ -68,8 +68,8 @@ export class Aarch64Fault extends WalkFault {
  *
  * @public
  */
-export abstract class Aarch64CompleteWalk extends Aarch64State {
-  override readonly fault: Aarch64Fault = new Aarch64Fault(AARCH64_RULES.invalid);
+export abstract class AArch64CompleteWalk extends AArch64State {
+  override readonly fault: AArch64Fault = new AArch64Fault(AARCH64_RULES.invalid);
 
   /** Attribute bits of the tables of the last successful walk. */
   protected leafTables = 0;
@@ -84,7 +84,7 @@ export abstract class Aarch64CompleteWalk extends Aarch64State {
   protected abstract readonly cleanFlip: number;
 
   /** This stage's form of a rule. */
-  protected abstract own(rule: Aarch64Rule): Aarch64Rule;
+  protected abstract own(rule: AArch64Rule): AArch64Rule;
 
   /** The permission bits of a leaf, with what its tables take away. */
   protected abstract permissionOf(low: number, high: number, tables: number): number;
@@ -125,7 +125,7 @@ export abstract class Aarch64CompleteWalk extends Aarch64State {
 
   /** The stage is off: the address, without a tag that is ignored, is the output (D8.2.10). */
   private stageOff(
-    half: Aarch64Half,
+    half: AArch64Half,
     vpn: number,
     access: number,
     offset: number,
@@ -143,7 +143,7 @@ export abstract class Aarch64CompleteWalk extends Aarch64State {
   }
 
   /** Why a half translates nothing for an access, or `null`. */
-  private halfRule(half: Aarch64Half, upper: number, vpn: number, row: number): Aarch64Rule | null {
+  private halfRule(half: AArch64Half, upper: number, vpn: number, row: number): AArch64Rule | null {
     const ignored = half.topByteIgnored[(row & 3) === Access.Fetch ? 1 : 0];
     const width = ignored ? 2 ** 44 : 2 ** 52;
     const page = ignored ? vpn % 2 ** 44 : vpn;
@@ -154,7 +154,7 @@ export abstract class Aarch64CompleteWalk extends Aarch64State {
   }
 
   private descend(
-    half: Aarch64Half,
+    half: AArch64Half,
     vpn: number,
     access: number,
     row: number,
@@ -277,7 +277,7 @@ export abstract class Aarch64CompleteWalk extends Aarch64State {
   }
 
   private stop(
-    refusal: Aarch64Rule,
+    refusal: AArch64Rule,
     level: number,
     vpn: number,
     access: number,
@@ -301,7 +301,7 @@ export abstract class Aarch64CompleteWalk extends Aarch64State {
     const { fault } = this;
     const result = super.refuseSecondStage(vpn, access, offset);
     const host = this.secondStage?.fault;
-    if (host instanceof Aarch64Fault) {
+    if (host instanceof AArch64Fault) {
       fault.aarch64Level = host.aarch64Level;
       fault.fsc = host.fsc;
     }

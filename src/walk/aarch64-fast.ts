@@ -1,5 +1,5 @@
 import { AARCH64_PTE, AARCH64_PTE_HIGH } from '../pte/index.js';
-import { Aarch64CompleteWalk } from './aarch64-complete.js';
+import { AArch64CompleteWalk } from './aarch64-complete.js';
 
 const { AP2 } = AARCH64_PTE;
 const { DBM } = AARCH64_PTE_HIGH;
@@ -9,7 +9,7 @@ const { DBM } = AARCH64_PTE_HIGH;
  *
  * @public
  */
-export abstract class Aarch64FastWalk extends Aarch64CompleteWalk {
+export abstract class AArch64FastWalk extends AArch64CompleteWalk {
   /** By access: its row in the permission table without state, or 64 for what is no access of this stage. */
   protected abstract readonly rows: Int32Array;
 

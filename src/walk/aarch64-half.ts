@@ -5,15 +5,15 @@ import {
   aarch64PhysicalBits,
   type PteFormat,
 } from '../pte/index.js';
-import { type Aarch64Features, ALL_FEATURES } from './aarch64-options.js';
-import { AARCH64_RULES, type Aarch64Rule } from './aarch64-rules.js';
+import { type AArch64Features, ALL_FEATURES } from './aarch64-options.js';
+import { AARCH64_RULES, type AArch64Rule } from './aarch64-rules.js';
 
 /** Everything that the registers say about one half of the address space, or about all of stage 2. @internal */
-export interface Aarch64Half {
+export interface AArch64Half {
   /** The format; of a half that is badly configured, one of the same granule. */
   readonly format: PteFormat;
   /** Why nothing in this half translates, or `null`. */
-  readonly refusal: Aarch64Rule | null;
+  readonly refusal: AArch64Rule | null;
   /** 4 KiB frames in a granule. */
   readonly granuleFrames: number;
   /** The root's 4 KiB frame, and its first byte there. */
@@ -35,7 +35,7 @@ export interface Aarch64Half {
 }
 
 /** How a walk's widths follow from its registers. @internal */
-export interface Aarch64Widths {
+export interface AArch64Widths {
   /** Bytes in a granule; 0 for a reserved encoding. */
   readonly granule: number;
   /** Width of the input address: 64 less TnSZ. */
@@ -47,24 +47,24 @@ export interface Aarch64Widths {
 }
 
 /** What an output address can have at most: IPS, the CPU, and 48 bits where descriptors hold no more. @internal */
-export function outputBits(widths: Aarch64Widths, features: Aarch64Features): number {
+export function outputBits(widths: AArch64Widths, features: AArch64Features): number {
   const { granule, outputSize, wide } = widths;
   const holds = wide || (granule === 65536 && features.lpa) ? 52 : 48;
   return Math.min(aarch64PhysicalBits(outputSize), features.physicalBits, holds);
 }
 
 /** Whether descriptors of this configuration hold 52-bit addresses. @internal */
-export function hasWideDescriptors(widths: Aarch64Widths, features: Aarch64Features): boolean {
+export function hasWideDescriptors(widths: AArch64Widths, features: AArch64Features): boolean {
   return widths.wide || (widths.granule === 65536 && features.lpa && features.physicalBits === 52);
 }
 
 /** Whether a TTBR holds a 52-bit address: with 64 KiB granules only while the output has 52 bits (D24.2 TTBR0_EL1). */
-function hasWideRoot(widths: Aarch64Widths, limit: number): boolean {
+function hasWideRoot(widths: AArch64Widths, limit: number): boolean {
   return widths.wide || (widths.granule === 65536 && limit === 52);
 }
 
 /** Whether an input width is one that the CPU has (D8.1.7). @internal */
-export function isInputSize(widths: Aarch64Widths, features: Aarch64Features): boolean {
+export function isInputSize(widths: AArch64Widths, features: AArch64Features): boolean {
   const { granule, inputBits, wide } = widths;
   const most = wide || (granule === 65536 && features.lva) ? 52 : 48;
   const small = granule === 65536 ? 17 : 16;
@@ -90,10 +90,10 @@ export function aarch64Half(
   half: 0 | 1,
   tcr: bigint,
   ttbr: bigint,
-  features: Aarch64Features = ALL_FEATURES,
-): Aarch64Half {
+  features: AArch64Features = ALL_FEATURES,
+): AArch64Half {
   const granule = aarch64Granule(half, half === 0 ? bits(tcr, 15, 14) : bits(tcr, 31, 30));
-  const widths: Aarch64Widths = {
+  const widths: AArch64Widths = {
     granule,
     inputBits: 64 - (half === 0 ? bits(tcr, 5, 0) : bits(tcr, 21, 16)),
     outputSize: bits(tcr, 34, 32),
@@ -152,7 +152,7 @@ function stage2StartLevel(
   vtcr: bigint,
   granule: number,
   wide: boolean,
-  features: Aarch64Features,
+  features: AArch64Features,
 ): number | null {
   const { physicalBits, ttst } = features;
   const sl0 = bits(vtcr, 7, 6);
@@ -168,7 +168,7 @@ function stage2StartLevel(
 }
 
 /** Stage 2: intermediate addresses are no wider than physical ones (S2MinTxSZ). */
-function isStage2InputSize(widths: Aarch64Widths, features: Aarch64Features): boolean {
+function isStage2InputSize(widths: AArch64Widths, features: AArch64Features): boolean {
   const { lpa, physicalBits } = features;
   return widths.inputBits <= physicalBits && isInputSize(widths, { ...features, lva: lpa });
 }
@@ -177,11 +177,11 @@ function isStage2InputSize(widths: Aarch64Widths, features: Aarch64Features): bo
 export function aarch64Stage2Half(
   vtcr: bigint,
   vttbr: bigint,
-  features: Aarch64Features,
-): Aarch64Half {
+  features: AArch64Features,
+): AArch64Half {
   const encoded = aarch64Granule(0, bits(vtcr, 15, 14));
   const granule = encoded === 16384 || encoded === 65536 ? encoded : 4096;
-  const widths: Aarch64Widths = {
+  const widths: AArch64Widths = {
     granule,
     inputBits: 64 - bits(vtcr, 5, 0),
     outputSize: bits(vtcr, 18, 16),

@@ -7,7 +7,7 @@ import type { AArch64Stage2 } from './aarch64-stage2.js';
  *
  * @public
  */
-export interface Aarch64Features {
+export interface AArch64Features {
   /** FEAT_LPA: 52-bit physical addresses with 64 KiB granules. @defaultValue true */
   readonly lpa: boolean;
   /** FEAT_LVA: 52-bit virtual addresses with 64 KiB granules. @defaultValue true */
@@ -29,7 +29,7 @@ export interface Aarch64Features {
 }
 
 /** The features of a CPU that has them all. */
-export const ALL_FEATURES: Aarch64Features = {
+export const ALL_FEATURES: AArch64Features = {
   lpa: true,
   lva: true,
   lpa2: true,
@@ -42,7 +42,7 @@ export const ALL_FEATURES: Aarch64Features = {
 };
 
 /** The registers of stage 1 of the EL1&0 regime. @public */
-export interface Aarch64Registers {
+export interface AArch64Registers {
   /** TCR_EL1. */
   readonly tcr: Address;
   /** TTBR0_EL1. */
@@ -62,13 +62,13 @@ export interface Aarch64Registers {
  *
  * @public
  */
-export interface Aarch64WalkerOptions extends Partial<Aarch64Registers> {
+export interface AArch64WalkerOptions extends Partial<AArch64Registers> {
   /** The memory that holds the tables. */
   readonly memory: PhysicalMemory;
   /** PSTATE.PAN. @defaultValue false */
   readonly pan?: boolean;
   /** What the CPU has. @defaultValue everything */
-  readonly features?: Partial<Aarch64Features>;
+  readonly features?: Partial<AArch64Features>;
   /** Stage 2 of a guest: addresses that stage 1 puts out are then intermediate ones. It must be over the same memory. */
   readonly secondStage?: AArch64Stage2;
   /** Receives the events of every walk. */
@@ -80,7 +80,7 @@ export interface Aarch64WalkerOptions extends Partial<Aarch64Registers> {
  *
  * @public
  */
-export interface Aarch64WalkerSnapshot {
+export interface AArch64WalkerSnapshot {
   /** The version of this shape. */
   readonly v: 1;
   /** The tag. */
@@ -100,7 +100,7 @@ export interface Aarch64WalkerSnapshot {
   /** PSTATE.PAN. */
   readonly pan: boolean;
   /** What the CPU has. */
-  readonly features: Aarch64Features;
+  readonly features: AArch64Features;
 }
 
 /**
@@ -109,7 +109,7 @@ export interface Aarch64WalkerSnapshot {
  *
  * @public
  */
-export interface Aarch64RegisterWrite {
+export interface AArch64RegisterWrite {
   /** The registers have their new values. */
   readonly kind: 'written';
   /** What the write itself invalidates. */

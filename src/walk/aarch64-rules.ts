@@ -1,5 +1,5 @@
 import { Access, type FaultReason } from '../core/index.js';
-import type { Aarch64FaultKind } from '../pte/index.js';
+import type { AArch64FaultKind } from '../pte/index.js';
 import { rule, type WalkRule } from './rule.js';
 
 const ARM = 'Arm ARM DDI 0487';
@@ -14,9 +14,9 @@ const HARDWARE = `${ARM}, D8.5 Hardware updates to the translation tables`;
  *
  * @public
  */
-export interface Aarch64Rule extends WalkRule {
+export interface AArch64Rule extends WalkRule {
   /** The kind of fault; of a rule that lets the access through it means nothing. */
-  readonly fault: Aarch64FaultKind;
+  readonly fault: AArch64FaultKind;
 }
 
 /**
@@ -24,7 +24,7 @@ export interface Aarch64Rule extends WalkRule {
  *
  * @public
  */
-export type Aarch64RuleName =
+export type AArch64RuleName =
   | 'translated'
   | 'off'
   | 'offAddressSize'
@@ -53,10 +53,10 @@ export type Aarch64RuleName =
 export function aarch64Rule(
   id: string,
   reason: FaultReason | null,
-  fault: Aarch64FaultKind,
+  fault: AArch64FaultKind,
   source: string,
   text: string,
-): Aarch64Rule {
+): AArch64Rule {
   return { ...rule(id, reason, source, text), fault };
 }
 
@@ -67,7 +67,7 @@ const make = aarch64Rule;
  *
  * @public
  */
-export const AARCH64_RULES: Readonly<Record<Aarch64RuleName, Aarch64Rule>> = {
+export const AARCH64_RULES: Readonly<Record<AArch64RuleName, AArch64Rule>> = {
   translated: make('aarch64.translated', null, 'Translation', WALK, 'the translation succeeds'),
   off: make(
     'aarch64.off',
@@ -246,7 +246,7 @@ export const NO_EL1_EXECUTE = 4;
 export const NO_EL0_EXECUTE = 8;
 
 /** The rules of permission, and first the one that lets everything through. */
-export const PERMISSION_RULES: readonly Aarch64Rule[] = [
+export const PERMISSION_RULES: readonly AArch64Rule[] = [
   AARCH64_RULES.translated,
   AARCH64_RULES.supervisorPage,
   AARCH64_RULES.privilegedAccessNever,
@@ -258,7 +258,7 @@ export const PERMISSION_RULES: readonly Aarch64Rule[] = [
 ];
 
 /** Which rule decides about permission (D8.4.1 Data accesses, D8.4.2 Instruction execution). */
-export function permissionRule(row: number, bits: number): Aarch64Rule {
+export function permissionRule(row: number, bits: number): AArch64Rule {
   const kind = row & 3;
   const readOnly = (bits & READ_ONLY) !== 0;
   const userPage = (bits & MAY_EL0) !== 0;
@@ -297,7 +297,7 @@ export const PERMISSION: Uint8Array = /* @__PURE__ */ Uint8Array.from(
 );
 
 /** Which rule of stage 2 decides about permission: S2AP in bits 1:0, XN[1:0] in bits 3:2 (D8.4.3). */
-function stage2PermissionRule(row: number, bits: number): Aarch64Rule {
+function stage2PermissionRule(row: number, bits: number): AArch64Rule {
   const kind = row & 3;
   if (kind === Access.Fetch) {
     // XN: 0 executable, 1 at EL0 only, 2 not at all, 3 at EL1 only.
@@ -320,12 +320,12 @@ export const STAGE2_PERMISSION: Uint8Array = /* @__PURE__ */ Uint8Array.from(
 );
 
 /** The rules of stage 2: those of {@link AARCH64_RULES}. Identifiers begin with `aarch64.s2-`. @public */
-export const AARCH64_STAGE2_RULES: Readonly<Record<Aarch64RuleName, Aarch64Rule>> =
+export const AARCH64_STAGE2_RULES: Readonly<Record<AArch64RuleName, AArch64Rule>> =
   stage2Rules(AARCH64_RULES);
 
 function stage2Rules(
-  rules: Readonly<Record<Aarch64RuleName, Aarch64Rule>>,
-): Readonly<Record<Aarch64RuleName, Aarch64Rule>> {
+  rules: Readonly<Record<AArch64RuleName, AArch64Rule>>,
+): Readonly<Record<AArch64RuleName, AArch64Rule>> {
   const mapped = { ...rules };
   for (const name of Object.keys(rules).filter(isRuleName)) {
     const { fault, id, reason, source, text } = rules[name];
@@ -340,12 +340,12 @@ function stage2Rules(
   return mapped;
 }
 
-function isRuleName(name: string): name is Aarch64RuleName {
+function isRuleName(name: string): name is AArch64RuleName {
   return Object.hasOwn(AARCH64_RULES, name);
 }
 
 /** Stage 2's form of a rule. */
-export const STAGE2_RULE_OF: ReadonlyMap<Aarch64Rule, Aarch64Rule> = /* @__PURE__ */ new Map(
+export const STAGE2_RULE_OF: ReadonlyMap<AArch64Rule, AArch64Rule> = /* @__PURE__ */ new Map(
   Object.keys(AARCH64_RULES)
     .filter(isRuleName)
     .map((name) => [AARCH64_RULES[name], AARCH64_STAGE2_RULES[name]]),

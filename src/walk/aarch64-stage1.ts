@@ -6,17 +6,17 @@ import {
   aarch64IsDevice,
   aarch64ReportedShareability,
 } from '../pte/index.js';
-import { Aarch64FastWalk } from './aarch64-fast.js';
-import { type Aarch64Half, aarch64Half, bits, permissionBits } from './aarch64-half.js';
+import { AArch64FastWalk } from './aarch64-fast.js';
+import { type AArch64Half, aarch64Half, bits, permissionBits } from './aarch64-half.js';
 import type {
-  Aarch64Registers,
-  Aarch64RegisterWrite,
-  Aarch64WalkerOptions,
-  Aarch64WalkerSnapshot,
+  AArch64Registers,
+  AArch64RegisterWrite,
+  AArch64WalkerOptions,
+  AArch64WalkerSnapshot,
 } from './aarch64-options.js';
 import {
   AARCH64_RULES,
-  type Aarch64Rule,
+  type AArch64Rule,
   MAY_EL0,
   NO_EL0_EXECUTE,
   NO_EL1_EXECUTE,
@@ -73,10 +73,10 @@ function isStage1Access(access: number): boolean {
  *
  * @public
  */
-export abstract class Aarch64Stage1 extends Aarch64FastWalk {
+export abstract class AArch64Stage1 extends AArch64FastWalk {
   protected readonly stage2: AArch64Stage2 | null;
   protected registers: Registers;
-  protected half: Aarch64Half;
+  protected half: AArch64Half;
   protected readonly permissions: Uint8Array = PERMISSION;
   protected readonly cleanFlip: number = 0;
   protected readonly rows: Int32Array = ROWS;
@@ -85,7 +85,7 @@ export abstract class Aarch64Stage1 extends Aarch64FastWalk {
   private guarded: boolean;
 
   /** @internal */
-  protected constructor(options: Aarch64WalkerOptions) {
+  protected constructor(options: AArch64WalkerOptions) {
     const { features = {}, secondStage = null } = options;
     super(options.memory, AARCH64_RULES.off, secondStage, features, 2);
     this.stage2 = secondStage;
@@ -101,7 +101,7 @@ export abstract class Aarch64Stage1 extends Aarch64FastWalk {
    *
    * @returns Plain data, versioned.
    */
-  snapshot(): Aarch64WalkerSnapshot {
+  snapshot(): AArch64WalkerSnapshot {
     const hex = (value: bigint): string => `0x${value.toString(16)}`;
     const { features, pan } = this;
     const { hcr, mair, sctlr, tcr, ttbr0, ttbr1 } = this.registers;
@@ -165,7 +165,7 @@ export abstract class Aarch64Stage1 extends Aarch64FastWalk {
    * @throws `VmError` `out-of-range` for a value that is no 64-bit pattern, `unsupported` for SCTLR.EE (big-endian); then
    * nothing is written.
    */
-  setRegisters(values: Partial<Aarch64Registers>): Aarch64RegisterWrite {
+  setRegisters(values: Partial<AArch64Registers>): AArch64RegisterWrite {
     this.registers = checkRegisters({ ...this.registers, ...values });
     this.applyRegisters();
     return { kind: 'written', invalidates: 'none' };
@@ -184,7 +184,7 @@ export abstract class Aarch64Stage1 extends Aarch64FastWalk {
     this.apply(on, halves, row, updates);
   }
 
-  protected override own(rule: Aarch64Rule): Aarch64Rule {
+  protected override own(rule: AArch64Rule): AArch64Rule {
     return rule;
   }
 

@@ -16,12 +16,12 @@ import {
   aarch64IsDevice,
   aarch64ReportedShareability,
 } from '../pte/index.js';
-import { Aarch64FastWalk } from './aarch64-fast.js';
-import { type Aarch64Half, aarch64Stage2Half, bits } from './aarch64-half.js';
-import type { Aarch64Features, Aarch64RegisterWrite } from './aarch64-options.js';
+import { AArch64FastWalk } from './aarch64-fast.js';
+import { type AArch64Half, aarch64Stage2Half, bits } from './aarch64-half.js';
+import type { AArch64Features, AArch64RegisterWrite } from './aarch64-options.js';
 import {
   AARCH64_STAGE2_RULES,
-  type Aarch64Rule,
+  type AArch64Rule,
   ROW_ATOMIC,
   rowOf,
   STAGE2_PERMISSION,
@@ -73,7 +73,7 @@ export interface AArch64Stage2Options {
   /** HCR_EL2: VM, PTW, CD and FWB matter. @defaultValue 0x80000001: RW and VM */
   readonly hcr?: Address;
   /** What the CPU has. @defaultValue everything */
-  readonly features?: Partial<Aarch64Features>;
+  readonly features?: Partial<AArch64Features>;
   /** Receives the events of every walk. */
   readonly observer?: VmObserver;
 }
@@ -95,7 +95,7 @@ export interface AArch64Stage2Snapshot {
   /** HCR_EL2. */
   readonly hcr: string;
   /** What the CPU has. */
-  readonly features: Aarch64Features;
+  readonly features: AArch64Features;
 }
 
 /**
@@ -120,13 +120,13 @@ export interface AArch64Stage2Snapshot {
  * ```
  * @public
  */
-export class AArch64Stage2 extends Aarch64FastWalk implements SecondStage {
+export class AArch64Stage2 extends AArch64FastWalk implements SecondStage {
   /** The reading of a stage 1 descriptor. */
   readonly tableAccess: number = Access.Read | Access.ImplicitSupervisor;
   /** Its hardware update. */
   readonly updateAccess: number = Access.Write | Access.ImplicitSupervisor;
 
-  protected half: Aarch64Half;
+  protected half: AArch64Half;
   protected readonly permissions: Uint8Array = STAGE2_PERMISSION;
   protected readonly cleanFlip: number = 0x80;
   protected readonly rows: Int32Array = ROWS;
@@ -213,7 +213,7 @@ export class AArch64Stage2 extends Aarch64FastWalk implements SecondStage {
    */
   setRegisters(
     values: Partial<Readonly<Record<'vtcr' | 'vttbr' | 'hcr', Address>>>,
-  ): Aarch64RegisterWrite {
+  ): AArch64RegisterWrite {
     this.registers = checkRegisters({ ...this.registers, ...values });
     this.applyRegisters();
     return { kind: 'written', invalidates: 'none' };
@@ -276,7 +276,7 @@ export class AArch64Stage2 extends Aarch64FastWalk implements SecondStage {
     this.apply(bits(hcr, 0, 0) === 1, halves, 0, updates);
   }
 
-  protected override own(rule: Aarch64Rule): Aarch64Rule {
+  protected override own(rule: AArch64Rule): AArch64Rule {
     return STAGE2_RULE_OF.get(rule) ?? rule;
   }
 

@@ -1,8 +1,8 @@
 import { VmError } from '../core/index.js';
 import type { PhysicalMemory } from '../memory/index.js';
 import type { PteFormat } from '../pte/index.js';
-import type { Aarch64Half } from './aarch64-half.js';
-import { type Aarch64Features, ALL_FEATURES } from './aarch64-options.js';
+import type { AArch64Half } from './aarch64-half.js';
+import { type AArch64Features, ALL_FEATURES } from './aarch64-options.js';
 import type { WalkRule } from './rule.js';
 import type { SecondStage } from './second-stage.js';
 import { RadixWalker } from './walker.js';
@@ -10,7 +10,7 @@ import { RadixWalker } from './walker.js';
 const PHYSICAL_BITS: readonly number[] = [32, 36, 40, 42, 44, 48, 52];
 
 /** The bits of a stage's registers that say what hardware updates. @internal */
-export interface Aarch64Updates {
+export interface AArch64Updates {
   /** HA: hardware sets the access flag. */
   readonly accessFlag: boolean;
   /** HD: hardware keeps dirty state. */
@@ -22,16 +22,16 @@ export interface Aarch64Updates {
  *
  * @public
  */
-export abstract class Aarch64State extends RadixWalker {
+export abstract class AArch64State extends RadixWalker {
   /** What the CPU has. */
-  readonly features: Aarch64Features;
+  readonly features: AArch64Features;
 
   /** Whether the stage translates. */
   protected on = false;
   /** TTBR0's half and TTBR1's; stage 2 has one. */
-  protected halves: readonly Aarch64Half[] = [];
+  protected halves: readonly AArch64Half[] = [];
   /** The half of the last walk, or that an enumeration is in. */
-  protected abstract half: Aarch64Half;
+  protected abstract half: AArch64Half;
   /** State that counts for permission, as row bits of the permission table. */
   protected row = 0;
   /** Hardware sets the access flag. */
@@ -73,7 +73,7 @@ export abstract class Aarch64State extends RadixWalker {
     memory: PhysicalMemory,
     initial: WalkRule,
     secondStage: SecondStage | null,
-    features: Partial<Aarch64Features>,
+    features: Partial<AArch64Features>,
     halves: 1 | 2,
   ) {
     super(memory, initial, secondStage);
@@ -165,9 +165,9 @@ export abstract class Aarch64State extends RadixWalker {
   /** Takes over what the registers say. */
   protected apply(
     on: boolean,
-    halves: readonly Aarch64Half[],
+    halves: readonly AArch64Half[],
     row: number,
-    updates: Aarch64Updates,
+    updates: AArch64Updates,
   ): void {
     const { hafdbs } = this.features;
     this.on = on;
@@ -211,7 +211,7 @@ export abstract class Aarch64State extends RadixWalker {
   }
 }
 
-function checkFeatures(features: Aarch64Features): void {
+function checkFeatures(features: AArch64Features): void {
   const { hafdbs, physicalBits } = features;
   if (!PHYSICAL_BITS.includes(physicalBits)) {
     const expected = '32, 36, 40, 42, 44, 48 or 52';

@@ -8,8 +8,8 @@ import {
   VmError,
 } from '../core/index.js';
 import { AARCH64_EXCEPTION_CLASS } from '../pte/index.js';
-import type { Aarch64WalkerOptions, Aarch64WalkerSnapshot } from './aarch64-options.js';
-import { Aarch64Stage1 } from './aarch64-stage1.js';
+import type { AArch64WalkerOptions, AArch64WalkerSnapshot } from './aarch64-options.js';
+import { AArch64Stage1 } from './aarch64-stage1.js';
 import { inPage, isPageNumber } from './walker.js';
 
 /**
@@ -18,7 +18,7 @@ import { inPage, isPageNumber } from './walker.js';
  *
  * @public
  */
-export type Aarch64AtInstruction =
+export type AArch64AtInstruction =
   | 'S1E1R'
   | 'S1E1W'
   | 'S1E0R'
@@ -40,7 +40,7 @@ const AT_INSTRUCTIONS: readonly string[] = [
  *
  * @public
  */
-export type Aarch64AtResult =
+export type AArch64AtResult =
   | {
       /** The instruction completed: PAR_EL1 holds an address or a fault (`decodePar`). */
       readonly kind: 'par';
@@ -83,12 +83,12 @@ export type Aarch64AtResult =
  * ```
  * @public
  */
-export class AArch64Walker extends Aarch64Stage1 {
+export class AArch64Walker extends AArch64Stage1 {
   /** Whether the fast path has the last word: no second stage. */
   private readonly direct: boolean;
 
   /** @param options - Memory, registers and features. */
-  constructor(options: Aarch64WalkerOptions) {
+  constructor(options: AArch64WalkerOptions) {
     super(options);
     this.direct = this.secondStage === null;
     this.observer = options.observer ?? null;
@@ -103,8 +103,8 @@ export class AArch64Walker extends Aarch64Stage1 {
    * @throws `VmError` `unsupported` for another version; otherwise as the constructor.
    */
   static restore(
-    snapshot: Aarch64WalkerSnapshot,
-    options: Pick<Aarch64WalkerOptions, 'memory' | 'observer' | 'secondStage'>,
+    snapshot: AArch64WalkerSnapshot,
+    options: Pick<AArch64WalkerOptions, 'memory' | 'observer' | 'secondStage'>,
   ): AArch64Walker {
     checkVersion(snapshot, 1);
     const { features, pan } = snapshot;
@@ -155,7 +155,7 @@ export class AArch64Walker extends Aarch64Stage1 {
    * @returns PAR_EL1, or the exception that the instruction took.
    * @throws `VmError` for a bad address or instruction.
    */
-  at(instruction: Aarch64AtInstruction, va: Address): Aarch64AtResult {
+  at(instruction: AArch64AtInstruction, va: Address): AArch64AtResult {
     if (!AT_INSTRUCTIONS.includes(instruction)) {
       const expected = `one of ${AT_INSTRUCTIONS.join(' ')}`;
       throw new VmError('bad-argument', { argument: 'instruction', value: instruction, expected });
@@ -185,7 +185,7 @@ export class AArch64Walker extends Aarch64Stage1 {
     return (BigInt(attr) << 56n) | addressFromVpn(pfn) | 0x800n | (BigInt(sh) << 7n);
   }
 
-  private atFault(): Aarch64AtResult {
+  private atFault(): AArch64AtResult {
     const { far, fsc, reason, s1ptw, stage } = this.fault;
     if (reason === 'bus-error') {
       // CM and WnR are set for the AT instruction itself, whatever it translates for.

@@ -3,32 +3,32 @@
  *
  * @packageDocumentation
  */
-export { Aarch64CompleteWalk, Aarch64Fault } from './aarch64-complete.js';
-export { Aarch64FastWalk } from './aarch64-fast.js';
+export { AArch64CompleteWalk, AArch64Fault } from './aarch64-complete.js';
+export { AArch64FastWalk } from './aarch64-fast.js';
 export type {
-  Aarch64Features,
-  Aarch64Registers,
-  Aarch64RegisterWrite,
-  Aarch64WalkerOptions,
-  Aarch64WalkerSnapshot,
+  AArch64Features,
+  AArch64Registers,
+  AArch64RegisterWrite,
+  AArch64WalkerOptions,
+  AArch64WalkerSnapshot,
 } from './aarch64-options.js';
 export {
   AARCH64_RULES,
   AARCH64_STAGE2_RULES,
-  type Aarch64Rule,
-  type Aarch64RuleName,
+  type AArch64Rule,
+  type AArch64RuleName,
 } from './aarch64-rules.js';
-export { Aarch64Stage1 } from './aarch64-stage1.js';
+export { AArch64Stage1 } from './aarch64-stage1.js';
 export {
   AArch64Stage2,
   type AArch64Stage2Options,
   type AArch64Stage2Snapshot,
 } from './aarch64-stage2.js';
-export { Aarch64State } from './aarch64-state.js';
+export { AArch64State } from './aarch64-state.js';
 export {
+  type AArch64AtInstruction,
+  type AArch64AtResult,
   AArch64Walker,
-  type Aarch64AtInstruction,
-  type Aarch64AtResult,
 } from './aarch64-walker.js';
 export { EntryAccess } from './entry-access.js';
 export { WalkFault } from './fault.js';

@@ -4,7 +4,7 @@ import {
   AARCH64_PTE,
   AARCH64_PTE_HIGH,
   AARCH64_STAGE2_PTE,
-  type Aarch64FormatOptions,
+  type AArch64FormatOptions,
   aarch64,
   aarch64ContiguousBits,
   type EntryKind,
@@ -18,7 +18,7 @@ const GRANULES = [4096, 16384, 65536] as const;
 /** Every kind of descriptor: granules, output widths and stages, at the greatest input width. */
 const SHAPES = GRANULES.flatMap((granule) =>
   ([48, 52] as const).flatMap((outputBits) =>
-    ([1, 2] as const).map((stage): Required<Omit<Aarch64FormatOptions, 'levels' | 'half'>> => {
+    ([1, 2] as const).map((stage): Required<Omit<AArch64FormatOptions, 'levels' | 'half'>> => {
       return { granule, outputBits, stage, virtualBits: outputBits };
     }),
   ),
@@ -144,7 +144,7 @@ function occurs(format: PteFormat, kind: EntryKind, level: number): boolean {
 }
 
 describe('the widths of indices', () => {
-  it.each<[Aarch64FormatOptions, number[]]>([
+  it.each<[AArch64FormatOptions, number[]]>([
     [{}, [9, 9, 9, 9]],
     [{ virtualBits: 39 }, [9, 9, 9]],
     [{ virtualBits: 25 }, [9, 4]],
@@ -169,7 +169,7 @@ describe('the widths of indices', () => {
   });
 
   it('is refused when no configuration has it', () => {
-    const refused: [Aarch64FormatOptions, string][] = [
+    const refused: [AArch64FormatOptions, string][] = [
       [{ virtualBits: 15 }, 'out-of-range'],
       [{ granule: 65536, virtualBits: 16 }, 'out-of-range'],
       [{ virtualBits: 49 }, 'out-of-range'],
@@ -199,7 +199,7 @@ describe('the widths of indices', () => {
 });
 
 describe('the fields of a descriptor, from bit 63 down', () => {
-  const names = (options: Aarch64FormatOptions, kind: EntryKind, level: number): string =>
+  const names = (options: AArch64FormatOptions, kind: EntryKind, level: number): string =>
     aarch64(options)
       .fieldsOf(kind, level)
       .map(({ name, high, low }) => `${name}${high > low ? `[${high}:${low}]` : `[${high}]`}`)
@@ -212,7 +212,7 @@ describe('the fields of a descriptor, from bit 63 down', () => {
     'NSTABLE[63] APTABLE[62:61] UXNTABLE[60] PXNTABLE[59] IGN58_51[58:51] RSVD50_48[50:48]';
   const lpa2 = (text: string): string => text.replace('SH[9:8]', 'OA51_50[9:8]');
 
-  it.each<[string, Aarch64FormatOptions, EntryKind, number, string]>([
+  it.each<[string, AArch64FormatOptions, EntryKind, number, string]>([
     ['page', {}, 'leaf', 0, `${upper} RSVD49_48[49:48] OA[47:12] ${lower}`],
     [
       '2 MiB block',

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import {
-  type Aarch64Cacheability,
-  type Aarch64MemoryType,
+  type AArch64Cacheability,
+  type AArch64MemoryType,
   aarch64CombineAttributes,
   aarch64CombineShareability,
   aarch64IsDevice,
@@ -11,7 +11,7 @@ import {
 import { describe, expect, it } from 'vitest';
 
 const DEVICES = ['nGnRnE', 'nGnRE', 'nGRE', 'GRE'] as const;
-const STRENGTH: readonly Aarch64Cacheability[] = ['non-cacheable', 'write-through', 'write-back'];
+const STRENGTH: readonly AArch64Cacheability[] = ['non-cacheable', 'write-through', 'write-back'];
 
 /** Memory attributes that have a meaning (D24.2 MAIR_EL1), FEAT_XS and FEAT_MTE2 included. */
 const ATTRIBUTES = Array.from({ length: 256 }, (_, value) => value).filter((value) => {
@@ -23,7 +23,7 @@ const ATTRIBUTES = Array.from({ length: 256 }, (_, value) => value).filter((valu
 const MEM_ATTRS = [0, 1, 2, 3, 5, 6, 7, 9, 10, 11, 13, 14, 15];
 
 /** Table D8-96. */
-function stage2Type(memAttr: number): Aarch64MemoryType {
+function stage2Type(memAttr: number): AArch64MemoryType {
   if (memAttr < 4) return { kind: 'device', device: DEVICES[memAttr]! };
   const outer = STRENGTH[(memAttr >> 2) - 1]!;
   const inner = STRENGTH[(memAttr & 3) - 1]!;
@@ -31,12 +31,12 @@ function stage2Type(memAttr: number): Aarch64MemoryType {
 }
 
 /** Table D8-98. */
-function weaker(one: Aarch64Cacheability, other: Aarch64Cacheability): Aarch64Cacheability {
+function weaker(one: AArch64Cacheability, other: AArch64Cacheability): AArch64Cacheability {
   return STRENGTH[Math.min(STRENGTH.indexOf(one), STRENGTH.indexOf(other))]!;
 }
 
 /** Tables D8-97 and D8-98. */
-function combined(stage1: Aarch64MemoryType, stage2: Aarch64MemoryType): Aarch64MemoryType {
+function combined(stage1: AArch64MemoryType, stage2: AArch64MemoryType): AArch64MemoryType {
   if (stage1.kind === 'device' && stage2.kind === 'device') {
     const strictest = Math.min(DEVICES.indexOf(stage1.device), DEVICES.indexOf(stage2.device));
     return { kind: 'device', device: DEVICES[strictest]! };
@@ -56,7 +56,7 @@ function hints(half: number): number {
 }
 
 describe('an attribute byte in words', () => {
-  it.each<[number, Aarch64MemoryType]>([
+  it.each<[number, AArch64MemoryType]>([
     [0x00, { kind: 'device', device: 'nGnRnE' }],
     [0x04, { kind: 'device', device: 'nGnRE' }],
     [0x08, { kind: 'device', device: 'nGRE' }],
@@ -82,9 +82,9 @@ describe('an attribute byte in words', () => {
 });
 
 function normal(
-  outer: Aarch64Cacheability,
-  inner: Aarch64Cacheability,
-): Extract<Aarch64MemoryType, { kind: 'normal' }> {
+  outer: AArch64Cacheability,
+  inner: AArch64Cacheability,
+): Extract<AArch64MemoryType, { kind: 'normal' }> {
   return { kind: 'normal', inner, outer, tagged: false };
 }
 

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import {
   AARCH64_EXCEPTION_CLASS,
   AARCH64_FAULT_STATUS,
-  type Aarch64FaultKind,
+  type AArch64FaultKind,
   aarch64FaultStatus,
   aarch64FaultStatusName,
   aarch64Granule,
@@ -283,7 +283,7 @@ describe('PAR_EL1', () => {
 });
 
 describe('fault status codes', () => {
-  it.each<[Aarch64FaultKind, readonly number[]]>([
+  it.each<[AArch64FaultKind, readonly number[]]>([
     ['AddressSize', [0b101001, 0b000000, 0b000001, 0b000010, 0b000011]],
     ['Translation', [0b101011, 0b000100, 0b000101, 0b000110, 0b000111]],
     ['ExternalAbortOnWalk', [0b010011, 0b010100, 0b010101, 0b010110, 0b010111]],
@@ -296,7 +296,7 @@ describe('fault status codes', () => {
     );
   });
 
-  it.each<[Aarch64FaultKind, readonly number[]]>([
+  it.each<[AArch64FaultKind, readonly number[]]>([
     ['AccessFlag', [0b001000, 0b001001, 0b001010, 0b001011]],
     ['Permission', [0b001100, 0b001101, 0b001110, 0b001111]],
     ['UnsupportedUpdate', [0b110001, 0b110001, 0b110001, 0b110001]],

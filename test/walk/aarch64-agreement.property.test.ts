@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { PhysicalMemory } from 'pagewright/memory';
 import { describe, it } from 'vitest';
-import { type Aarch64Case, drawAarch64Case } from './agreement/aarch64-case.js';
-import { Aarch64Trial } from './agreement/aarch64-judge.js';
+import { type AArch64Case, drawAArch64Case } from './agreement/aarch64-case.js';
+import { AArch64Trial } from './agreement/aarch64-judge.js';
 
 const QUESTIONS = 12;
 
@@ -23,11 +23,11 @@ const PLACES = {
   },
 } as const;
 
-function cases(granuleBits: 12 | 14 | 16, nested: boolean): fc.Arbitrary<Aarch64Case> {
+function cases(granuleBits: 12 | 14 | 16, nested: boolean): fc.Arbitrary<AArch64Case> {
   return fc.uint32Array({ minLength: 700, maxLength: 1200, size: 'max' }).map((tape) => {
     let next = 0;
     const draw = (below: number): number => (tape[next++] ?? 0) % below;
-    return drawAarch64Case(draw, granuleBits, nested, QUESTIONS);
+    return drawAArch64Case(draw, granuleBits, nested, QUESTIONS);
   });
 }
 
@@ -38,7 +38,7 @@ describe('the AArch64 walker agrees with the reference in all it answers and cha
         fc.assert(
           fc.property(cases(granuleBits, nested), (subject) => {
             const words = subject.words.slice();
-            const trial = new Aarch64Trial(
+            const trial = new AArch64Trial(
               { ...subject, words },
               PLACES[place](subject.base, words.byteLength),
             );

@@ -3,11 +3,11 @@ import { PhysicalMemory } from 'pagewright/memory';
 import { decodePar } from 'pagewright/pte';
 import {
   AARCH64_RULES,
+  type AArch64Features,
+  type AArch64RuleName,
   AArch64Stage2,
   AArch64Walker,
-  type Aarch64Features,
-  type Aarch64RuleName,
-  type Aarch64WalkerOptions,
+  type AArch64WalkerOptions,
 } from 'pagewright/walk';
 import { describe, expect, it } from 'vitest';
 
@@ -19,7 +19,7 @@ const PAGE = 0x4001_0c43n;
 /** Entries at offsets from 0x40000000; 39-bit addresses, so that the root is a level 1 table. */
 function cpu(
   entries: readonly (readonly [number, bigint])[],
-  options: Partial<Aarch64WalkerOptions> = {},
+  options: Partial<AArch64WalkerOptions> = {},
 ): AArch64Walker {
   const memory = PhysicalMemory.allocate(0x2_0000, { base: BASE });
   for (const [offset, value] of entries) memory.write(BASE + offset, 8, value);
@@ -35,7 +35,7 @@ const tables = (leaf: bigint): readonly (readonly [number, bigint])[] => [
 const USER = Access.User;
 
 describe('every rule of stage 1', () => {
-  it.each<[Aarch64RuleName, number, AArch64Walker, number]>([
+  it.each<[AArch64RuleName, number, AArch64Walker, number]>([
     ['translated', Access.Read | USER, cpu(tables(PAGE)), 0],
     ['off', Access.Read, cpu([], { sctlr: 0n }), 0x40005],
     ['offAddressSize', Access.Read, cpu([], { sctlr: 0n }), 2 ** 40],
@@ -88,11 +88,11 @@ describe('every rule of stage 1', () => {
 });
 
 describe('a CPU without a feature', () => {
-  const without = (features: Partial<Aarch64Features>): Partial<Aarch64WalkerOptions> => ({
+  const without = (features: Partial<AArch64Features>): Partial<AArch64WalkerOptions> => ({
     features,
   });
 
-  it.each<[string, Partial<Aarch64Features>, Partial<Aarch64WalkerOptions>, bigint, number]>([
+  it.each<[string, Partial<AArch64Features>, Partial<AArch64WalkerOptions>, bigint, number]>([
     [
       'HAFDBS ignores HA: AF=0 faults',
       { hafdbs: 'none' },

@@ -1,6 +1,6 @@
 import { Access, addressFromVpn } from 'pagewright/core';
 import { decodePar } from 'pagewright/pte';
-import type { AArch64Walker, Aarch64AtInstruction } from 'pagewright/walk';
+import type { AArch64AtInstruction, AArch64Walker } from 'pagewright/walk';
 import { type Fields, Malformed } from '../fields.js';
 import { type Entries, entriesText, type RecordedImage } from '../recorded-image.js';
 import type { Spelling } from '../replay-access.js';
@@ -56,7 +56,7 @@ export function aarch64Spelling(walker: AArch64Walker, va: bigint, access: numbe
 export function replayAt(
   walker: AArch64Walker,
   image: RecordedImage,
-  instruction: Aarch64AtInstruction,
+  instruction: AArch64AtInstruction,
   va: bigint,
   result: Fields,
   after: Entries,
@@ -78,7 +78,7 @@ export function replayAt(
   }
 }
 
-function executeAt(walker: AArch64Walker, instruction: Aarch64AtInstruction, va: bigint): string {
+function executeAt(walker: AArch64Walker, instruction: AArch64AtInstruction, va: bigint): string {
   const result = walker.at(instruction, va);
   const { aarch64Level, fsc } = walker.fault;
   if (result.kind === 'exception') {

@@ -1,20 +1,20 @@
 import { Access } from 'pagewright/core';
-import type { Aarch64Features } from 'pagewright/walk';
-import type { ReferenceAarch64Registers } from '../../../src/reference/aarch64-stage.js';
+import type { AArch64Features } from 'pagewright/walk';
+import type { ReferenceAArch64Registers } from '../../../src/reference/aarch64-stage.js';
 import { type Draw, once, pattern, pick } from './draw.js';
 import { drawKind } from './image.js';
 
 /** What is asked: an access, or an address translation instruction. */
-export interface Aarch64Question {
+export interface AArch64Question {
   readonly va: bigint;
   readonly access: number;
   readonly at: (typeof AT)[number] | null;
 }
 
 /** Tables, registers and questions for an AArch64 walker. */
-export interface Aarch64Case {
-  readonly features: Aarch64Features;
-  readonly registers: ReferenceAarch64Registers;
+export interface AArch64Case {
+  readonly features: AArch64Features;
+  readonly registers: ReferenceAArch64Registers;
   /** Whether there is a stage 2. */
   readonly nested: boolean;
   /** Whether the registers are written after the walkers were made. */
@@ -22,7 +22,7 @@ export interface Aarch64Case {
   /** Where RAM begins. */
   readonly base: bigint;
   readonly words: BigUint64Array;
-  readonly questions: readonly Aarch64Question[];
+  readonly questions: readonly AArch64Question[];
 }
 
 const AT = [
@@ -156,7 +156,7 @@ function drawVtcr(draw: Draw, stage: Stage): bigint {
   );
 }
 
-function drawFeatures(draw: Draw): Aarch64Features {
+function drawFeatures(draw: Draw): AArch64Features {
   const all = !once(draw, 2);
   const has = (): boolean => all || !once(draw, 4);
   return {
@@ -172,7 +172,7 @@ function drawFeatures(draw: Draw): Aarch64Features {
   };
 }
 
-function drawQuestion(draw: Draw, low: Stage, high: Stage): Aarch64Question {
+function drawQuestion(draw: Draw, low: Stage, high: Stage): AArch64Question {
   const random = pattern(draw, 64);
   const upper = once(draw, 2);
   const width = Math.max(1, (upper ? high : low).inputBits);
@@ -199,12 +199,12 @@ function drawMair(draw: Draw): bigint {
 }
 
 /** A case for a granule: of one stage, or of both. */
-export function drawAarch64Case(
+export function drawAArch64Case(
   draw: Draw,
   granuleBits: 12 | 14 | 16,
   nested: boolean,
   questions: number,
-): Aarch64Case {
+): AArch64Case {
   const other = once(draw, 4) ? pick(draw, [12, 14, 16]) : granuleBits;
   const low = drawStage(draw, granuleBits, false);
   const high = { ...drawStage(draw, other, false), wide: low.wide };

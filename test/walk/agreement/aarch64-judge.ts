@@ -3,19 +3,19 @@ import type { PhysicalMemory } from 'pagewright/memory';
 import { decodePar } from 'pagewright/pte';
 import { AArch64Stage2, AArch64Walker, type Translation } from 'pagewright/walk';
 import {
-  type ReferenceAarch64Outcome,
-  referenceAarch64Walk,
+  type ReferenceAArch64Outcome,
+  referenceAArch64Walk,
 } from '../../../src/reference/aarch64-walk.js';
-import { type Aarch64Case, type Aarch64Question, atAccess } from './aarch64-case.js';
+import { type AArch64Case, type AArch64Question, atAccess } from './aarch64-case.js';
 
 /** A CPU with tables, and the reference beside it. */
-export class Aarch64Trial {
-  private readonly subject: Aarch64Case;
+export class AArch64Trial {
+  private readonly subject: AArch64Case;
   private readonly memory: PhysicalMemory;
   private readonly walker: AArch64Walker;
   private readonly found: Uint8Array;
 
-  constructor(subject: Aarch64Case, memory: PhysicalMemory) {
+  constructor(subject: AArch64Case, memory: PhysicalMemory) {
     this.subject = subject;
     this.memory = memory;
     this.found = new Uint8Array(subject.words.byteLength);
@@ -29,7 +29,7 @@ export class Aarch64Trial {
    *
    * @throws An error that says what differs.
    */
-  ask(question: Aarch64Question): void {
+  ask(question: AArch64Question): void {
     if (question.at !== null) {
       this.execute(question, question.at);
       this.execute(question, question.at);
@@ -64,8 +64,8 @@ export class Aarch64Trial {
   }
 
   private execute(
-    question: Aarch64Question,
-    instruction: NonNullable<Aarch64Question['at']>,
+    question: AArch64Question,
+    instruction: NonNullable<AArch64Question['at']>,
   ): void {
     const expected = this.reference(question);
     const result = this.walker.at(instruction, question.va);
@@ -75,21 +75,21 @@ export class Aarch64Trial {
     this.compareMemory(instruction, question);
   }
 
-  private reference({ access, at, va }: Aarch64Question): ReferenceAarch64Outcome {
+  private reference({ access, at, va }: AArch64Question): ReferenceAArch64Outcome {
     const { base, features, nested, registers, words } = this.subject;
     const read = (pa: bigint): bigint | null => words[Number((pa - base) / 8n)] ?? null;
     const inside = (pa: bigint): bigint | null => (pa < base ? null : read(pa));
     const common = { read: inside, registers, features, nested, va };
     return at === null
-      ? referenceAarch64Walk({ ...common, access })
-      : referenceAarch64Walk({
+      ? referenceAArch64Walk({ ...common, access })
+      : referenceAArch64Walk({
           ...common,
           access: atAccess(at),
           at: { stages: at.startsWith('S12') ? 2 : 1, pan: at.endsWith('P') },
         });
   }
 
-  private apply({ writes }: ReferenceAarch64Outcome): void {
+  private apply({ writes }: ReferenceAArch64Outcome): void {
     const { base, words } = this.subject;
     for (const { pa, value } of writes) words[Number((pa - base) / 8n)] = value;
   }
@@ -111,13 +111,13 @@ export class Aarch64Trial {
     return `pa ${outcome.pa.toString(16)}${size}, attr ${attr}, sh ${sh}`;
   }
 
-  private expectedObject(outcome: ReferenceAarch64Outcome): string {
+  private expectedObject(outcome: ReferenceAArch64Outcome): string {
     if (outcome.kind === 'fault') return text(outcome);
     const size = this.subject.nested ? '' : `, ${outcome.pageBytes} bytes`;
     return `pa ${outcome.pa.toString(16)}${size}, attr ${outcome.attr}, sh ${outcome.sh}`;
   }
 
-  private compareMemory(way: string, question: Aarch64Question): void {
+  private compareMemory(way: string, question: AArch64Question): void {
     const { base, words } = this.subject;
     const { vpn, offset } = pageAndOffset(base);
     this.memory.readBytes(vpn, offset, this.found);
@@ -132,7 +132,7 @@ function bytesOf(words: BigUint64Array): Uint8Array {
   return new Uint8Array(words.buffer);
 }
 
-function makeWalker(subject: Aarch64Case, memory: PhysicalMemory): AArch64Walker {
+function makeWalker(subject: AArch64Case, memory: PhysicalMemory): AArch64Walker {
   const { features, late, nested, registers } = subject;
   const { hcr, pan, vtcr, vttbr, ...stage1 } = registers;
   const stage2 = { hcr, vtcr, vttbr };
@@ -151,7 +151,7 @@ function makeWalker(subject: Aarch64Case, memory: PhysicalMemory): AArch64Walker
 }
 
 type Fault = Pick<
-  Extract<ReferenceAarch64Outcome, { kind: 'fault' }>,
+  Extract<ReferenceAArch64Outcome, { kind: 'fault' }>,
   'fsc' | 'level' | 'esr' | 'far' | 'stage' | 'ptw' | 'ipa'
 >;
 
@@ -161,7 +161,7 @@ function faultText({ esr, far, fsc, ipa, level, ptw, stage }: Fault): string {
   return `fsc ${fsc}, level ${level}, ${registers}, stage ${stage}, ptw ${ptw}${where}`;
 }
 
-function text(outcome: ReferenceAarch64Outcome): string {
+function text(outcome: ReferenceAArch64Outcome): string {
   return outcome.kind === 'page' ? `pa ${outcome.pa.toString(16)}` : faultText(outcome);
 }
 
@@ -172,7 +172,7 @@ function parText(par: bigint): string {
 }
 
 /** What an AT instruction makes of the answer: an external abort is taken, all else is reported. */
-function atText(outcome: ReferenceAarch64Outcome): string {
+function atText(outcome: ReferenceAArch64Outcome): string {
   if (outcome.kind === 'page') {
     const { attr, pa, sh } = outcome;
     return `page ${pa >> 12n}, attr ${attr}, sh ${sh}`;
@@ -185,7 +185,7 @@ function atText(outcome: ReferenceAarch64Outcome): string {
 }
 
 /** Compares, and says in an error what was asked. */
-function check(what: string, question: Aarch64Question, got: string, expected: string): void {
+function check(what: string, question: AArch64Question, got: string, expected: string): void {
   if (got === expected) return;
   const { access, at, va } = question;
   const asked = `va 0x${va.toString(16)}, access ${access}, AT ${at}`;
