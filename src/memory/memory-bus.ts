@@ -239,6 +239,17 @@ export abstract class MemoryBus {
     return this.table.contains(pfn, offset, bytes);
   }
 
+  /**
+   * Whether a frame is known to hold nothing: there is no memory, or sparse RAM that was never written. A search for
+   * what is not 0 may pass over it. Nothing is read.
+   *
+   * @param pfn - The frame.
+   * @returns `false` also for memory that happens to be 0. O(log regions).
+   */
+  isBlank(pfn: number): boolean {
+    return this.table.isBlank(pfn);
+  }
+
   /** The region of an access that the last one could not answer, which it becomes; `null` where there is none. */
   private seek(pfn: number, offset: number): Region | null {
     const region = this.table.find(pfn, offset);

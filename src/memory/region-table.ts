@@ -1,4 +1,4 @@
-import { VmError } from '../core/index.js';
+import { PAGE_BYTES, VmError } from '../core/index.js';
 import { BUS_ERROR, type Region } from './region.js';
 
 /**
@@ -75,6 +75,23 @@ export class RegionTable {
   /** Whether all bytes of a stretch are memory. */
   contains(pfn: number, offset: number, bytes: number): boolean {
     return this.eachPiece(pfn, offset, bytes, () => 0) === 0;
+  }
+
+  /** Whether a frame holds nothing, without looking at it byte by byte. O(log n). */
+  isBlank(pfn: number): boolean {
+    let low = 0;
+    let high = this.regions.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.regions[middle]!.distance(pfn, PAGE_BYTES - 1) >= 0) low = middle + 1;
+      else high = middle;
+    }
+    // The last region that begins before the frame ends; those below it end where it begins, or earlier.
+    const region = this.regions[low - 1];
+    if (region === undefined) return true;
+    region.refresh();
+    const at = region.distance(pfn, 0);
+    return at >= region.size || region.isBlank(at);
   }
 
   /** @throws VmError `bad-image` when the order is broken or a region reaches into the next. */

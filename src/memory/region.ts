@@ -84,6 +84,11 @@ export abstract class Region {
   /** Looks at the source again: it may have grown, shrunk or gone. */
   refresh(): void {}
 
+  /** Whether the 4096 bytes from a position on, which may be below 0, are known to be 0 without being read. */
+  isBlank(_at: number): boolean {
+    return false;
+  }
+
   /** An unsigned value, {@link BUS_ERROR} or {@link OUTSIDE}. */
   abstract read(at: number, width: NarrowWidth): number;
 

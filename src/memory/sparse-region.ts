@@ -28,6 +28,10 @@ export class SparseRegion extends Region {
     return this.pages.size * PAGE_BYTES;
   }
 
+  override isBlank(at: number): boolean {
+    return at >= 0 && at % PAGE_BYTES === 0 && !this.pages.has(at / PAGE_BYTES);
+  }
+
   read(at: number, width: NarrowWidth): number {
     if (!(at >= 0 && at + width <= this.size)) return OUTSIDE;
     const offset = at & (PAGE_BYTES - 1);

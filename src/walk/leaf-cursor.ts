@@ -4,8 +4,19 @@ import { MAX_LEVELS } from './path.js';
 import type { LeafAttributes } from './report.js';
 import { LEAF, type RadixWalker, ROOT_RIGHTS, SKIP } from './walker.js';
 
-/** Tables visited before an enumeration stops: enough for 512 GiB in 4 KiB pages; hot, seconds at the very most. */
+/**
+ * Tables visited before an enumeration stops: enough for 512 GiB in 4 KiB pages. Seconds at the very most, since a large
+ * table counts for as many as it is worth: see {@link visitsOf}.
+ */
 const VISIT_LIMIT = 2 ** 18;
+
+/** Entries for which a table counts once: a format of one's own may have tables of 2^26 entries, and none need be memory. */
+const ENTRIES_A_VISIT = 512;
+
+/** What a table of so many entries counts for, where tables visited are limited. */
+export function visitsOf(entries: number): number {
+  return Math.max(1, Math.floor(entries / ENTRIES_A_VISIT));
+}
 
 // The optimiser knows a module's own constants, and reads imported ones at every use.
 const NOTHING = SKIP;
@@ -25,7 +36,7 @@ const NEVER = 2 ** 30;
 export interface MappingsOptions {
   /**
    * Tables to visit at most, counting a table again each time another path reaches it: a top-level table that refers to
-   * itself has 512^4 paths. @defaultValue 262144
+   * itself has 512^4 paths. A table of more than 512 entries counts once for every 512 of them. @defaultValue 262144
    */
   readonly visitLimit?: number;
 }
@@ -115,6 +126,8 @@ export class LeafCursor {
   private readonly pagesAt: Float64Array = new Float64Array(PLACES);
   private readonly entriesAt: Int32Array = new Int32Array(PLACES);
   private nextRoot = 0;
+  /** What the tables visited so far count for. */
+  private spent = 0;
 
   /**
    * @param walker - Whose root and rules apply; changing its registers meanwhile leaves the cursor undefined.
@@ -245,7 +258,7 @@ export class LeafCursor {
 
   /** Goes down into a table, unless the visit limit is reached: then everything ends here. */
   private enter(level: number, table: number, base: number, rights: number): boolean {
-    if (this.visits >= this.visitLimit) {
+    if (this.spent >= this.visitLimit) {
       this.stoppedAtVpn = base;
       this.nextRoot = NEVER;
       this.depth = this.top + 1;
@@ -264,6 +277,7 @@ export class LeafCursor {
     this.byte = 0;
     this.entryPages = this.pagesAt[level]!;
     this.entries = this.entriesAt[level]!;
+    this.spent += visitsOf(this.entries);
     return true;
   }
 

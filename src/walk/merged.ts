@@ -1,5 +1,6 @@
 import { addressFromVpn, checkInteger, type Plain, plain } from '../core/index.js';
 import type { PteFormat } from '../pte/index.js';
+import { visitsOf } from './leaf-cursor.js';
 import type { LeafAttributes } from './report.js';
 import { LEAF, type RadixWalker, ROOT_RIGHTS, SKIP } from './walker.js';
 
@@ -18,7 +19,10 @@ const SCATTERED = -1;
 export interface MergedMappingsOptions {
   /** Whether a range also ends where the frames stop following one another. @defaultValue false */
   readonly contiguous?: boolean;
-  /** Tables to visit at most; each (table, level, inherited rights) is visited once. @defaultValue 262144 */
+  /**
+   * Tables to visit at most; each (table, level, inherited rights) is visited once. A table of more than 512 entries
+   * counts once for every 512 of them. @defaultValue 262144
+   */
   readonly visitLimit?: number;
   /** Ranges to collect at most, those of subtrees included. @defaultValue 1048576 */
   readonly rangeLimit?: number;
@@ -117,6 +121,8 @@ class Merger {
   private readonly kindCodes = new Map<string, number>();
   private readonly finished = new Map<string, Ranges>();
   private visits = 0;
+  /** What they count for. */
+  private spent = 0;
   private collected = 0;
   private stoppedAtVpn = -1;
   /** Of the present root: the format of what is below, its level, and its first byte. */
@@ -168,11 +174,12 @@ class Merger {
     const key = `${table}/${level}/${rights}`;
     let ranges = this.finished.get(key);
     if (ranges === undefined) {
-      if (this.visits >= this.visitLimit) {
+      if (this.spent >= this.visitLimit) {
         this.stoppedAtVpn = vpn;
         return;
       }
       this.visits++;
+      this.spent += visitsOf(2 ** this.format!.indexBits[level]!);
       ranges = new Ranges();
       this.collect(ranges, vpn, table, level, rights);
       this.finished.set(key, ranges);

@@ -60,4 +60,18 @@ describe('sparse RAM', () => {
     expectError(add(0n, Number.NaN), 'bad-argument', 'bytes');
     expectError(add(2n ** 64n - 1n, 2), 'out-of-range', 'bytes');
   });
+
+  it('knows which frames hold nothing, besides those where there is no memory', () => {
+    const memory = new PhysicalMemory();
+    memory.addSparse({ base: 0x2000, bytes: 0x2000 });
+    memory.addRam({ base: 0x6000, bytes: 0x1000 });
+    memory.addSparse({ base: 0x9800, bytes: 0x1000 }); // its pages are no frames
+    memory.addRam({ base: 0xbfff, bytes: 1 });
+    const blank = (): readonly number[] =>
+      Array.from({ length: 16 }, (_, pfn) => pfn).filter((pfn) => memory.isBlank(pfn));
+    expect(blank()).toEqual([0, 1, 2, 3, 4, 5, 7, 8, 12, 13, 14, 15]);
+    memory.write8(3, 4095, 1);
+    expect(blank()).toEqual([0, 1, 2, 4, 5, 7, 8, 12, 13, 14, 15]);
+    expect(new PhysicalMemory().isBlank(0)).toBe(true);
+  });
 });
