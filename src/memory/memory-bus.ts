@@ -175,6 +175,40 @@ export abstract class MemoryBus {
   }
 
   /**
+   * Replaces 8 or 16 bits if they are as expected; atomic as {@link MemoryBus.compareExchange32}, when aligned.
+   *
+   * @param pfn - The frame.
+   * @param offset - The first byte in it.
+   * @param width - Bytes: 1 or 2.
+   * @param expected - What should be there; bits above the width are ignored, here and in `value`.
+   * @param value - What to put there.
+   * @returns 1 when replaced, 0 when not (`low` is what was found, `high` is 0), or {@link BUS_ERROR}.
+   */
+  compareExchangeNarrow(
+    pfn: number,
+    offset: number,
+    width: 1 | 2,
+    expected: number,
+    value: number,
+  ): number {
+    const wanted = expected & (width === 2 ? 0xffff : 0xff);
+    const region = this.table.find(pfn, offset);
+    if (region instanceof SharedRegion) {
+      const at = region.distance(pfn, offset);
+      const status = region.compareExchangeNarrow(at, width, wanted, value, this);
+      if (status !== OUTSIDE) return status;
+    }
+    const found = width === 2 ? this.read16(pfn, offset) : this.read8(pfn, offset);
+    if (found < 0) return BUS_ERROR;
+    this.low = found;
+    this.high = 0;
+    if (found !== wanted) return 0;
+    const status =
+      width === 2 ? this.write16(pfn, offset, value) : this.write8(pfn, offset, value);
+    return status < 0 ? BUS_ERROR : 1;
+  }
+
+  /**
    * Replaces 64 bits if all of them are as expected; atomic as {@link MemoryBus.compareExchange32}, when 8-aligned.
    *
    * @param pfn - The frame.

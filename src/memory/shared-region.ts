@@ -107,6 +107,25 @@ export class SharedRegion extends BufferRegion {
     return found === (expected | 0) ? 1 : 0;
   }
 
+  /** As {@link SharedRegion.compareExchange32}, for 8 or 16 bits; `expected` has no others. */
+  compareExchangeNarrow(
+    at: number,
+    width: 1 | 2,
+    expected: number,
+    value: number,
+    out: WordPair,
+  ): number {
+    const byte = this.start + at;
+    if (!(at >= 0 && at + width <= this.length) || (byte & (width - 1)) !== 0) return OUTSIDE;
+    const found =
+      width === 2
+        ? Atomics.compareExchange(this.halves, byte / 2, expected, value)
+        : Atomics.compareExchange(this.bytes, byte, expected, value);
+    out.low = found;
+    out.high = 0;
+    return found === expected ? 1 : 0;
+  }
+
   /** As {@link SharedRegion.compareExchange32}, for all 64 bits. */
   compareExchangeWords(
     at: number,

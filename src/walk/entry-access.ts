@@ -226,7 +226,9 @@ export abstract class EntryAccess {
       const outcome =
         this.entryShift === 3
           ? memory.compareExchangeWords(pfn, offset, low, high, value, high)
-          : memory.compareExchange32(pfn, offset, low, value);
+          : this.entryShift === 2
+            ? memory.compareExchange32(pfn, offset, low, value)
+            : memory.compareExchangeNarrow(pfn, offset, this.entryShift === 1 ? 2 : 1, low, value);
       if (outcome !== 0) return outcome;
       const sameHigh = this.entryShift !== 3 || memory.high === high;
       if (!sameHigh || ((memory.low ^ low) & ~tolerated) !== 0) return 0;

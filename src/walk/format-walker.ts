@@ -276,22 +276,6 @@ export class FormatWalker extends RadixWalker {
     return 1;
   }
 
-  /** Entries of one and two bytes are read, compared and written: no memory exchanges so little at once. */
-  protected override setBits(level: number, bits: number, tolerated: number, cleared = 0): number {
-    if (this.entryShift > 1) return super.setBits(level, bits, tolerated, cleared);
-    if (this.readEntry(level) === BUS_ERROR) return BUS_ERROR;
-    const { memory, path } = this;
-    if (((memory.low ^ path.low[level]!) & ~tolerated) !== 0) return 0;
-    const value = (memory.low | bits) & ~cleared;
-    const pfn = path.frame[level]!;
-    const offset = path.offset[level]!;
-    const status =
-      this.entryShift === 1
-        ? memory.write16(pfn, offset, value)
-        : memory.write8(pfn, offset, value);
-    return status < 0 ? BUS_ERROR : 1;
-  }
-
   /** Accessed and dirty bits that an entry of the path should have. */
   private due(above: number, leafLevel: number, write: boolean): number {
     const { accessed, dirty, pointerAccessed } = this.roles;

@@ -74,6 +74,20 @@ export class WatchedMemory extends PhysicalMemory {
     return outcome;
   }
 
+  override compareExchangeNarrow(
+    pfn: number,
+    offset: number,
+    width: 1 | 2,
+    expected: number,
+    value: number,
+  ): number {
+    this.exchanging = true;
+    const outcome = super.compareExchangeNarrow(pfn, offset, width, expected, value);
+    this.exchanging = false;
+    if (outcome === 1) this.noteChange(pfn, offset, expected ^ value, 0);
+    return outcome;
+  }
+
   override compareExchangeWords(
     pfn: number,
     offset: number,

@@ -67,7 +67,12 @@ describe('memory that a worker writes at the same time', () => {
      Atomics.store(control, 2, count);
      Atomics.store(control, 0, 2);`;
 
-  async function race(worker: string, first: bigint, increment: (m: PhysicalMemory) => number) {
+  async function race(
+    worker: string,
+    first: bigint,
+    increment: (m: PhysicalMemory) => number,
+    bytes: 1 | 2 | 8 = 8,
+  ) {
     const buffer = new SharedArrayBuffer(8192);
     const control = new Int32Array(buffer, 4096);
     const memory = PhysicalMemory.wrap(buffer, { base: 0x8000_0000 });
@@ -82,10 +87,12 @@ describe('memory that a worker writes at the same time', () => {
     }
     Atomics.store(control, 1, 1);
     await until(() => Atomics.load(control, 0) === 2);
-    expect(memory.read(0x8000_0000, 8)).toEqual({
+    const sum = first + BigInt(Atomics.load(control, 2) + done);
+    expect(memory.read(0x8000_0000, bytes)).toEqual({
       kind: 'value',
-      value: first + BigInt(Atomics.load(control, 2) + done),
+      value: BigInt.asUintN(8 * bytes, sum),
     });
+    if (bytes < 8) expect(memory.read32(0x80000, bytes)).toBe(0); // and nothing beside it
   }
 
   it('loses no 64-bit update, and carries from one half to the other', async () => {
@@ -103,6 +110,17 @@ describe('memory that a worker writes at the same time', () => {
       const value = memory.read32(0x80000, 0);
       return memory.compareExchange32(0x80000, 0, value, value + 1);
     });
+  });
+
+  it.each([
+    ['Uint8Array', 1],
+    ['Uint16Array', 2],
+  ] as const)('loses no narrow update: %s', async (array, width) => {
+    const increment = (memory: PhysicalMemory): number => {
+      const value = width === 1 ? memory.read8(0x80000, 0) : memory.read16(0x80000, 0);
+      return memory.compareExchangeNarrow(0x80000, 0, width, value, value + 1);
+    };
+    await race(adder(array, '1'), 5n, increment, width);
   });
 });
 
@@ -134,6 +152,11 @@ describe('shared RAM seen by one worker alone', () => {
       expect(memory.compareExchangeWords(1, offset, 0, -2, 0, 0)).toBe(0);
       expect([memory.low, memory.high]).toEqual([-1, -2]);
       expect(memory.compareExchangeWords(1, offset, 0xffffffff, -2, 5, 6)).toBe(1);
+      expect(memory.compareExchangeNarrow(1, offset, 1, 6, 9)).toBe(0);
+      expect([memory.low, memory.high]).toEqual([5, 0]);
+      expect(memory.compareExchangeNarrow(1, offset, 2, 0x10005, 0x11234)).toBe(1);
+      expect(memory.compareExchangeNarrow(1, offset, 1, 0x34, 0x105)).toBe(1);
+      expect(memory.compareExchangeNarrow(1, offset, 2, 0x1205, 5)).toBe(1);
       expect(memory.compareExchange32(1, offset, 6, 9)).toBe(0);
       expect([memory.low, memory.high]).toEqual([5, 0]);
       expect(memory.compareExchange32(1, offset, 5, 0xffffffff)).toBe(1);

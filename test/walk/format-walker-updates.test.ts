@@ -63,6 +63,17 @@ describe('accessed and dirty bits of entries of any size', () => {
     expect(memory.read8(0, 64 + 3 * entryBytes)).toBe(0x97);
   });
 
+  it.each([1, 2] as const)('%i bytes: are set in one step where memory is shared', (entryBytes) => {
+    const memory = PhysicalMemory.allocate(4096, { base: 0, shared: true });
+    const walker = machine(entryBytes, memory);
+    const written = (): never => {
+      throw new Error('another worker may have changed the entry meanwhile');
+    };
+    Object.assign(memory, { write8: written, write16: written });
+    expect(walker.walk(PAGE, Access.Write)).toBe(9);
+    expect(memory.read8(0, 64 + 3 * entryBytes)).toBe(0x9f);
+  });
+
   it('that cannot be written are a bus error at their level', () => {
     const walker = new FormatWalker({
       memory: deviceOf((offset) => (offset === 1 ? 0x43 : 0x97)),
