@@ -83,14 +83,14 @@ export function describeAccess(access: number): AccessDescription {
 }
 
 /**
- * Whether an integer is a well-formed access: known bits only, and a kind below 3.
+ * Whether a value is a well-formed access: known bits only, and a kind below 3.
  *
- * @param access - Any number.
+ * @param access - Any number; of anything else, which the compiler would refuse, it is told that it is none.
  * @returns `true` when it is one.
  * @public
  */
 export function isAccess(access: number): boolean {
-  return (access & 0xff) === access && (access & 3) !== 3;
+  return typeof access === 'number' && (access & 0xff) === access && (access & 3) !== 3;
 }
 
 /**

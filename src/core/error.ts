@@ -81,10 +81,16 @@ function show(value: unknown): string {
     case 'function':
       return 'a function';
     case 'object':
-      return value === null ? 'null' : Array.isArray(value) ? 'an array' : 'an object';
+      return value === null ? 'null' : Array.isArray(value) ? showList(value) : 'an object';
     default:
       return String(value);
   }
+}
+
+/** A short list in full, without what it holds in turn. */
+function showList(list: readonly unknown[]): string {
+  if (list.length > 4) return 'an array';
+  return `[${list.map((item) => (Array.isArray(item) ? 'an array' : show(item))).join(', ')}]`;
 }
 
 /**
@@ -111,21 +117,27 @@ export function checkInteger(argument: string, value: number, low: number, high:
 }
 
 /**
- * Checks the version of a snapshot that is to be restored.
+ * Checks the version of a snapshot that is to be restored, and that it is of the right thing.
  *
  * @param snapshot - What a caller gave, of any shape.
  * @param version - The one version that is understood.
- * @throws {@link VmError} `unsupported` for anything else.
+ * @param type - The tag that it should have; not looked at unless given.
+ * @throws {@link VmError} `unsupported` for another version, `bad-image` for another tag.
  * @internal
  */
 export function checkVersion(
-  snapshot: { readonly v: unknown } | null | undefined,
+  snapshot: { readonly v: unknown; readonly type?: unknown } | null | undefined,
   version: number,
+  type?: string,
 ): void {
-  const value = snapshot?.v;
-  if (value === version) return;
-  const expected = `version ${version}`;
-  throw new VmError('unsupported', { argument: 'snapshot.v', value, expected });
+  const v = snapshot?.v;
+  if (v !== version) {
+    const expected = `version ${version}`;
+    throw new VmError('unsupported', { argument: 'snapshot.v', value: v, expected });
+  }
+  if (type === undefined || snapshot?.type === type) return;
+  const expected = `the snapshot of a ${type}`;
+  throw new VmError('bad-image', { argument: 'snapshot.type', value: snapshot?.type, expected });
 }
 
 /**

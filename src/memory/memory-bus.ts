@@ -203,8 +203,7 @@ export abstract class MemoryBus {
     this.low = found;
     this.high = 0;
     if (found !== wanted) return 0;
-    const status =
-      width === 2 ? this.write16(pfn, offset, value) : this.write8(pfn, offset, value);
+    const status = width === 2 ? this.write16(pfn, offset, value) : this.write8(pfn, offset, value);
     return status < 0 ? BUS_ERROR : 1;
   }
 

@@ -1,4 +1,4 @@
-import { checkInteger, VmError } from '../core/index.js';
+import { checkInteger, checkOptions, type OptionNames } from '../core/index.js';
 import type {
   BitRange,
   EntryBits,
@@ -7,11 +7,9 @@ import type {
   PteFormatDescription,
   ReservedBits,
 } from './define-format-description.js';
+import { ends, isList, mistake, RIGHTS } from './define-format-parts.js';
 
-/** The names of an object's options; the compiler sees to it that none is missing. */
-type Names<T> = Readonly<Record<keyof Required<T>, true>>;
-
-const TOP: Names<PteFormatDescription> = {
+const TOP: OptionNames<PteFormatDescription> = {
   name: true,
   source: true,
   pageBytes: true,
@@ -26,7 +24,7 @@ const TOP: Names<PteFormatDescription> = {
   virtualBits: true,
   physicalBits: true,
 };
-const BITS: Names<EntryBits> = {
+const BITS: OptionNames<EntryBits> = {
   valid: true,
   frame: true,
   read: true,
@@ -38,24 +36,22 @@ const BITS: Names<EntryBits> = {
   dirty: true,
   leaf: true,
 };
-const LEVEL: Names<LevelDescription> = { bits: true, huge: true, tableBytes: true, reserved: true };
-const POINTERS: Names<PointerDescription> = { rights: true, accessed: true };
+const LEVEL: OptionNames<LevelDescription> = {
+  bits: true,
+  huge: true,
+  leaf: true,
+  tableBytes: true,
+  reserved: true,
+};
+const POINTERS: OptionNames<PointerDescription> = { rights: true, accessed: true };
 const RESERVED = { pointers: true, leaves: true } as const;
-
-/** The rights, in the order of the bits of `Prot`. */
-export const RIGHTS = ['read', 'write', 'execute', 'user'] as const;
 
 /** The greatest width of a page number, for page numbers are exact numbers. */
 const PAGE_NUMBER_BITS = 52;
 
-/** The mistake in a field of a description. */
-export function mistake(argument: string, value: unknown, expected: string): VmError {
-  return new VmError('bad-argument', { argument, value, expected });
-}
-
 /** Checks everything about a description but whether its bits overlap. */
 export function checkDescription(description: PteFormatDescription): void {
-  checkOptions('', description, TOP);
+  checkOptions('', description, TOP, 'description');
   const { entryBytes, levels, misaligned, name, pageBytes, pointers, source, writeOnly } =
     description;
   checkText('name', name);
@@ -92,6 +88,9 @@ function checkLevels({ entryBytes, levels, pageBytes }: PteFormatDescription): v
     checkOptions(path, level, LEVEL);
     checkInteger(`${path}.bits`, level.bits, 1, 26);
     checkFlag(`${path}.huge`, level.huge);
+    if (level.leaf !== undefined) {
+      checkInteger(`${path}.leaf`, level.leaf, 0, 8 * entryBytes - 1);
+    }
     if (level.huge === true && at === levels.length - 1) {
       throw mistake(`${path}.huge`, true, 'no huge pages at the last level, which has base pages');
     }
@@ -126,7 +125,13 @@ function checkBitNumbers(bits: EntryBits, entryBits: number): void {
   const low = Math.min(31, entryBits - 1);
   if (accessed !== undefined) checkInteger('bits.accessed', accessed, 0, low);
   if (dirty !== undefined) checkInteger('bits.dirty', dirty, 0, low);
-  if (leaf !== undefined && leaf !== 'rights') checkInteger('bits.leaf', leaf, 0, entryBits - 1);
+  if (leaf === undefined || leaf === 'rights') return;
+  if (typeof leaf !== 'object') {
+    checkInteger('bits.leaf', leaf, 0, entryBits - 1);
+    return;
+  }
+  checkOptions('bits.leaf', leaf, { not: true });
+  checkInteger('bits.leaf.not', leaf.not, 0, low);
 }
 
 function checkReserved(path: string, reserved: ReservedBits | undefined, entryBits: number): void {
@@ -148,24 +153,26 @@ function checkRanges(path: string, ranges: readonly BitRange[], entryBits: numbe
 }
 
 function checkRange(path: string, range: BitRange, entryBits: number): void {
-  if (!isList(range)) {
-    checkInteger(path, range, 0, entryBits - 1);
+  if (Number.isInteger(range)) {
+    checkInteger(path, Number(range), 0, entryBits - 1);
     return;
   }
-  if (range.length !== 2) throw mistake(path, range, 'a bit, or a highest and a lowest bit');
+  const expected = 'a bit, or a highest and a lowest bit';
+  if (!isList(range) || range.length !== 2) throw mistake(path, range, expected);
   checkInteger(path, range[0], 0, entryBits - 1);
   checkInteger(path, range[1], 0, range[0]);
 }
 
 /** Whether the mark of huge leaves fits the levels and rights. */
 function checkLeafMark({ bits, levels, writeOnly }: PteFormatDescription): void {
-  const huge = levels.findIndex((level) => level.huge);
+  const huge = levels.findIndex((level) => level.huge && level.leaf === undefined);
   if (bits.leaf === undefined && huge >= 0) {
     throw mistake('bits.leaf', undefined, `a mark for the huge pages of levels[${huge}]`);
   }
-  if (typeof bits.leaf === 'number' && huge < 0) {
-    throw mistake('bits.leaf', bits.leaf, 'nothing, without a level that has huge pages');
+  if (bits.leaf !== undefined && bits.leaf !== 'rights' && huge < 0) {
+    throw mistake('bits.leaf', bits.leaf, 'nothing, without a level whose huge pages it marks');
   }
+  checkLevelMarks(levels, bits.leaf);
   if (bits.leaf === 'rights') {
     const rights = [bits.read, bits.write, bits.execute].filter((right) => right !== undefined);
     if (rights.length === 0 || rights.some((right) => typeof right === 'object')) {
@@ -175,6 +182,19 @@ function checkLeafMark({ bits, levels, writeOnly }: PteFormatDescription): void 
   }
   if (writeOnly === 'reserved' && (bits.read === undefined || bits.write === undefined)) {
     throw mistake('writeOnly', writeOnly, 'nothing, without a read bit and a write bit');
+  }
+}
+
+/** Whether levels may have the marks of their own that they have. */
+function checkLevelMarks(levels: readonly LevelDescription[], other: EntryBits['leaf']): void {
+  for (const [at, { huge = false, leaf }] of levels.entries()) {
+    if (leaf === undefined) continue;
+    const path = `levels[${at}].leaf`;
+    if (!huge) throw mistake(path, leaf, 'nothing, at a level without huge pages');
+    if (other === 'rights') throw mistake(path, leaf, 'nothing, where rights make a leaf');
+    if (typeof other === 'object' && other.not === leaf) {
+      throw mistake(path, leaf, 'a bit that does not mark pointers at other levels');
+    }
   }
 }
 
@@ -230,17 +250,6 @@ function checkAddresses(description: PteFormatDescription): void {
   }
 }
 
-function checkOptions(path: string, value: object, known: Readonly<Record<string, true>>): void {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw mistake(path === '' ? 'description' : path, value, 'an object');
-  }
-  for (const name of Object.keys(value)) {
-    if (Object.hasOwn(known, name)) continue;
-    const expected = `one of ${Object.keys(known).join(', ')}`;
-    throw mistake(path === '' ? name : `${path}.${name}`, name, expected);
-  }
-}
-
 function checkText(argument: string, value: string): void {
   if (typeof value === 'string' && value.length > 0 && value.length <= 200) return;
   throw mistake(argument, value, 'a string of 1 to 200 characters');
@@ -253,14 +262,4 @@ function checkFlag(argument: string, value: boolean | undefined): void {
 
 function checkOneOf(argument: string, value: unknown, choices: readonly unknown[]): void {
   if (!choices.includes(value)) throw mistake(argument, value, `one of ${choices.join(', ')}`);
-}
-
-/** `Array.isArray` that knows readonly arrays. */
-function isList(value: unknown): value is readonly unknown[] {
-  return Array.isArray(value);
-}
-
-/** The highest and the lowest bit of a run. */
-export function ends(range: BitRange): readonly [high: number, low: number] {
-  return typeof range === 'number' ? [range, range] : range;
 }

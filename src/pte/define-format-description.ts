@@ -45,11 +45,20 @@ export interface EntryBits {
   /** The page has been written. One of bits 31:0. */
   readonly dirty?: number;
   /**
-   * What makes an entry a huge leaf, at the levels with `huge`: a bit of its own (the page-size bit), or `'rights'`:
-   * any of read, write and execute, as on RISC-V. By `'rights'` the entries of the last level are judged too: with none
-   * of the three they are pointers that lead nowhere.
+   * What makes an entry a huge leaf, at the levels with `huge`: a bit of its own (the page-size bit); with `not`, a bit
+   * of its own that is clear, one of bits 31:0 (AArch64's table bit; all pointers are built with it, and levels without
+   * `huge` do not look at it); or `'rights'`: any of read, write and execute, as on RISC-V.
+   *
+   * By `'rights'` the entries of the last level are judged too: with none of the three they are pointers that lead
+   * nowhere. At levels without `huge`, an entry with any of them is reserved.
    */
-  readonly leaf?: number | 'rights';
+  readonly leaf?:
+    | number
+    | {
+        /** The bit that pointers have. */
+        readonly not: number;
+      }
+    | 'rights';
 }
 
 /**
@@ -76,6 +85,8 @@ export interface LevelDescription {
   readonly bits: number;
   /** Whether an entry may map memory itself, a huge page; not at the last level, where every leaf is a base page. */
   readonly huge?: boolean;
+  /** The bit that marks the huge pages of this level, where it is another than at other levels. @defaultValue `bits.leaf` */
+  readonly leaf?: number;
   /** Bytes in a table of this level, which must be enough for its entries. @defaultValue one page */
   readonly tableBytes?: number;
   /** Further bits that must be 0 at this level. */
@@ -100,11 +111,24 @@ export interface PointerDescription {
 /**
  * A radix page table format as data, for `definePteFormat`.
  *
- * Out of scope, since only one architecture has them: groups of entries that map one page together (Svnapot, Arm's
- * contiguous bit), memory types (PAT, Svpbmt, MAIR), protection keys, frame numbers in several pieces (PSE-36, Arm's
- * 52-bit addresses), values of more than one bit that are reserved (PBMT = 3), roots that are registers (PAE), levels
- * left out, privileges that nothing translates (RISC-V M-mode). Supervisor access to user pages (SMEP, SMAP, SUM),
- * write protection of supervisor code (WP), MXR and the updating of accessed and dirty bits are the walker's options.
+ * Sv32 to Sv57 and x86's paging of two, four and five levels fit, but for what the following list takes out; an
+ * architecture that needs something of the list can be a walker of its own (docs/architecture.md). Out of scope are
+ *
+ * - frames: groups of entries that map one page together (Svnapot, Arm's contiguous bit); frame numbers in several pieces
+ *   (PSE-36, Arm's 52-bit addresses); pointers in other units or at another place than frame numbers, as where tables
+ *   are smaller than a page (SPARC's SRMMU, m68k, ARMv7's short descriptors);
+ * - marks: validity in a field of several bits (SRMMU, m68k, ARMv7), by a clear bit, by any right (EPT), or by another
+ *   bit at another level; bits that must be 1; values of several bits that are reserved (PBMT = 3);
+ * - roles that depend on the kind of leaf: a bit that means one thing in a huge and another in a base page (LoongArch's
+ *   bit 6);
+ * - rights encoded in a field (Arm's AP, SRMMU's ACC, LoongArch's PLV), or one set for the user and another for the
+ *   supervisor (Alpha);
+ * - memory types (PAT, Svpbmt, MAIR) and protection keys;
+ * - roots that are registers (PAE) or more than one (AArch64), levels left out, privileges that nothing translates
+ *   (RISC-V M-mode), and second stages: a `FormatWalker` neither has nor is one.
+ *
+ * Supervisor access to user pages (SMEP, SMAP, SUM), write protection of supervisor code (WP), MXR and the updating of
+ * accessed and dirty bits are the walker's options.
  *
  * @public
  */

@@ -1,10 +1,5 @@
-import { ends, mistake, RIGHTS } from './define-format-check.js';
-import type {
-  BitRange,
-  EntryBits,
-  PteFormatDescription,
-  ReservedBits,
-} from './define-format-description.js';
+import type { EntryBits, PteFormatDescription, ReservedBits } from './define-format-description.js';
+import { ends, mistake, RIGHTS, run } from './define-format-parts.js';
 import type { FieldRow } from './field-table.js';
 
 /** A kind of entry that is valid. */
@@ -16,12 +11,6 @@ export interface Role {
   readonly path: string;
   /** Name, highest and lowest bit, what for, meaning. */
   readonly row: FieldRow;
-}
-
-/** The ones of a run of bits. */
-export function run(range: BitRange): bigint {
-  const [high, low] = ends(range);
-  return ((1n << BigInt(high - low + 1)) - 1n) << BigInt(low);
 }
 
 /** What the description says of a level; it counts from the root, the library from the pages. */
@@ -37,9 +26,22 @@ export function coveredBits({ levels }: PteFormatDescription, level: number): nu
 /** The bits that tell pointers from leaves at a level; 0 where all valid entries are of one kind. */
 export function leafMark({ bits, levels }: PteFormatDescription, level: number): bigint {
   const byRights = bits.leaf === 'rights';
-  const marked = level === 0 ? byRights : at(levels, level).huge === true;
-  if (!marked || bits.leaf === undefined) return 0n;
-  return bits.leaf === 'rights' ? anyRight(bits) : run(bits.leaf);
+  const { huge = false, leaf = bits.leaf } = at(levels, level);
+  const marked = level === 0 ? byRights : huge;
+  if (!marked || leaf === undefined) return 0n;
+  if (leaf === 'rights') return anyRight(bits);
+  return run(typeof leaf === 'object' ? leaf.not : leaf);
+}
+
+/** The bits that a leaf of a level has set because it is one, where a bit of its own says so. */
+export function leafBits({ bits, levels }: PteFormatDescription, level: number): bigint {
+  const { huge = false, leaf = bits.leaf } = at(levels, level);
+  return huge && typeof leaf === 'number' ? run(leaf) : 0n;
+}
+
+/** The bit that every pointer has set because it is none of the leaves that a clear bit marks. */
+export function pointerBit({ leaf }: EntryBits): number {
+  return typeof leaf === 'object' ? 1 << leaf.not : 0;
 }
 
 /** Read, write and execute, where they are bits that grant. */
@@ -101,8 +103,28 @@ export function rolesOf(
   if (dirty !== undefined && leaf) {
     roles.push(flag('bits.dirty', 'D', dirty, 'Dirty: written since the bit was cleared.'));
   }
-  if (typeof bits.leaf === 'number' && leafMark(description, level) !== 0n) {
-    roles.push(flag('bits.leaf', 'PS', bits.leaf, 'Set: the entry maps a huge page.'));
+  return [...roles, ...markRoles(description, kind, level)];
+}
+
+/** The bit that tells huge leaves from pointers. */
+function markRoles(
+  { bits, levels }: PteFormatDescription,
+  kind: ValidKind,
+  level: number,
+): readonly Role[] {
+  const { huge = false, leaf: own } = at(levels, level);
+  const roles: Role[] = [];
+  const add = (path: string, name: string, bit: number, meaning: string): void => {
+    roles.push({ path, row: [name, bit, bit, 'flag', meaning] });
+  };
+  const { leaf = bits.leaf } = at(levels, level);
+  if (huge && typeof leaf === 'number') {
+    const path = own === undefined ? 'bits.leaf' : `levels[${levels.length - 1 - level}].leaf`;
+    add(path, 'PS', leaf, 'Set: the entry maps a huge page.');
+  }
+  // Pointers have it set at every level, also where nothing looks at it.
+  if (typeof bits.leaf === 'object' && (kind === 'pointer' || (huge && own === undefined))) {
+    add('bits.leaf.not', 'PT', bits.leaf.not, 'Set: the entry points at a table.');
   }
   return roles;
 }
@@ -179,7 +201,7 @@ function checkOverlap(description: PteFormatDescription, kind: ValidKind, level:
     const other = taken.find((earlier) => (earlier.mask & mask) !== 0n);
     if (other === undefined) return;
     const bit = (other.mask & mask).toString(2).length - 1;
-    throw mistake(path, `bit ${bit}`, `bits of a ${kind} that ${other.path} does not have`);
+    throw mistake(path, `bit ${bit}`, `no bit that ${other.path} has in a ${kind}`);
   };
   for (const { path, row } of rolesOf(description, kind, level)) {
     const mask = run([row[1], row[2]]);

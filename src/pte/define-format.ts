@@ -1,13 +1,16 @@
 import { highWord, lowWord } from '../core/index.js';
 import type { BitField } from './bit-field.js';
-import { checkDescription, ends } from './define-format-check.js';
+import { checkDescription } from './define-format-check.js';
+import { copyPlain } from './define-format-copy.js';
 import type { PteFormatDescription, PteRoles, RightBit } from './define-format-description.js';
+import { ends, run } from './define-format-parts.js';
 import {
   checkOverlaps,
+  leafBits,
   leafMark,
+  pointerBit,
   reservedBits,
   rolesOf,
-  run,
   type ValidKind,
 } from './define-format-roles.js';
 import type { EntryKind, WordMask } from './entry.js';
@@ -17,7 +20,7 @@ import { PteFormat } from './format.js';
 /**
  * Makes a page table format of a description: the codec, and with `FormatWalker` the walks.
  *
- * @param description - The format as data. It is copied.
+ * @param description - The format as data. It is copied, own properties alone, before it is checked.
  * @returns A format like those of the architectures; its `roles` say which bits mean what.
  * @throws `VmError` `bad-argument` or `out-of-range` for a description that makes no sense; `details.argument` is the
  * path of the field at fault, such as `bits.dirty` or `levels[1].bits`. Refused are, among others, bits with two roles,
@@ -64,9 +67,9 @@ import { PteFormat } from './format.js';
  * @public
  */
 export function definePteFormat(description: PteFormatDescription): PteFormat {
-  checkDescription(description);
-  checkOverlaps(description);
-  const own: PteFormatDescription = JSON.parse(JSON.stringify(description));
+  const own = copyPlain(description, '');
+  checkDescription(own);
+  checkOverlaps(own);
   const pageShift = Math.log2(own.pageBytes);
   const [high, low] = ends(own.bits.frame);
   const indexBits = own.levels.map(({ bits }) => bits).reverse();
@@ -74,8 +77,8 @@ export function definePteFormat(description: PteFormatDescription): PteFormat {
     indexBits.map((_, level) => f(level));
   // At the last level, unless rights decide, every valid entry is a leaf: -1.
   const marks = byLevel((level) => leafMark(own, level) || (level === 0 ? -1n : 0n));
-  const ownMark = typeof own.bits.leaf === 'number' ? marks : byLevel(() => 0n);
-  const leafBits = ownMark.map((mark) => (mark === -1n ? 0n : mark));
+  const ownBits = byLevel((level) => leafBits(own, level));
+  const pointersHave = pointerBit(own.bits);
   const present = wordMask(run(own.bits.valid));
   return new PteFormat({
     name: own.name,
@@ -90,8 +93,10 @@ export function definePteFormat(description: PteFormatDescription): PteFormat {
     present,
     leafMask: marks.map(lowWord),
     leafMaskHigh: marks.map(highWord),
-    leafBits: leafBits.map(lowWord),
-    leafBitsHigh: leafBits.map(highWord),
+    leafFlip: pointersHave,
+    leafBits: ownBits.map(lowWord),
+    leafBitsHigh: ownBits.map(highWord),
+    tableBits: pointersHave,
     fields: (kind, level) => fieldsOf(own, kind, level),
     roles: rolesAsMasks(own, byLevel),
   });

@@ -18,6 +18,7 @@ export interface ReferenceFormat {
   readonly levels: readonly {
     readonly bits: number;
     readonly huge?: boolean;
+    readonly leaf?: number;
     readonly reserved?: Reserved;
   }[];
   readonly bits: {
@@ -28,8 +29,9 @@ export interface ReferenceFormat {
     readonly execute?: Right;
     readonly user?: Right;
     readonly accessed?: number;
+    readonly global?: number;
     readonly dirty?: number;
-    readonly leaf?: number | 'rights';
+    readonly leaf?: Right | 'rights';
   };
   readonly pointers?: { readonly rights?: boolean; readonly accessed?: boolean };
   readonly reserved?: Reserved;
@@ -75,6 +77,7 @@ export type ReferenceFormatOutcome =
       readonly pageBytes: bigint;
       /** `Prot` bits. */
       readonly prot: number;
+      readonly global: boolean;
       readonly writes: readonly ReferenceFormatWrite[];
     }
   | {
@@ -120,18 +123,20 @@ const hasRight = (entry: bigint, { execute, read, write }: ReferenceFormat['bits
 function mapsPage(entry: bigint, depth: number, format: ReferenceFormat): boolean {
   const { bits, levels } = format;
   const last = depth === levels.length - 1;
-  if (bits.leaf === 'rights')
-    return (last || levels[depth]!.huge === true) && hasRight(entry, bits);
-  if (last) return true;
-  return levels[depth]!.huge === true && bits.leaf !== undefined && field(entry, bits.leaf) === 1n;
+  const { huge = false, leaf = bits.leaf } = levels[depth]!;
+  if (leaf === 'rights') return (last || huge) && hasRight(entry, bits);
+  return last || (huge && leaf !== undefined && grants(entry, leaf));
 }
+
+const isStore = (access: number): boolean =>
+  (access & 3) !== Access.Fetch && (access & (Access.Write | Access.ReadModifyWrite)) !== 0;
 
 /** The reason for which rights refuse an access, or `null`. */
 function refusal(prot: number, input: ReferenceFormatInput): FaultReason | null {
   const { access, format, policy } = input;
   const user = (access & Access.User) !== 0;
   const fetch = (access & 3) === Access.Fetch;
-  const store = !fetch && (access & (Access.Write | Access.ReadModifyWrite)) !== 0;
+  const store = isStore(access);
   const wanted = fetch ? 4 : store ? 2 : 1;
   const userPage = (prot & 8) !== 0;
   if (user && !userPage) return 'supervisor-page';
@@ -163,79 +168,102 @@ function writesOf(passed: readonly Passed[]): readonly ReferenceFormatWrite[] {
     .map(([pa, { after }]) => ({ pa, value: after }));
 }
 
+/** Whether the upper bits of an address are 0, or repeat the top one. */
+function isInside(va: bigint, size: bigint, signExtended = false): boolean {
+  if (!signExtended) return va < size;
+  return va < size / 2n || va >= 2n ** 64n - size / 2n;
+}
+
+const one = (bit: number | undefined): bigint => (bit === undefined ? 0n : 1n << BigInt(bit));
+
+/** What is wrong with a valid entry by itself, whoever asks; `covered` are the bytes that it maps. */
+function mistake(
+  entry: bigint,
+  depth: number,
+  covered: bigint,
+  format: ReferenceFormat,
+): FaultReason | null {
+  const { bits, levels } = format;
+  const leaf = mapsPage(entry, depth, format);
+  if (violates(entry, format.reserved, leaf) || violates(entry, levels[depth]!.reserved, leaf)) {
+    return 'reserved-bits';
+  }
+  if (!leaf) {
+    // Where rights make a leaf, an entry that has some and may be none is reserved.
+    if (bits.leaf === 'rights' && hasRight(entry, bits)) return 'reserved-bits';
+    return depth === levels.length - 1 ? 'no-leaf' : null;
+  }
+  if (format.writeOnly === 'reserved' && (rightsOf(entry, bits) & 3) === 2) return 'reserved-bits';
+  const frame = field(entry, bits.frame) * BigInt(format.pageBytes);
+  return frame % covered !== 0n && format.misaligned !== 'ignored' ? 'misaligned-leaf' : null;
+}
+
 /** A walk in a format of one's own, as the description's words have it. */
 export function referenceFormatWalk(input: ReferenceFormatInput): ReferenceFormatOutcome {
-  const { access, format, policy, read, root, va } = input;
+  const { format, policy, read, root, va } = input;
   const { bits, entryBytes, levels, pageBytes, pointers = {} } = format;
-  const one = (bit: number | undefined): bigint => (bit === undefined ? 0n : 1n << BigInt(bit));
-  const store =
-    (access & 3) !== Access.Fetch && (access & (Access.Write | Access.ReadModifyWrite)) !== 0;
   const passed: Passed[] = [];
   const fault = (reason: FaultReason): ReferenceFormatOutcome => {
     const marks = policy.accessedOnFault && policy.updates === 'hardware';
     return { kind: 'fault', reason, writes: marks ? writesOf(passed) : [] };
   };
-
-  // The address: its upper bits are 0, or repeat the top one.
   const indexBits = levels.reduce((sum, level) => sum + level.bits, 0);
   const size = BigInt(pageBytes) * 2n ** BigInt(indexBits);
-  if (format.signExtended !== true && va >= size) return fault('non-canonical');
-  if (format.signExtended === true && va >= size / 2n && va < 2n ** 64n - size / 2n) {
-    return fault('non-canonical');
-  }
+  if (!isInside(va, size, format.signExtended)) return fault('non-canonical');
 
   let table = root;
   let prot = 15;
   let covered = size;
   for (let depth = 0; ; depth++) {
-    const level = levels[depth]!;
-    const entries = 2n ** BigInt(level.bits);
+    const entries = 2n ** BigInt(levels[depth]!.bits);
     covered /= entries;
     const pa = table + ((va / covered) % entries) * BigInt(entryBytes);
     const entry = read(pa, entryBytes);
     if (entry === null) return fault('bus-error');
     if (field(entry, bits.valid) === 0n) return fault('not-present');
-
+    const wrong = mistake(entry, depth, covered, format);
+    if (wrong !== null) return fault(wrong);
     const leaf = mapsPage(entry, depth, format);
-    const last = depth === levels.length - 1;
-    if (violates(entry, format.reserved, leaf) || violates(entry, level.reserved, leaf)) {
-      return fault('reserved-bits');
-    }
-    // Where rights make a leaf, an entry that has some and may be none is reserved.
-    if (!leaf && bits.leaf === 'rights' && hasRight(entry, bits)) return fault('reserved-bits');
-
-    const frame = field(entry, bits.frame) * BigInt(pageBytes);
+    if (leaf || pointers.rights === true) prot &= rightsOf(entry, bits);
     if (!leaf) {
-      if (last) return fault('no-leaf');
-      if (pointers.rights === true) prot &= rightsOf(entry, bits);
       passed.push({ pa, entry, due: pointers.accessed === true ? one(bits.accessed) : 0n });
-      table = frame;
+      table = field(entry, bits.frame) * BigInt(pageBytes);
       continue;
     }
-
-    const own = rightsOf(entry, bits);
-    if (format.writeOnly === 'reserved' && (own & 3) === 2) return fault('reserved-bits');
-    if (frame % covered !== 0n && format.misaligned !== 'ignored') return fault('misaligned-leaf');
-    prot &= own;
-    const refused = refusal(prot, input);
-    if (refused !== null) return fault(refused);
-
-    const due = one(bits.accessed) | (store ? one(bits.dirty) : 0n);
+    const due = one(bits.accessed) | (isStore(input.access) ? one(bits.dirty) : 0n);
     const all = [...passed, { pa, entry, due }];
-    if (policy.updates === 'software') {
-      for (const one of all) {
-        const missing = one.due & ~one.entry;
-        if (missing === 0n) continue;
-        const accessed = bits.accessed !== undefined && field(missing, bits.accessed) === 1n;
-        return fault(accessed ? 'accessed-clear' : 'dirty-clear');
-      }
-    }
-    return {
-      kind: 'page',
-      pa: frame - (frame % covered) + (va % covered),
-      pageBytes: covered,
-      prot,
-      writes: policy.updates === 'hardware' ? writesOf(all) : [],
-    };
+    const refused = refusal(prot, input) ?? leftToSoftware(all, input);
+    return refused === null ? pageOf(input, all, covered, prot) : fault(refused);
   }
+}
+
+/** The bit for which an access faults when software sets accessed and dirty bits, or `null`. */
+function leftToSoftware(
+  passed: readonly Passed[],
+  { format, policy }: ReferenceFormatInput,
+): FaultReason | null {
+  if (policy.updates === 'hardware') return null;
+  const first = passed.find(({ due, entry }) => (due & ~entry) !== 0n);
+  if (first === undefined) return null;
+  const accessed = first.due & ~first.entry & one(format.bits.accessed);
+  return accessed !== 0n ? 'accessed-clear' : 'dirty-clear';
+}
+
+/** The page that the last entry passed maps; `covered` are its bytes. */
+function pageOf(
+  { format: { bits, pageBytes }, policy, va }: ReferenceFormatInput,
+  passed: readonly Passed[],
+  covered: bigint,
+  prot: number,
+): ReferenceFormatOutcome {
+  const { entry } = passed.at(-1)!;
+  const frame = field(entry, bits.frame) * BigInt(pageBytes);
+  return {
+    kind: 'page',
+    pa: frame - (frame % covered) + (va % covered),
+    pageBytes: covered,
+    prot,
+    global: bits.global !== undefined && field(entry, bits.global) === 1n,
+    writes: policy.updates === 'hardware' ? writesOf(passed) : [],
+  };
 }

@@ -89,7 +89,7 @@ export class FormatWalker extends RadixWalker {
     snapshot: FormatWalkerSnapshot,
     options: Pick<FormatWalkerOptions, 'memory' | 'observer'>,
   ): FormatWalker {
-    checkVersion(snapshot, 1);
+    checkVersion(snapshot, 1, 'format-walker');
     const { description, ...rest } = snapshot;
     return new FormatWalker({ ...rest, ...options, format: definePteFormat(description) });
   }

@@ -95,7 +95,7 @@ export class RiscvGStage extends RiscvFastWalk implements SecondStage {
     snapshot: RiscvGStageSnapshot,
     options: Pick<RiscvGStageOptions, 'memory' | 'observer'>,
   ): RiscvGStage {
-    checkVersion(snapshot, 1);
+    checkVersion(snapshot, 1, 'riscv-g-stage');
     const { hgatp, mxr, pmp, ...rest } = snapshot;
     const stage = new RiscvGStage({
       ...rest,

@@ -129,7 +129,7 @@ export class RiscvWalker extends RiscvFastWalk {
     snapshot: RiscvWalkerSnapshot,
     options: Pick<RiscvWalkerOptions, 'memory' | 'observer' | 'secondStage'>,
   ): RiscvWalker {
-    checkVersion(snapshot, 1);
+    checkVersion(snapshot, 1, 'riscv-walker');
     const { satp, sum, mxr, mprv, mpp, pmp, ...rest } = snapshot;
     const walker = new RiscvWalker({
       ...rest,

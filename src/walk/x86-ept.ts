@@ -186,7 +186,7 @@ export class X86Ept extends RadixWalker implements X86SecondStage {
     snapshot: X86EptSnapshot,
     options: Pick<X86EptOptions, 'memory' | 'observer'>,
   ): X86Ept {
-    checkVersion(snapshot, 1);
+    checkVersion(snapshot, 1, 'x86-ept');
     const { eptp, ...capabilities } = snapshot;
     return new X86Ept({ ...capabilities, ...options, eptp: bigintFromHex('snapshot.eptp', eptp) });
   }

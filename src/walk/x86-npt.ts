@@ -58,7 +58,7 @@ export class X86Npt extends X86Walker implements X86SecondStage {
     snapshot: X86WalkerSnapshot,
     options: Pick<X86WalkerOptions, 'memory' | 'observer'>,
   ): X86Npt {
-    checkVersion(snapshot, 1);
+    checkVersion(snapshot, 1, 'x86-walker');
     return new X86Npt({ ...X86Walker.optionsOf(snapshot), ...options });
   }
 

@@ -65,7 +65,7 @@ export class X86Walker extends X86CompleteWalk {
     snapshot: X86WalkerSnapshot,
     options: Pick<X86WalkerOptions, 'memory' | 'observer' | 'secondStage'>,
   ): X86Walker {
-    checkVersion(snapshot, 1);
+    checkVersion(snapshot, 1, 'x86-walker');
     const { ac, pkrs, pkru } = snapshot;
     const walker = new X86Walker({ ...X86Walker.optionsOf(snapshot), ...options });
     walker.ac = ac;

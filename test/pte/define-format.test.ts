@@ -29,6 +29,13 @@ function fieldAtFault(change: object): string {
   return 'nothing';
 }
 
+/** A list that holds itself. */
+function endless(): unknown[] {
+  const list: unknown[] = [];
+  list.push(list);
+  return list;
+}
+
 describe('a description that makes no sense', () => {
   it.each<[string, object, string]>([
     ['an unknown option', { bites: {} }, 'bites'],
@@ -83,6 +90,53 @@ describe('a description that makes no sense', () => {
       { bits: { ...GOOD.bits, leaf: 'rights' } },
       'bits.leaf',
     ],
+    ['pointers marked by no bit', { bits: { ...GOOD.bits, leaf: { not: 16 } } }, 'bits.leaf.not'],
+    [
+      'pointers marked by what is used',
+      { bits: { ...GOOD.bits, leaf: { not: 0 } } },
+      'bits.leaf.not',
+    ],
+    [
+      'a mark of a level outside',
+      { levels: [{ bits: 4, huge: true, leaf: 16 }, { bits: 4 }] },
+      'levels[0].leaf',
+    ],
+    [
+      'a mark of a level in use',
+      {
+        levels: [{ bits: 2, huge: true }, { bits: 2, huge: true, leaf: 1 }, { bits: 4 }],
+      },
+      'levels[1].leaf',
+    ],
+    [
+      'a mark of a level without huge pages',
+      { levels: [{ bits: 2, huge: true }, { bits: 2, leaf: 6 }, { bits: 4 }] },
+      'levels[1].leaf',
+    ],
+    [
+      'a mark of a level where rights make leaves',
+      {
+        levels: [{ bits: 4, huge: true, leaf: 6 }, { bits: 4 }],
+        bits: { valid: 0, read: 1, leaf: 'rights', frame: [15, 8] },
+      },
+      'levels[0].leaf',
+    ],
+    [
+      'a mark of a level that marks pointers elsewhere',
+      {
+        levels: [{ bits: 2, huge: true }, { bits: 2, huge: true, leaf: 4 }, { bits: 4 }],
+        bits: { ...GOOD.bits, leaf: { not: 4 } },
+      },
+      'levels[1].leaf',
+    ],
+    [
+      'a mark that no level has',
+      { levels: [{ bits: 4, huge: true, leaf: 6 }, { bits: 4 }] },
+      'bits.leaf',
+    ],
+    ['what holds itself', { reserved: endless() }, 'reserved[0][0][0][0][0]'],
+    ['a list without end', { levels: new Array(2 ** 32 - 1) }, 'levels.length'],
+    ['accessed pointers by a number', { pointers: { accessed: 1 } }, 'pointers.accessed'],
     ['reserved bits with a role', { reserved: [3] }, 'reserved[0]'],
     ['reserved bits that are no list', { reserved: { leaves: 6 } }, 'reserved.leaves'],
     ['reserved bits of another kind', { reserved: { tables: [6] } }, 'reserved.tables'],
@@ -139,6 +193,59 @@ describe('a format of your own', () => {
     expect(format.kindOf(3, 0, 1)).toBe('leaf');
     expect(format.kindOf(9, 0, 0)).toBe('leaf');
     expect(format.kindOf(1, 0, 0)).toBe('pointer');
+  });
+
+  it('may mark pointers instead of huge leaves, as AArch64 does', () => {
+    const format = definePteFormat({
+      name: 'table bit',
+      pageBytes: 4096,
+      entryBytes: 8,
+      levels: [{ bits: 9 }, { bits: 9, huge: true }, { bits: 9 }],
+      bits: { valid: 0, leaf: { not: 1 }, frame: [47, 12] },
+    });
+    expect([0b01, 0b11].map((low) => format.kindOf(low, 0, 1))).toEqual(['leaf', 'pointer']);
+    // The other levels do not look at it; what is built has it all the same.
+    expect([0b01, 0b11].map((low) => format.kindOf(low, 0, 2))).toEqual(['pointer', 'pointer']);
+    expect([0b01, 0b11].map((low) => format.kindOf(low, 0, 0))).toEqual(['leaf', 'leaf']);
+    expect(format.build({ kind: 'pointer', level: 2, pfn: 5 })).toBe(0x5003n);
+    expect(format.build({ kind: 'pointer', level: 1, pfn: 5 })).toBe(0x5003n);
+    expect(format.build({ kind: 'leaf', level: 1, pfn: 512 })).toBe(0x200001n);
+    expect(format.build({ kind: 'leaf', level: 0, pfn: 5 })).toBe(0x5001n);
+    expect(format.decode(0x5003, 2).fields['PT']).toBe(1);
+    expect(format.fieldsOf('leaf', 0).some(({ name }) => name === 'PT')).toBe(false);
+  });
+
+  it('may mark its huge leaves by another bit at another level', () => {
+    const format = definePteFormat({
+      name: 'two marks',
+      pageBytes: 256,
+      entryBytes: 2,
+      levels: [{ bits: 2, huge: true, leaf: 5 }, { bits: 2, huge: true }, { bits: 2 }],
+      bits: { valid: 0, leaf: 4, frame: [15, 8] },
+    });
+    const kinds = (level: number): string[] =>
+      [0x11, 0x21].map((low) => format.kindOf(low, 0, level));
+    expect(kinds(2)).toEqual(['pointer', 'leaf']);
+    expect(kinds(1)).toEqual(['leaf', 'pointer']);
+    expect(format.build({ kind: 'leaf', level: 2, pfn: 16 })).toBe(0x1021n);
+    expect(format.build({ kind: 'leaf', level: 1, pfn: 16 })).toBe(0x1011n);
+  });
+
+  it('counts own properties alone, and reads each of them once', () => {
+    expect(() => definePteFormat(Object.create(GOOD))).toThrow(VmError);
+    const bits = Object.create({ ...GOOD.bits, frame: undefined });
+    expect(fieldAtFault({ bits })).toBe('bits.valid');
+    let reads = 0;
+    const moody = {
+      ...GOOD,
+      get entryBytes(): 2 {
+        return (reads++ === 0 ? 2 : 3) as 2;
+      },
+    };
+    expect(definePteFormat(moody).entryBytes).toBe(2);
+    expect(reads).toBe(1);
+    const toJson = { ...GOOD, levels: Object.assign([...GOOD.levels], { toJSON: () => [] }) };
+    expect(definePteFormat(toJson).levels).toBe(2);
   });
 
   it('makes the same format of its own description', () => {

@@ -94,7 +94,8 @@ class Trial {
 
 function spoken(outcome: Translation | ReferenceFormatOutcome): string {
   if (outcome.kind === 'fault') return outcome.reason;
-  return `${outcome.pa.toString(16)}, ${outcome.pageBytes} bytes, prot ${outcome.prot}`;
+  const { global, pa, pageBytes, prot } = outcome;
+  return `${pa.toString(16)}, ${pageBytes} bytes, prot ${prot}, ${global ? 'global' : 'local'}`;
 }
 
 function expectAgreement(subject: FormatCase, place: keyof typeof PLACES): void {
@@ -135,7 +136,8 @@ function pageText(trial: Trial, subject: FormatCase, va: bigint): string {
   if (outcome.kind === 'fault') {
     return UNMAPPED.includes(outcome.reason) ? 'nothing' : outcome.reason;
   }
-  return `${(outcome.pa - (outcome.pa % BigInt(subject.description.pageBytes))).toString(16)} ${outcome.prot}`;
+  const { global, pa, prot } = outcome;
+  return `${(pa - (pa % BigInt(subject.description.pageBytes))).toString(16)} ${prot} ${global}`;
 }
 
 /** Every page of the address space, as `mappings` has it and as the reference has it. */
@@ -149,10 +151,13 @@ function expectSameMappings(subject: FormatCase): void {
   );
   const { format } = trial.walker;
   const mapped = new Map<bigint, string>();
-  for (const { pa, pages, prot, va } of mappings(trial.walker)) {
+  for (const { global, pa, pages, prot, va } of mappings(trial.walker)) {
     for (let page = 0n; page < pages; page++) {
       const at = page * BigInt(pageBytes);
-      mapped.set(va + at, prot & 1 ? `${(pa + at).toString(16)} ${prot}` : 'not-readable');
+      mapped.set(
+        va + at,
+        prot & 1 ? `${(pa + at).toString(16)} ${prot} ${global}` : 'not-readable',
+      );
     }
   }
   const pages = 2 ** (format.virtualBits - format.pageShift);

@@ -95,6 +95,26 @@ function withHuge(
   });
 }
 
+/** A bit that marks huge leaves when it is set, or pointers. */
+function drawMark(draw: Draw, free: FreeBits): EntryBits['leaf'] {
+  const pointers = once(draw, 3);
+  const bit = free.take(pointers ? 32 : 64);
+  return bit === undefined || !pointers ? bit : { not: bit };
+}
+
+/** The levels, all but the first that is huge now and then with a mark of their own. */
+function withMarks(
+  draw: Draw,
+  levels: readonly LevelDescription[],
+  free: FreeBits,
+): LevelDescription[] {
+  const first = levels.findIndex(({ huge }) => huge === true);
+  return levels.map((level, at) => {
+    if (level.huge !== true || at === first || !once(draw, 2)) return level;
+    return { ...level, ...maybe('leaf', free.take()) };
+  });
+}
+
 /** A description that `definePteFormat` takes. */
 export function drawDescription(draw: Draw): PteFormatDescription {
   return drawFormat(draw).description;
@@ -116,8 +136,9 @@ function drawFormat(draw: Draw): Drawn {
   const shape = drawLevels(draw, entryBytes, pageBytes);
   const huge = withHuge(draw, shape, width);
   const anyHuge = huge.some((level) => level.huge === true);
-  const mark = byRights && some ? 'rights' : anyHuge ? free.take() : undefined;
-  const levels = mark === undefined ? shape : huge;
+  const mark = byRights && some ? 'rights' : anyHuge ? drawMark(draw, free) : undefined;
+  const levels =
+    mark === undefined ? shape : mark === 'rights' ? huge : withMarks(draw, huge, free);
   const deep = levels.length > 1;
   const reservedBit = (): BitRange[] => {
     const bit = once(draw, 3) ? free.take() : undefined;
