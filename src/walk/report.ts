@@ -35,7 +35,7 @@ export interface LeafAttributes {
   };
   /** On RISC-V. */
   readonly riscv?: {
-    /** The Svpbmt memory type: 0 PMA, 1 NC, 2 IO. */
+    /** The Svpbmt memory type: 0 PMA, 1 NC, 2 IO; under a second stage that of both stages together. */
     readonly pbmt: number;
     /** Whether the leaf is one of a NAPOT group. */
     readonly napot: boolean;
@@ -46,6 +46,10 @@ export interface LeafAttributes {
     readonly memoryType: number;
     /** Whether the guest's PAT is ignored. */
     readonly ignorePat: boolean;
+    /** Whether all entries allow execution, with mode-based execute control from supervisor-mode addresses. */
+    readonly execute: boolean;
+    /** The same from user-mode addresses: XU with mode-based execute control, otherwise X again. */
+    readonly executeUser: boolean;
   };
   /** On AArch64. */
   readonly aarch64?: {
@@ -74,6 +78,11 @@ export interface PageTranslation extends LeafAttributes {
   readonly pfn: number;
   /** Under a second stage: the guest-physical address, which that stage translated to `pa`. */
   readonly gpa?: bigint;
+  /**
+   * Under a second stage: what its leaf says. AMD's and Intel's memory types combine by `nptMemoryType` and
+   * `eptMemoryType`; RISC-V's and AArch64's are combined already.
+   */
+  readonly host?: LeafAttributes;
   /** The level of the leaf; -1 when nothing was translated. */
   readonly level: number;
   /** The rights of the mapping, as `Prot` bits; they are not those of the moment (SUM, SMAP, keys ...). */
@@ -181,7 +190,7 @@ export interface WalkStep {
   readonly level: number;
   /** The entry's number in its table, with the address bits it was taken from. */
   readonly index: AddressIndex;
-  /** The entry's physical address; `null` for a PAE PDPTE register. */
+  /** The entry's physical address, guest-physical under a second stage; `null` for a PAE PDPTE register. */
   readonly address: bigint | null;
   /** The entry as read. */
   readonly raw: bigint;

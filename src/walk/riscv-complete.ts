@@ -334,6 +334,15 @@ export abstract class RiscvCompleteWalk extends RiscvState {
     };
   }
 
+  /**
+   * The G stage's PBMT overrides the PMA, and the VS stage's, unless 0, that (RISC-V Privileged, 12.8 Svpbmt).
+   */
+  protected override effective(own: LeafAttributes, host: LeafAttributes): LeafAttributes {
+    const { napot = false, pbmt = 0 } = own.riscv ?? {};
+    const memoryType = pbmt === 0 ? (host.riscv?.pbmt ?? 0) : pbmt;
+    return { ...own, riscv: { pbmt: memoryType, napot } };
+  }
+
   override attributeKey(_low: number, high: number, level: number): number {
     return (level << 3) | (high >>> 29);
   }

@@ -227,14 +227,23 @@ export abstract class RadixWalker extends TableWindow {
     const { path } = this;
     let rights = ROOT_RIGHTS;
     for (let above = path.first; above >= level; above--) {
-      // A PAE PDPTE register grants everything: its rights bits are reserved.
-      if (path.table[above]! < 0) continue;
+      if (!this.hasRights(above)) continue;
       const low = path.low[above]!;
       const high = path.high[above]!;
       const leaf = above === path.last && path.format?.kindOf(low, high, above) === 'leaf';
       rights &= this.entryProt(low, high, leaf);
     }
     return this.protOf(rights);
+  }
+
+  /** Whether the entry of a level limits rights at all. */
+  protected hasRights(_level: number): boolean {
+    return true;
+  }
+
+  /** What an access goes by, when a leaf of this stage and one of the second stage have a say. */
+  protected effective(own: LeafAttributes, _host: LeafAttributes): LeafAttributes {
+    return own;
   }
 
   /** Another walker in the same state over the same memory. */
@@ -296,13 +305,14 @@ export abstract class RadixWalker extends TableWindow {
     if (secondStage === null) {
       return plain({ kind: 'page', va, pa, pfn: result, level, prot, ...attributes });
     }
-    const host = this.lastHost ?? secondStage.lastPage();
+    const host = this.lastHost ?? secondStage.lastPage((prot & Prot.User) !== 0);
     prot &= host.prot | Prot.User;
     const gpa = addressFromVpn(this.guestPfn, offset, this.pageShift);
     const [own, hosts] = [attributes.pageBytes, host.attributes.pageBytes];
     // A stage that is off has no page size of its own.
     const pageBytes = level < 0 ? hosts : secondStage.leafLevel < 0 ? own : Math.min(own, hosts);
-    const both = Object.assign(attributes, { pageBytes, gpa });
+    const all = this.effective(attributes, host.attributes);
+    const both = Object.assign({}, all, { pageBytes, gpa, host: host.attributes });
     return plain({ kind: 'page', va, pa, pfn: result, level, prot, ...both });
   }
 
@@ -316,8 +326,13 @@ export abstract class RadixWalker extends TableWindow {
     return plain({ kind: 'fault', reason, rule: rule.id, va, level, access: by, ...second });
   }
 
-  /** Rights and attributes of the last successful walk, of a second stage for its guest. @internal */
-  lastPage(): LastPage {
+  /**
+   * Rights and attributes of the last successful walk, of a second stage for its guest.
+   *
+   * @param _userPage - Whether the guest's page is a user-mode one.
+   * @internal
+   */
+  lastPage(_userPage: boolean): LastPage {
     const rights = this.leafRights();
     const { leafHigh, leafLevel, leafLow } = this;
     const attributes = this.leafAttributes(leafLow, leafHigh, leafLevel, rights);
@@ -358,7 +373,8 @@ export abstract class RadixWalker extends TableWindow {
 
   private tell(vpn: number, access: number, update: boolean, result: number): void {
     const { path, rule, secondStage, watch } = this;
-    this.lastHost = secondStage === null || result < 0 ? null : secondStage.lastPage();
+    const userPage = result >= 0 && (this.leafRights() & Prot.User) !== 0;
+    this.lastHost = secondStage === null || result < 0 ? null : secondStage.lastPage(userPage);
     watch!.tell(path, vpn, access, update, result, rule.id);
   }
 }

@@ -335,6 +335,11 @@ export abstract class X86CompleteWalk extends X86Instructions {
     return leaf ? PAGE : TABLE;
   }
 
+  /** The rights bits of a PAE PDPTE are reserved, in a register and in memory (SDM Table 4-8). */
+  protected override hasRights(level: number): boolean {
+    return this.paging !== 'pae' || level !== 2;
+  }
+
   override entryProt(low: number, high: number): number {
     // A pointer's G bit is ignored: what is global, the leaf alone says.
     return protOf(low, high) | LOCAL;

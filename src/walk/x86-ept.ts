@@ -39,6 +39,11 @@ import type { X86Exit, X86SecondStage } from './x86-second-stage.js';
 
 const { R, W, X, PS, A, D, XU } = EPT_PTE;
 
+/** In inherited rights: execution from user-mode addresses. */
+const EXECUTE_USER = 32;
+/** The same from all others. */
+const EXECUTE = 64;
+
 /** The accesses of a guest. */
 const ACCESS_BITS = 3 | Access.User | Access.ReadModifyWrite | Access.ImplicitSupervisor;
 
@@ -459,8 +464,10 @@ export class X86Ept extends RadixWalker implements X86SecondStage {
   }
 
   override entryProt(low: number): number {
-    const executable = (low & X) !== 0 ? Prot.Execute : 0;
-    return (low & R ? Prot.Read : 0) | (low & W ? Prot.Write : 0) | executable | Prot.User | LOCAL;
+    const data = ((low & R) !== 0 ? Prot.Read : 0) | ((low & W) !== 0 ? Prot.Write : 0);
+    const execute = (low & X) !== 0 ? EXECUTE : 0;
+    const executeUser = (low & (this.modeBasedExecute ? XU : X)) !== 0 ? EXECUTE_USER : 0;
+    return data | execute | executeUser | Prot.User | LOCAL;
   }
 
   override tableFrame(low: number, high: number): number {
@@ -473,10 +480,31 @@ export class X86Ept extends RadixWalker implements X86SecondStage {
     return base - (base % pages) + (vpn % pages);
   }
 
-  override leafAttributes(low: number, _high: number, level: number): LeafAttributes {
-    const memoryType = (low >>> 3) & 7;
-    const ignorePat = (low & EPT_PTE.IPAT) !== 0;
-    return { pageBytes: 4096 * 2 ** (9 * level), global: false, ept: { memoryType, ignorePat } };
+  /** Executable is by itself what is so from addresses of either mode; the attributes tell which. */
+  override protOf(rights: number): number {
+    const executable = (rights & (EXECUTE | EXECUTE_USER)) !== 0;
+    return (super.protOf(rights) & ~Prot.Execute) | (executable ? Prot.Execute : 0);
+  }
+
+  override lastPage(userPage: boolean): ReturnType<RadixWalker['lastPage']> {
+    const page = super.lastPage(userPage);
+    const executable = (this.leafRights() & (userPage ? EXECUTE_USER : EXECUTE)) !== 0;
+    return { ...page, prot: (page.prot & ~Prot.Execute) | (executable ? Prot.Execute : 0) };
+  }
+
+  override leafAttributes(
+    low: number,
+    _high: number,
+    level: number,
+    inherited: number,
+  ): LeafAttributes {
+    const ept = {
+      memoryType: (low >>> 3) & 7,
+      ignorePat: (low & EPT_PTE.IPAT) !== 0,
+      execute: (inherited & EXECUTE) !== 0,
+      executeUser: (inherited & EXECUTE_USER) !== 0,
+    };
+    return { pageBytes: 4096 * 2 ** (9 * level), global: false, ept };
   }
 
   override attributeKey(low: number, _high: number, level: number): number {
@@ -490,7 +518,8 @@ export class X86Ept extends RadixWalker implements X86SecondStage {
   }
 
   protected override leafRights(): number {
-    return this.leafShift < 0 ? ROOT_RIGHTS : this.entryProt(this.leafAllowed);
+    const rights = this.leafShift < 0 ? ROOT_RIGHTS : this.entryProt(this.leafAllowed);
+    return this.protOf(rights) | rights;
   }
 
   protected override faultEncoding(): FaultEncoding {

@@ -212,9 +212,8 @@ describe('PDPTEs of a PAE guest', () => {
 describe('EPT as a walker', () => {
   it('enumerates what it maps, and tells its memory types', () => {
     const stage = ept(POINTER, LEAF);
-    expect([...mappings(stage)].map((m) => [m.va, m.pa, m.ept])).toEqual([
-      [0n, 0x9000n, { memoryType: 6, ignorePat: false }],
-    ]);
+    const leaf = { memoryType: 6, ignorePat: false, execute: true, executeUser: true };
+    expect([...mappings(stage)].map((m) => [m.va, m.pa, m.ept])).toEqual([[0n, 0x9000n, leaf]]);
   });
 
   it('can be saved and made again, and refuses an EPTP that VM entry does', () => {
