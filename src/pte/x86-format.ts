@@ -263,3 +263,32 @@ export const x86Long5: PteFormat = /* @__PURE__ */ x86Format({
   leafLevels: 0b00111,
   fields: longFields,
 });
+
+/**
+ * AMD's nested paging in a host with 4-level paging: the entries of {@link x86Long4} for guest-physical addresses of 48
+ * bits, which are not sign-extended (AMD64 APM Vol. 2, 15.25.5).
+ *
+ * @public
+ */
+export const nptLong4: PteFormat = /* @__PURE__ */ x86Format({
+  name: 'nptLong4',
+  signExtended: false,
+  indexBits: [9, 9, 9, 9],
+  entryBytes: 8,
+  leafLevels: 0b0111,
+  fields: longFields,
+});
+
+/**
+ * AMD's nested paging in a host with 5-level paging: guest-physical addresses of 57 bits.
+ *
+ * @public
+ */
+export const nptLong5: PteFormat = /* @__PURE__ */ x86Format({
+  name: 'nptLong5',
+  signExtended: false,
+  indexBits: [9, 9, 9, 9, 9],
+  entryBytes: 8,
+  leafLevels: 0b00111,
+  fields: longFields,
+});

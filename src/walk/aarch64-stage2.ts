@@ -121,6 +121,8 @@ export interface AArch64Stage2Snapshot {
  * @public
  */
 export class AArch64Stage2 extends AArch64FastWalk implements SecondStage {
+  /** Which second stage it is. */
+  readonly stageType = 'aarch64-stage2';
   /** The reading of a stage 1 descriptor. */
   readonly tableAccess: number = Access.Read | Access.ImplicitSupervisor;
   /** Its hardware update. */

@@ -67,23 +67,27 @@ export {
   type SatpWrite,
 } from './riscv-walker.js';
 export type { WalkRule } from './rule.js';
-export type { SecondStage, SecondStagePurpose } from './second-stage.js';
+export type { SecondStage, SecondStagePurpose, SecondStageType } from './second-stage.js';
 export { TableWindow } from './table-window.js';
 export { RadixWalker } from './walker.js';
 export { X86CompleteWalk } from './x86-complete.js';
 export type { ControlWrite, X86PagingMode } from './x86-control.js';
-export {
-  X86Ept,
-  X86EptFault,
-  type X86EptOptions,
-  type X86EptSnapshot,
-} from './x86-ept.js';
+export { X86Ept } from './x86-ept.js';
+export { X86EptCompleteWalk } from './x86-ept-complete.js';
+export { X86EptFault, type X86EptOptions, type X86EptSnapshot } from './x86-ept-options.js';
 export { EPT_RULES, type EptRuleName } from './x86-ept-rules.js';
+export { X86FastWalk } from './x86-fast.js';
 export { X86Fault } from './x86-fault.js';
 export { X86Instructions } from './x86-instructions.js';
-export { X86Npt } from './x86-npt.js';
-export type { X86WalkerOptions, X86WalkerSnapshot } from './x86-options.js';
+export { X86Npt, type X86NptSnapshot } from './x86-npt.js';
+export { NPT_RULES, type NptRuleName } from './x86-npt-rules.js';
+export type {
+  X86StageOptions,
+  X86StageSnapshot,
+  X86WalkerOptions,
+  X86WalkerSnapshot,
+} from './x86-options.js';
 export { X86_RULES, type X86RuleName } from './x86-rules.js';
-export type { X86Exit, X86SecondStage } from './x86-second-stage.js';
+export type { X86Exit, X86SecondStage, X86VmExit } from './x86-second-stage.js';
 export { X86State } from './x86-state.js';
 export { X86Walker } from './x86-walker.js';

@@ -8,6 +8,7 @@ import {
   lowWord,
 } from '../core/index.js';
 import { type PteFormat, sv32x4, sv39x4, sv48x4, sv57x4 } from '../pte/index.js';
+import { isAccessOf } from './access-check.js';
 import { Pmp } from './pmp.js';
 import { RiscvFastWalk } from './riscv-fast.js';
 import { G_LEAF_RULE, G_RULE_OF, RISCV_G_RULES, ROW_HLVX, ROW_MXR, rowOf } from './riscv-rules.js';
@@ -70,6 +71,8 @@ export interface RiscvGStageSnapshot extends RiscvStageSnapshot {
  * @public
  */
 export class RiscvGStage extends RiscvFastWalk implements SecondStage {
+  /** Which second stage it is. */
+  readonly stageType = 'riscv-g-stage';
   /** The reading of a VS-stage entry is a load here, for which MXR means nothing. */
   readonly tableAccess: number = Access.Read | Access.ImplicitSupervisor;
   /** Its A/D update is a store. */
@@ -162,15 +165,19 @@ export class RiscvGStage extends RiscvFastWalk implements SecondStage {
   }
 
   override walk(vpn: number, access: number, offset = 0, bytes = 1): number {
-    const pfn = isPageNumber(vpn) ? this.fastFrame(vpn | 0, (vpn * 2 ** -26) | 0, access) : -1;
-    if (pfn >= 0 && ((offset === 0 && bytes === 1) || inPage(offset, bytes))) return pfn;
-    return this.checkAndComplete(vpn, access, offset, bytes, true);
+    const pfn = this.frameOf(vpn, access, offset, bytes);
+    return pfn >= 0 ? pfn : this.checkAndComplete(vpn, access, offset, bytes, true);
   }
 
   override probe(vpn: number, access: number, offset = 0, bytes = 1): number {
-    const pfn = isPageNumber(vpn) ? this.fastFrame(vpn | 0, (vpn * 2 ** -26) | 0, access) : -1;
-    if (pfn >= 0 && ((offset === 0 && bytes === 1) || inPage(offset, bytes))) return pfn;
-    return this.checkAndComplete(vpn, access, offset, bytes, false);
+    const pfn = this.frameOf(vpn, access, offset, bytes);
+    return pfn >= 0 ? pfn : this.checkAndComplete(vpn, access, offset, bytes, false);
+  }
+
+  /** The answer of the fast path to a walk by itself, or -1. */
+  private frameOf(vpn: number, access: number, offset: number, bytes: number): number {
+    if (!isPageNumber(vpn) || !inPage(offset, bytes)) return -1;
+    return this.fastFrame(vpn | 0, (vpn * 2 ** -26) | 0, access);
   }
 
   /** The fast path, under a PMP none. The root's two further index bits choose one of its four pages. @internal */
@@ -205,13 +212,8 @@ export class RiscvGStage extends RiscvFastWalk implements SecondStage {
   }
 
   protected override supportsAccess(access: number): boolean {
-    const kind = rowOf(access, 0) & 3;
-    // A fetch is never half of a read-modify-write, and HLVX is a load.
-    return (
-      (access & ~ACCESS_BITS) === 0 &&
-      kind !== 3 &&
-      ((access & Access.Hlvx) === 0 || kind === Access.Read)
-    );
+    const load = (rowOf(access, 0) & 3) === Access.Read;
+    return isAccessOf(access, ACCESS_BITS) && ((access & Access.Hlvx) === 0 || load);
   }
 }
 

@@ -9,6 +9,7 @@ import {
   VmError,
 } from '../core/index.js';
 import { type PteFormat, sv32, sv39, sv48, sv57 } from '../pte/index.js';
+import { isAccessOf } from './access-check.js';
 import { Pmp } from './pmp.js';
 import { protFor } from './riscv-complete.js';
 import { RiscvFastWalk } from './riscv-fast.js';
@@ -283,13 +284,8 @@ export class RiscvWalker extends RiscvFastWalk {
 
   protected override supportsAccess(access: number): boolean {
     const further = this.gStage === null ? Access.Machine : Access.Hlvx;
-    const kind = rowOf(access, 0) & 3;
-    // A fetch is never half of a read-modify-write, and HLVX is a load.
-    return (
-      (access & ~(ACCESS_BITS | further)) === 0 &&
-      kind !== 3 &&
-      ((access & Access.Hlvx) === 0 || kind === Access.Read)
-    );
+    const load = (rowOf(access, 0) & 3) === Access.Read;
+    return isAccessOf(access, ACCESS_BITS | further) && ((access & Access.Hlvx) === 0 || load);
   }
 }
 

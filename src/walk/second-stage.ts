@@ -1,4 +1,5 @@
-import type { RadixWalker } from './walker.js';
+import { VmError } from '../core/index.js';
+import { RadixWalker } from './walker.js';
 
 /**
  * Why a guest's walk asked its second stage.
@@ -6,10 +7,18 @@ import type { RadixWalker } from './walker.js';
  * - `table-read`: to read an entry of the guest's tables.
  * - `table-update`: to set accessed or dirty bits in such an entry.
  * - `access`: to reach what the guest's own access reaches.
+ * - `pdpte-load`: to load the PDPTE registers of x86 PAE paging; no walk does that.
  *
  * @public
  */
-export type SecondStagePurpose = 'table-read' | 'table-update' | 'access';
+export type SecondStagePurpose = 'table-read' | 'table-update' | 'access' | 'pdpte-load';
+
+/**
+ * The second stages that there are, by the tag of their snapshots.
+ *
+ * @public
+ */
+export type SecondStageType = 'riscv-g-stage' | 'aarch64-stage2' | 'x86-ept' | 'x86-npt';
 
 /**
  * A walker from guest-physical to host-physical pages: the second stage of a nested walk. By itself it is a walker like
@@ -19,6 +28,9 @@ export type SecondStagePurpose = 'table-read' | 'table-update' | 'access';
  * @public
  */
 export interface SecondStage extends RadixWalker {
+  /** Which one it is. */
+  readonly stageType: SecondStageType;
+
   /** The access, in this stage, that the reading of a guest's table entry is. */
   readonly tableAccess: number;
 
@@ -35,4 +47,34 @@ export interface SecondStage extends RadixWalker {
    * @internal
    */
   fastFrame(low: number, high: number, access: number): number;
+}
+
+/**
+ * Checks that a guest is given a second stage of its architecture.
+ *
+ * @throws `VmError` `bad-argument`.
+ */
+export function checkSecondStage(
+  stage: SecondStage | null,
+  types: readonly SecondStageType[],
+): void {
+  if (stage === null) return;
+  if (stage instanceof RadixWalker && types.includes(stage.stageType)) return;
+  const expected = `a second stage: ${types.join(' or ')}`;
+  throw new VmError('bad-argument', { argument: 'secondStage', value: stage, expected });
+}
+
+/**
+ * Checks that a snapshot is restored over the kind of second stage that it was taken over.
+ *
+ * @throws `VmError` `bad-argument`.
+ */
+export function checkRestoredStage(
+  saved: SecondStageType | null,
+  given: SecondStage | undefined,
+): void {
+  if ((given?.stageType ?? null) === saved) return;
+  const expected =
+    saved === null ? 'none: the saved walker had none' : `the saved walker's ${saved}`;
+  throw new VmError('bad-argument', { argument: 'secondStage', value: given, expected });
 }

@@ -1,14 +1,14 @@
 import { Access, Prot, VmError } from '../core/index.js';
 import { BUS_ERROR } from '../memory/index.js';
 import { CR4, EFER, patIndex, X86_PAGE_FAULT, X86_PTE } from '../pte/index.js';
+import { isAccessOf } from './access-check.js';
 import { UPDATE_ATTEMPTS } from './entry-access.js';
 import type { FaultTranslation, LeafAttributes } from './report.js';
 import type { WalkRule } from './rule.js';
 import { LEAF, LOCAL, NO_LEAF, POINTER, SKIP } from './walker.js';
 import { X86Fault } from './x86-fault.js';
-import { X86Instructions } from './x86-instructions.js';
 import { isUser, needsWritable, rightsRule, rowOf, X86_RULES } from './x86-rules.js';
-import { FRAME_HIGH, KEYS_SUPERVISOR, KEYS_USER, pdptBase } from './x86-state.js';
+import { FRAME_HIGH, KEYS_SUPERVISOR, KEYS_USER, X86State } from './x86-state.js';
 
 const { P, RW, US, A, D, PS, G } = X86_PTE;
 
@@ -26,7 +26,7 @@ const ACCESS_BITS = 3 | Access.User | Access.ImplicitSupervisor | Access.ReadMod
  *
  * @public
  */
-export abstract class X86CompleteWalk extends X86Instructions {
+export abstract class X86CompleteWalk extends X86State {
   override readonly fault: X86Fault = new X86Fault(X86_RULES.notPresent);
 
   /** Low bits that all entries of the last successful walk have (D: the leaf alone), high bits that any has. */
@@ -45,7 +45,8 @@ export abstract class X86CompleteWalk extends X86Instructions {
     bytes: number,
     update: boolean,
   ): number {
-    if (vpn >= 2 ** 20 && this.paging !== '4-level' && this.paging !== '5-level') {
+    const long = this.paging === '4-level' || this.paging === '5-level';
+    if (vpn >= 2 ** 20 && !long && !this.guestPhysical) {
       const expected = 'a page of the 32-bit address space';
       throw new VmError('out-of-range', { argument: 'vpn', value: vpn, expected });
     }
@@ -57,14 +58,11 @@ export abstract class X86CompleteWalk extends X86Instructions {
     this.leafAnd = -1;
     this.leafOr = 0;
     if (this.paging === 'none') {
-      this.rule = X86_RULES.unpaged;
+      this.rule = this.own(X86_RULES.unpaged);
       return this.reach(vpn, vpn, access, offset, bytes, update);
     }
     if (vpn >= this.lowEnd && vpn < this.highStart) {
-      this.fault.vector = 13;
-      this.fault.errorCode = 0;
-      this.fault.exit = null;
-      return this.refuse(X86_RULES.nonCanonical, this.top, vpn, access, offset);
+      return this.refuseAddress(X86_RULES.nonCanonical, vpn, access, offset);
     }
     for (let attempt = 0; attempt < UPDATE_ATTEMPTS; attempt++) {
       if (attempt > 0) this.beginPath();
@@ -74,10 +72,23 @@ export abstract class X86CompleteWalk extends X86Instructions {
     return this.pageFault(X86_RULES.contended, path.first, vpn, access, offset, 0);
   }
 
+  /** This stage's form of a rule. */
+  protected own(rule: WalkRule): WalkRule {
+    return rule;
+  }
+
+  /** An address that is none of the mode's. */
+  protected refuseAddress(rule: WalkRule, vpn: number, access: number, offset: number): number {
+    this.fault.vector = 13;
+    this.fault.errorCode = 0;
+    this.fault.exit = null;
+    return this.refuse(this.own(rule), this.top, vpn, access, offset);
+  }
+
   private beginPath(): void {
     const { path, paging } = this;
     if (paging === 'none') path.begin(null, -1);
-    else if (paging === 'pae') path.begin(this.format, 2);
+    else if (paging === 'pae') path.begin(this.format, 2, this.pdptFrame, this.pdptByte);
     else path.begin(this.format, this.top, this.roots[0]!);
   }
 
@@ -145,17 +156,15 @@ export abstract class X86CompleteWalk extends X86Instructions {
     offset: number,
     update: boolean,
   ): number {
-    const { memory, path } = this;
-    const base = pdptBase(this.registers.cr3);
-    const frame = Math.floor(base / 4096);
-    if (this.locate(2, frame, (base % 4096) + 8 * slot, update) < 0) {
+    const { memory, path, pdptByte, pdptFrame } = this;
+    if (this.locate(2, pdptFrame, pdptByte + 8 * slot, update) < 0) {
       return this.refuseSecondStage(vpn, access, offset);
     }
     if (this.readEntry(2) === BUS_ERROR) {
       return this.noPageFault(X86_RULES.tableMissing, 2, vpn, access, offset);
     }
     const { high, low } = memory;
-    path.enter(2, frame, slot, low, high);
+    path.enter(2, pdptFrame, slot, low, high);
     if ((low & P) === 0) return this.pageFault(X86_RULES.notPresent, 2, vpn, access, offset, 0);
     if (!this.pdpteReserved(low, high)) return 0;
     const code = X86_PAGE_FAULT.P | X86_PAGE_FAULT.RSVD;
@@ -188,7 +197,7 @@ export abstract class X86CompleteWalk extends X86Instructions {
       if (outcome === 0) return CHANGED;
       if (outcome < 0) return this.updateFault(outcome, above, vpn, access, offset);
     }
-    this.rule = X86_RULES.translated;
+    this.rule = this.own(X86_RULES.translated);
     this.leafShift = level * this.bits;
     this.leafLow = entry;
     this.leafHigh = upper;
@@ -226,7 +235,7 @@ export abstract class X86CompleteWalk extends X86Instructions {
     const result = super.refuseSecondStage(vpn, access, offset);
     fault.vector = 0;
     fault.errorCode = 0;
-    fault.exit = nested === null ? null : nested.exit(fault.purpose, fault.va);
+    fault.exit = nested === null ? null : nested.exit(fault.purpose, fault.va, this.leafProt);
     return result;
   }
 
@@ -292,7 +301,7 @@ export abstract class X86CompleteWalk extends X86Instructions {
     return userPage ? X86_RULES.userKey : X86_RULES.supervisorKey;
   }
 
-  private pageFault(
+  protected pageFault(
     rule: WalkRule,
     level: number,
     vpn: number,
@@ -311,7 +320,7 @@ export abstract class X86CompleteWalk extends X86Instructions {
       (kind === Access.Write ? X86_PAGE_FAULT.W : 0) |
       (isUser(access) ? X86_PAGE_FAULT.U : 0) |
       (kind === Access.Fetch && tellsFetch ? X86_PAGE_FAULT.I : 0);
-    return this.refuse(rule, level, vpn, access, offset);
+    return this.refuse(this.own(rule), level, vpn, access, offset);
   }
 
   private noPageFault(
@@ -324,7 +333,7 @@ export abstract class X86CompleteWalk extends X86Instructions {
     this.fault.vector = 0;
     this.fault.errorCode = 0;
     this.fault.exit = null;
-    return this.refuse(rule, level, vpn, access, offset);
+    return this.refuse(this.own(rule), level, vpn, access, offset);
   }
 
   override classify(low: number, high: number, level: number): number {
@@ -374,8 +383,7 @@ export abstract class X86CompleteWalk extends X86Instructions {
   }
 
   protected override supportsAccess(access: number): boolean {
-    // A fetch is never half of a read-modify-write.
-    return (access & ~ACCESS_BITS) === 0 && (rowOf(access, 0) & 3) !== 3;
+    return isAccessOf(access, ACCESS_BITS);
   }
 
   protected override leafRights(): number {

@@ -1,6 +1,6 @@
 import { type Address, checkBits } from '../core/index.js';
 import { CR0, CR4, EFER } from '../pte/index.js';
-import type { X86Exit } from './x86-second-stage.js';
+import type { X86VmExit } from './x86-second-stage.js';
 
 /** The paging modes (Intel SDM Vol. 3A, 4.1.1 Four Paging Modes). @public */
 export type X86PagingMode = 'none' | '32-bit' | 'pae' | '4-level' | '5-level';
@@ -35,7 +35,7 @@ export type ControlWrite =
       /** The second stage refused the reading of the PDPTEs: a VM exit, and nothing changes. */
       readonly kind: 'exit';
       /** What the hypervisor finds. */
-      readonly exit: X86Exit;
+      readonly exit: X86VmExit;
     };
 
 /** CR0 to EFER as int32-safe unsigned numbers, and CR3 as its full pattern. @internal */

@@ -3,112 +3,20 @@ import {
   type Address,
   bigintFromHex,
   checkBits,
-  checkInteger,
   checkVersion,
-  Prot,
   VmError,
-  type VmObserver,
 } from '../core/index.js';
-import { BUS_ERROR, type PhysicalMemory } from '../memory/index.js';
-import {
-  EPT_PTE,
-  eptLong4,
-  eptLong4ModeBased,
-  eptLong5,
-  eptLong5ModeBased,
-  type PteFormat,
-} from '../pte/index.js';
-import { UPDATE_ATTEMPTS } from './entry-access.js';
-import { WalkFault } from './fault.js';
-import type { FaultEncoding, LeafAttributes } from './report.js';
-import type { WalkRule } from './rule.js';
-import type { SecondStagePurpose } from './second-stage.js';
-import {
-  inPage,
-  isPageNumber,
-  LEAF,
-  LOCAL,
-  NO_LEAF,
-  POINTER,
-  RadixWalker,
-  ROOT_RIGHTS,
-  SKIP,
-} from './walker.js';
-import { EPT_RULES } from './x86-ept-rules.js';
-import type { X86Exit, X86SecondStage } from './x86-second-stage.js';
+import { EPT_PTE, eptLong4, eptLong4ModeBased, eptLong5, eptLong5ModeBased } from '../pte/index.js';
+import { inPage, isPageNumber } from './walker.js';
+import { FRAME_HIGH, MEMORY_TYPES, X86EptCompleteWalk } from './x86-ept-complete.js';
+import type { X86EptOptions, X86EptSnapshot } from './x86-ept-options.js';
+import type { X86SecondStage } from './x86-second-stage.js';
 
 const { R, W, X, PS, A, D, XU } = EPT_PTE;
 
-/** In inherited rights: execution from user-mode addresses. */
-const EXECUTE_USER = 32;
-/** The same from all others. */
-const EXECUTE = 64;
-
-/** The accesses of a guest. */
-const ACCESS_BITS = 3 | Access.User | Access.ReadModifyWrite | Access.ImplicitSupervisor;
-
-/** Bits 51:32 of an entry: frame bits 39:20. */
-const FRAME_HIGH = 0xfffff;
-
-/** Memory types of EPT leaves that exist, by encoding (29.3.7.2): UC, WC, WT, WP, WB. */
-const MEMORY_TYPES = 0b0111_0011;
-
-/** An entry was no longer what had been read; beside frame numbers and faults. */
-const CHANGED = Number.NEGATIVE_INFINITY;
-
-/**
- * What an {@link X86Ept} is made from. Capabilities are those of IA32_VMX_EPT_VPID_CAP.
- *
- * @public
- */
-export interface X86EptOptions {
-  /** The memory that holds the EPT tables. */
-  readonly memory: PhysicalMemory;
-  /** EPTP: root, number of levels, whether accessed and dirty flags are enabled. */
-  readonly eptp: Address;
-  /** Entries may be executable without being readable. @defaultValue true */
-  readonly executeOnly?: boolean;
-  /** Leaves of 1 GiB. @defaultValue true */
-  readonly gigabytePages?: boolean;
-  /** The VM-execution control: fetches from user-mode addresses need XU. @defaultValue false */
-  readonly modeBasedExecute?: boolean;
-  /** MAXPHYADDR, 32 to 52. @defaultValue 52 */
-  readonly maxPhyAddr?: number;
-  /** Receives the events of every walk. */
-  readonly observer?: VmObserver;
-}
-
-/**
- * What {@link X86Ept.snapshot} returns.
- *
- * @public
- */
-export interface X86EptSnapshot {
-  /** The version of this shape. */
-  readonly v: 1;
-  /** The tag. */
-  readonly type: 'x86-ept';
-  /** EPTP, as a hexadecimal string. */
-  readonly eptp: string;
-  /** See {@link X86EptOptions.executeOnly}. */
-  readonly executeOnly: boolean;
-  /** See {@link X86EptOptions.gigabytePages}. */
-  readonly gigabytePages: boolean;
-  /** See {@link X86EptOptions.modeBasedExecute}. */
-  readonly modeBasedExecute: boolean;
-  /** See {@link X86EptOptions.maxPhyAddr}. */
-  readonly maxPhyAddr: number;
-}
-
-/**
- * An EPT fault in fields.
- *
- * @public
- */
-export class X86EptFault extends WalkFault {
-  /** R, W, X in bits 2:0 and XU in bit 10 that all entries read so far allow; 0 when one is not present. */
-  allowed = 0;
-}
+// The optimiser knows a module's own constants, and reads imported ones from their cells at every use (measured).
+const FRAME_BITS = FRAME_HIGH;
+const TYPES = MEMORY_TYPES;
 
 /**
  * Intel's extended page tables: from guest-physical to physical addresses with four or five levels (Intel SDM Vol. 3C,
@@ -138,43 +46,22 @@ export class X86EptFault extends WalkFault {
  * ```
  * @public
  */
-export class X86Ept extends RadixWalker implements X86SecondStage {
+export class X86Ept extends X86EptCompleteWalk implements X86SecondStage {
+  /** Which second stage it is. */
+  readonly stageType = 'x86-ept';
   /** A paging-structure access of the guest. */
   readonly tableAccess: number = Access.Read | Access.ImplicitSupervisor;
   /** Its accessed/dirty update. */
   readonly updateAccess: number = Access.Write | Access.ImplicitSupervisor;
   /** A PAE guest's PDPTEs are registers, loaded through EPT by MOV to CR3. */
   readonly pdptesOnDemand: boolean = false;
-  override readonly fault: X86EptFault = new X86EptFault(EPT_RULES.notPresent);
-  /** See {@link X86EptOptions.executeOnly}. */
-  readonly executeOnly: boolean;
-  /** See {@link X86EptOptions.gigabytePages}. */
-  readonly gigabytePages: boolean;
-  /** See {@link X86EptOptions.modeBasedExecute}. */
-  readonly modeBasedExecute: boolean;
-  /** See {@link X86EptOptions.maxPhyAddr}. */
-  readonly maxPhyAddr: number;
 
   private pointer = 0n;
-  private shape: PteFormat = eptLong4;
-  private root = 0;
   private rootRelative = -1;
-  /** Whether the accessed and dirty flags are enabled. */
-  private flags = false;
-  /** Bits 51:32 at and above MAXPHYADDR. */
-  private readonly reservedHigh: number;
-  /** What entries allow of the last successful walk: R, W, X and XU. */
-  private leafAllowed = 0;
 
   /** @param options - Memory, EPTP and capabilities. */
   constructor(options: X86EptOptions) {
-    super(options.memory, EPT_RULES.translated);
-    this.executeOnly = options.executeOnly ?? true;
-    this.gigabytePages = options.gigabytePages ?? true;
-    this.modeBasedExecute = options.modeBasedExecute ?? false;
-    this.maxPhyAddr = checkInteger('maxPhyAddr', options.maxPhyAddr ?? 52, 32, 52);
-    this.reservedHigh = -(2 ** (this.maxPhyAddr - 32)) & FRAME_HIGH;
-    this.presentLow = this.modeBasedExecute ? R | W | X | XU : R | W | X;
+    super(options);
     this.setEptp(options.eptp);
     this.observer = options.observer ?? null;
   }
@@ -206,10 +93,10 @@ export class X86Ept extends RadixWalker implements X86SecondStage {
    * @returns Plain data, versioned.
    */
   snapshot(): X86EptSnapshot {
-    const { executeOnly, gigabytePages, maxPhyAddr, modeBasedExecute } = this;
+    const { advancedExitInformation, executeOnly, gigabytePages, maxPhyAddr } = this;
     const eptp = `0x${this.pointer.toString(16)}`;
-    const capabilities = { executeOnly, gigabytePages, modeBasedExecute, maxPhyAddr };
-    return { v: 1, type: 'x86-ept', eptp, ...capabilities };
+    const pages = { executeOnly, gigabytePages, modeBasedExecute: this.modeBasedExecute };
+    return { v: 1, type: 'x86-ept', eptp, ...pages, advancedExitInformation, maxPhyAddr };
   }
 
   protected override derived(): Readonly<Record<string, unknown>> {
@@ -250,10 +137,6 @@ export class X86Ept extends RadixWalker implements X86SecondStage {
     this.bindWindow();
   }
 
-  override get format(): PteFormat {
-    return this.shape;
-  }
-
   override get rootCount(): number {
     return 1;
   }
@@ -268,15 +151,19 @@ export class X86Ept extends RadixWalker implements X86SecondStage {
   }
 
   override walk(vpn: number, access: number, offset = 0, bytes = 1): number {
-    const pfn = isPageNumber(vpn) ? this.fastFrame(vpn | 0, (vpn * 2 ** -26) | 0, access) : -1;
-    if (pfn >= 0 && ((offset === 0 && bytes === 1) || inPage(offset, bytes))) return pfn;
-    return this.checkAndComplete(vpn, access, offset, bytes, true);
+    const pfn = this.frameOf(vpn, access, offset, bytes);
+    return pfn >= 0 ? pfn : this.checkAndComplete(vpn, access, offset, bytes, true);
   }
 
   override probe(vpn: number, access: number, offset = 0, bytes = 1): number {
-    const pfn = isPageNumber(vpn) ? this.fastFrame(vpn | 0, (vpn * 2 ** -26) | 0, access) : -1;
-    if (pfn >= 0 && ((offset === 0 && bytes === 1) || inPage(offset, bytes))) return pfn;
-    return this.checkAndComplete(vpn, access, offset, bytes, false);
+    const pfn = this.frameOf(vpn, access, offset, bytes);
+    return pfn >= 0 ? pfn : this.checkAndComplete(vpn, access, offset, bytes, false);
+  }
+
+  /** The answer of the fast path to a walk by itself, or -1. */
+  private frameOf(vpn: number, access: number, offset: number, bytes: number): number {
+    if (!isPageNumber(vpn) || !inPage(offset, bytes)) return -1;
+    return this.fastFrame(vpn | 0, (vpn * 2 ** -26) | 0, access);
   }
 
   /**
@@ -301,20 +188,17 @@ export class X86Ept extends RadixWalker implements X86SecondStage {
       and &= entry;
       odd |= upper & this.reservedHigh;
       if (shift === 0 || (entry & PS) !== 0) break;
-      // Every pointer is checked: its bits 7:3 are 0, and writable means readable.
-      or |=
-        (entry & 0xf8) |
-        ((entry & (R | W)) === W ? 1 : 0) |
-        ((upper ^ this.pointerWanted) & 0xff800);
+      // Every pointer is checked: its bits 7:3 are 0. That writable means readable needs no check: see below.
+      or |= (entry & 0xf8) | ((upper ^ this.pointerWanted) & 0xff800);
       frame = ((entry >>> 12) | ((upper & 0x7ff) << 20)) - windowLow;
       shift -= 9;
     }
     const needed = this.needed(access);
     const wanted = needed | (this.flags ? A : 0);
     const dirty = this.flags && (needed & W) !== 0 ? D : 0;
-    const type = (MEMORY_TYPES >>> ((entry >>> 3) & 7)) & 1;
+    const type = (TYPES >>> ((entry >>> 3) & 7)) & 1;
     if ((or | odd) !== 0 || type === 0 || (and & wanted) !== wanted) return -1;
-    // Readable entries alone: whether others exist, the complete form knows.
+    // Readable entries alone: whether others exist, or are misconfigured, the complete form knows.
     if ((and & R) === 0 || (entry & dirty) !== dirty) return -1;
     if (shift > 18 || (shift !== 0 && (entry & ((0x1000 << shift) - 0x1000)) !== 0)) return -1;
     if (shift === 18 && !this.gigabytePages) return -1;
@@ -323,208 +207,7 @@ export class X86Ept extends RadixWalker implements X86SecondStage {
     this.leafLow = entry;
     this.leafHigh = upper;
     this.leafAllowed = and & (R | W | X | XU);
-    return (upper & FRAME_HIGH) * 2 ** 20 + (((entry >>> 12) & ~below) | (low & below));
-  }
-
-  /** Bits that every entry must have for an access. */
-  private needed(access: number): number {
-    const kind = access & 3;
-    if (kind === Access.Fetch) {
-      return this.modeBasedExecute && (access & Access.User) !== 0 ? XU : X;
-    }
-    const readsToo = (access & Access.ReadModifyWrite) !== 0 ? R | W : 0;
-    // With accessed and dirty flags, paging-structure accesses count as reads and writes (29.3.3.2).
-    const table = (access & Access.ImplicitSupervisor) !== 0 && this.flags ? R | W : 0;
-    return (kind === Access.Write ? W : R) | readsToo | table;
-  }
-
-  protected override complete(
-    vpn: number,
-    access: number,
-    offset: number,
-    _bytes: number,
-    update: boolean,
-  ): number {
-    const { fault, path } = this;
-    this.leafShift = NO_LEAF;
-    this.leafLow = 0;
-    this.leafHigh = 0;
-    this.leafAllowed = 0;
-    fault.allowed = 0;
-    for (let attempt = 0; attempt < UPDATE_ATTEMPTS; attempt++) {
-      path.begin(this.shape, this.top, this.root);
-      if (vpn >= this.lowEnd) {
-        return this.refuse(EPT_RULES.outOfRange, this.top, vpn, access, offset);
-      }
-      const result = this.descend(vpn, access, offset, update);
-      if (result !== CHANGED) return result;
-    }
-    return this.refuse(EPT_RULES.contended, this.top, vpn, access, offset);
-  }
-
-  private descend(vpn: number, access: number, offset: number, update: boolean): number {
-    const { fault, memory, path } = this;
-    let table = this.root;
-    let allowed = R | W | X | XU;
-    for (let level = this.top; ; level--) {
-      const index = this.indexAt(vpn, level);
-      this.locate(level, table, index << 3, update);
-      fault.allowed = 0;
-      if (this.readEntry(level) === BUS_ERROR) {
-        return this.refuse(EPT_RULES.tableMissing, level, vpn, access, offset);
-      }
-      const { high, low } = memory;
-      path.enter(level, table, index, low, high);
-      if ((low & this.presentLow) === 0) {
-        return this.refuse(EPT_RULES.notPresent, level, vpn, access, offset);
-      }
-      const wrong = this.misconfiguration(low, high, level);
-      if (wrong !== null) return this.refuse(wrong, level, vpn, access, offset);
-      allowed &= low;
-      fault.allowed = allowed;
-      if (level === 0 || (low & PS) !== 0) {
-        return this.finish(vpn, access, offset, level, allowed, update);
-      }
-      table = this.tableFrame(low, high);
-    }
-  }
-
-  private finish(
-    vpn: number,
-    access: number,
-    offset: number,
-    level: number,
-    allowed: number,
-    update: boolean,
-  ): number {
-    const { path } = this;
-    const needed = this.needed(access);
-    const lacking = needed & ~allowed;
-    if (lacking !== 0) {
-      const refusal =
-        (lacking & R) !== 0
-          ? EPT_RULES.notReadable
-          : (lacking & W) !== 0
-            ? EPT_RULES.notWritable
-            : EPT_RULES.notExecutable;
-      return this.refuse(refusal, level, vpn, access, offset);
-    }
-    for (let above = this.top; this.flags && above >= level; above--) {
-      const bits = above === level && (needed & W) !== 0 ? A | D : A;
-      const missing = bits & ~path.low[above]!;
-      if (missing === 0) continue;
-      if (update) {
-        const outcome = this.setBits(above, bits, A | D);
-        if (outcome === 0) return CHANGED;
-        if (outcome < 0) return this.refuse(EPT_RULES.updateMissing, above, vpn, access, offset);
-      }
-      path.set[above] = missing;
-    }
-    this.rule = EPT_RULES.translated;
-    this.leafShift = 9 * level;
-    this.leafLow = path.low[level]!;
-    this.leafHigh = path.high[level]!;
-    this.leafAllowed = allowed;
-    return this.frameFor(this.leafLow, this.leafHigh, level, vpn);
-  }
-
-  /** Why a present entry is misconfigured, or `null` (29.3.3.1). */
-  private misconfiguration(low: number, high: number, level: number): WalkRule | null {
-    const executable = (low & X) !== 0 || (this.modeBasedExecute && (low & XU) !== 0);
-    if ((low & (R | W)) === W) return EPT_RULES.writeWithoutRead;
-    if ((low & R) === 0 && executable && !this.executeOnly) return EPT_RULES.executeOnly;
-    if ((high & this.reservedHigh) !== 0) return EPT_RULES.reservedBits;
-    const large = level > 0 && (low & PS) !== 0;
-    if (level > 0 && !large) return (low & 0x78) === 0 ? null : EPT_RULES.reservedBits;
-    if (large && (level > 2 || (level === 2 && !this.gigabytePages))) return EPT_RULES.reservedBits;
-    if (large && (low & ((0x1000 << (9 * level)) - 0x1000)) !== 0) return EPT_RULES.reservedBits;
-    return ((MEMORY_TYPES >>> ((low >>> 3) & 7)) & 1) === 0 ? EPT_RULES.memoryType : null;
-  }
-
-  /** The VM exit that the last refusal makes (28.2.1). */
-  exit(purpose: SecondStagePurpose, linear: bigint): X86Exit {
-    const { fault } = this;
-    const gpa = fault.va;
-    if (fault.reason === 'bus-error') return { kind: 'bus-error', gpa };
-    if (fault.reason === 'reserved-bits') return { kind: 'ept-misconfiguration', gpa };
-    const { access, allowed } = fault;
-    const needed = this.needed(access);
-    const kinds = (needed & (R | W)) | ((access & 3) === Access.Fetch ? 4 : 0);
-    const rights = ((allowed & 7) << 3) | (this.modeBasedExecute && allowed & XU ? 0x40 : 0);
-    // Bit 7: the linear address is valid; bit 8: it is what was being translated.
-    const final = purpose === 'access' ? 0x180 : 0x80;
-    return { kind: 'ept-violation', qualification: kinds | rights | final, gpa, linear };
-  }
-
-  override classify(low: number, high: number, level: number): number {
-    if ((low & this.presentLow) === 0 || this.misconfiguration(low, high, level) !== null) {
-      return SKIP;
-    }
-    return level === 0 || (low & PS) !== 0 ? LEAF : POINTER;
-  }
-
-  override entryProt(low: number): number {
-    const data = ((low & R) !== 0 ? Prot.Read : 0) | ((low & W) !== 0 ? Prot.Write : 0);
-    const execute = (low & X) !== 0 ? EXECUTE : 0;
-    const executeUser = (low & (this.modeBasedExecute ? XU : X)) !== 0 ? EXECUTE_USER : 0;
-    return data | execute | executeUser | Prot.User | LOCAL;
-  }
-
-  override tableFrame(low: number, high: number): number {
-    return (high & FRAME_HIGH) * 2 ** 20 + (low >>> 12);
-  }
-
-  override frameFor(low: number, high: number, level: number, vpn: number): number {
-    const pages = 2 ** (9 * level);
-    const base = this.tableFrame(low, high);
-    return base - (base % pages) + (vpn % pages);
-  }
-
-  /** Executable is by itself what is so from addresses of either mode; the attributes tell which. */
-  override protOf(rights: number): number {
-    const executable = (rights & (EXECUTE | EXECUTE_USER)) !== 0;
-    return (super.protOf(rights) & ~Prot.Execute) | (executable ? Prot.Execute : 0);
-  }
-
-  override lastPage(userPage: boolean): ReturnType<RadixWalker['lastPage']> {
-    const page = super.lastPage(userPage);
-    const executable = (this.leafRights() & (userPage ? EXECUTE_USER : EXECUTE)) !== 0;
-    return { ...page, prot: (page.prot & ~Prot.Execute) | (executable ? Prot.Execute : 0) };
-  }
-
-  override leafAttributes(
-    low: number,
-    _high: number,
-    level: number,
-    inherited: number,
-  ): LeafAttributes {
-    const ept = {
-      memoryType: (low >>> 3) & 7,
-      ignorePat: (low & EPT_PTE.IPAT) !== 0,
-      execute: (inherited & EXECUTE) !== 0,
-      executeUser: (inherited & EXECUTE_USER) !== 0,
-    };
-    return { pageBytes: 4096 * 2 ** (9 * level), global: false, ept };
-  }
-
-  override attributeKey(low: number, _high: number, level: number): number {
-    return (level << 4) | ((low >>> 3) & 15);
-  }
-
-  protected override supportsAccess(access: number): boolean {
-    // A fetch is never half of a read-modify-write.
-    const modify = (access & Access.ReadModifyWrite) !== 0;
-    return (access & ~ACCESS_BITS) === 0 && !(modify && (access & 3) === Access.Fetch);
-  }
-
-  protected override leafRights(): number {
-    const rights = this.leafShift < 0 ? ROOT_RIGHTS : this.entryProt(this.leafAllowed);
-    return this.protOf(rights) | rights;
-  }
-
-  protected override faultEncoding(): FaultEncoding {
-    const exit = this.exit('access', 0n);
-    return { x86: { vector: 0, errorCode: 0, cr2: null, exit } };
+    return (upper & FRAME_BITS) * 2 ** 20 + (((entry >>> 12) & ~below) | (low & below));
   }
 
   /** Bits 43:31 of a pointer's frame must be the window's. */

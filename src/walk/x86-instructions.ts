@@ -13,14 +13,14 @@ import {
   refuseEfer,
   reloadsPdptes,
 } from './x86-control.js';
-import { X86State } from './x86-state.js';
+import { X86FastWalk } from './x86-fast.js';
 
 /**
  * The instructions that write control registers, with their checks, and what each of them invalidates.
  *
  * @public
  */
-export abstract class X86Instructions extends X86State {
+export abstract class X86Instructions extends X86FastWalk {
   /**
    * MOV to CR0 (Intel SDM Vol. 2B). Reserved bits of the low half are dropped. Loads the PAE PDPTEs where the SDM says so.
    *

@@ -1,18 +1,36 @@
-import { Access, checkVersion } from '../core/index.js';
-import { X86_PAGE_FAULT } from '../pte/index.js';
+import { Access, type Address, checkBits, checkVersion, VmError } from '../core/index.js';
+import { nptLong4, nptLong5, type PteFormat, X86_PAGE_FAULT, X86_PTE } from '../pte/index.js';
+import type { FaultEncoding } from './report.js';
+import type { WalkRule } from './rule.js';
 import type { SecondStagePurpose } from './second-stage.js';
-import type { X86WalkerOptions, X86WalkerSnapshot } from './x86-options.js';
+import { inPage, isPageNumber, SKIP } from './walker.js';
+import type { X86PagingMode } from './x86-control.js';
+import { X86FastWalk } from './x86-fast.js';
+import { X86Fault } from './x86-fault.js';
+import { NPT_RULE_OF, NPT_RULES } from './x86-npt-rules.js';
+import { type X86StageOptions, type X86StageSnapshot, x86OptionsOf } from './x86-options.js';
+import { asUser, NESTED_RIGHTS } from './x86-rules.js';
 import type { X86Exit, X86SecondStage } from './x86-second-stage.js';
-import { X86Walker } from './x86-walker.js';
 
 /** Bits of EXITINFO1 beside the error code. */
 const FINAL = 1n << 32n;
 const TABLE = 1n << 33n;
 
 /**
+ * What {@link X86Npt.snapshot} returns.
+ *
+ * @public
+ */
+export interface X86NptSnapshot extends X86StageSnapshot {
+  /** The tag. */
+  readonly type: 'x86-npt';
+}
+
+/**
  * AMD's nested paging: from guest-physical to system-physical addresses through tables in the host's own paging mode
  * (AMD64 APM Vol. 2, 15.25 Nested Paging). CR3 is nCR3; CR0, CR4 and EFER are the host's at VMRUN. Every access of a
- * guest is a user access, and every access to its tables a write.
+ * guest is a user access, and every access to its tables a write; `ImplicitSupervisor` marks those. SMEP, SMAP and
+ * protection keys of the host have no say, and guest-physical addresses are not sign-extended.
  *
  * @example
  * ```ts
@@ -33,17 +51,36 @@ const TABLE = 1n << 33n;
  * ```
  * @public
  */
-export class X86Npt extends X86Walker implements X86SecondStage {
+export class X86Npt extends X86FastWalk implements X86SecondStage {
+  /** Which second stage it is. */
+  readonly stageType = 'x86-npt';
   /** An access to the guest's tables may set bits there: it is a write (15.25.5 Nested Table Walk). */
-  readonly tableAccess: number = Access.Write | Access.User;
+  readonly tableAccess: number = Access.Write | Access.User | Access.ImplicitSupervisor;
   /** So is the setting of bits itself. */
-  readonly updateAccess: number = Access.Write | Access.User;
+  readonly updateAccess: number = Access.Write | Access.User | Access.ImplicitSupervisor;
   /** A PAE guest's PDPTEs are read on every walk (15.25.10 Legacy PAE Mode). */
   readonly pdptesOnDemand: boolean = true;
+  /** `vector` is 0, and `errorCode` the low bits of EXITINFO1. */
+  override readonly fault: X86Fault = new X86Fault(NPT_RULES.notPresent);
 
-  /** @param options - Memory, nCR3 as `cr3`, and the host's registers. */
-  constructor(options: Omit<X86WalkerOptions, 'secondStage'>) {
-    super(options);
+  /** Whether the last complete walk was made for a guest's table. */
+  private forTable = false;
+
+  /**
+   * @param options - Memory, nCR3 as `cr3`, and the host's registers.
+   * @throws `VmError` `out-of-range` where VMRUN ends with VMEXIT_INVALID: hCR0.PG=0, a reserved bit in nCR3 (15.25.3).
+   */
+  constructor(options: X86StageOptions) {
+    super(options, NPT_RULES.translated);
+    if (this.secondStage !== null) {
+      const expected = 'none: nested paging is the second stage itself';
+      throw new VmError('bad-argument', { argument: 'secondStage', expected });
+    }
+    if (this.mode === 'none') {
+      const expected = 'PG=1: VMRUN refuses nested paging without paging in the host';
+      throw new VmError('out-of-range', { argument: 'cr0', value: options.cr0, expected });
+    }
+    this.observer = options.observer ?? null;
   }
 
   /**
@@ -54,24 +91,75 @@ export class X86Npt extends X86Walker implements X86SecondStage {
    * @returns One that answers as the saved one did.
    * @throws `VmError` `unsupported` for another version; otherwise as the constructor.
    */
-  static override restore(
-    snapshot: X86WalkerSnapshot,
-    options: Pick<X86WalkerOptions, 'memory' | 'observer'>,
+  static restore(
+    snapshot: X86NptSnapshot,
+    options: Pick<X86StageOptions, 'memory' | 'observer'>,
   ): X86Npt {
-    checkVersion(snapshot, 1, 'x86-walker');
-    return new X86Npt({ ...X86Walker.optionsOf(snapshot), ...options });
+    checkVersion(snapshot, 1, 'x86-npt');
+    return new X86Npt({ ...x86OptionsOf(snapshot), ...options });
   }
 
   protected override twin(): X86Npt {
     return X86Npt.restore(this.snapshot(), { memory: this.memory });
   }
 
+  /**
+   * Registers and capabilities; `X86Npt.restore` makes the same nested paging of them, over a memory that you give.
+   *
+   * @returns Plain data, versioned.
+   */
+  snapshot(): X86NptSnapshot {
+    return { ...this.stageSnapshot(), type: 'x86-npt' };
+  }
+
+  /**
+   * Takes another nCR3, as VMRUN does. A host with PAE paging loads its PDPTEs.
+   *
+   * @param ncr3 - The pointer.
+   * @throws `VmError` for one with which VMRUN would fail; the old one stays.
+   */
+  setNcr3(ncr3: Address): void {
+    this.takeCr3(checkBits('ncr3', ncr3));
+    this.applyRegisters();
+  }
+
+  protected override get guestPhysical(): boolean {
+    return true;
+  }
+
+  protected override formatOf(mode: X86PagingMode): PteFormat | null {
+    if (mode === '4-level') return nptLong4;
+    return mode === '5-level' ? nptLong5 : super.formatOf(mode);
+  }
+
+  /** A user's rights depend on no register. */
+  protected override applyRights(): void {
+    this.rights = NESTED_RIGHTS;
+  }
+
+  protected override own(rule: WalkRule): WalkRule {
+    return NPT_RULE_OF.get(rule) ?? rule;
+  }
+
   override walk(vpn: number, access: number, offset = 0, bytes = 1): number {
-    return super.walk(vpn, userAccess(access), offset, bytes);
+    const pfn = this.frameOf(vpn, access, offset, bytes);
+    return pfn >= 0 ? pfn : this.checkAndComplete(vpn, access, offset, bytes, true);
   }
 
   override probe(vpn: number, access: number, offset = 0, bytes = 1): number {
-    return super.probe(vpn, userAccess(access), offset, bytes);
+    const pfn = this.frameOf(vpn, access, offset, bytes);
+    return pfn >= 0 ? pfn : this.checkAndComplete(vpn, access, offset, bytes, false);
+  }
+
+  /** The answer of the fast path to a walk by itself, or -1. */
+  private frameOf(vpn: number, access: number, offset: number, bytes: number): number {
+    if (!isPageNumber(vpn) || !inPage(offset, bytes)) return -1;
+    return this.fastWalk(vpn | 0, (vpn * 2 ** -26) | 0, access);
+  }
+
+  /** The fast path. @internal */
+  fastFrame(low: number, high: number, access: number): number {
+    return this.fastWalk(low, high, access);
   }
 
   protected override complete(
@@ -81,24 +169,47 @@ export class X86Npt extends X86Walker implements X86SecondStage {
     bytes: number,
     update: boolean,
   ): number {
-    return super.complete(vpn, userAccess(access), offset, bytes, update);
+    this.forTable = (access & Access.ImplicitSupervisor) !== 0;
+    return super.complete(vpn, asUser(access), offset, bytes, update);
   }
 
-  /** The fast path. @internal */
-  fastFrame(low: number, high: number, access: number): number {
-    return this.fastWalk(low, high, userAccess(access));
+  protected override refuseAddress(
+    rule: WalkRule,
+    vpn: number,
+    access: number,
+    offset: number,
+  ): number {
+    return this.pageFault(rule, this.top, vpn, access, offset, 0);
+  }
+
+  protected override pageFault(
+    rule: WalkRule,
+    level: number,
+    vpn: number,
+    access: number,
+    offset: number,
+    code: number,
+  ): number {
+    const result = super.pageFault(rule, level, vpn, access, offset, code);
+    this.fault.vector = 0;
+    return result;
+  }
+
+  /** An entry with U/S=0 is of no use to any access. */
+  override classify(low: number, high: number, level: number): number {
+    return (low & X86_PTE.US) === 0 ? SKIP : super.classify(low, high, level);
   }
 
   /** VMEXIT_NPF (15.25.6): the error code of a page fault, and which walk it was. */
-  exit(purpose: SecondStagePurpose, _linear: bigint): X86Exit {
+  exit(purpose: SecondStagePurpose, _linear: bigint | null, _guestProt?: number): X86Exit {
     const { errorCode, reason, va } = this.fault;
     if (reason === 'bus-error') return { kind: 'bus-error', gpa: va };
     const code = BigInt(errorCode | X86_PAGE_FAULT.U);
     return { kind: 'npf', exitInfo1: code | (purpose === 'access' ? FINAL : TABLE), gpa: va };
   }
-}
 
-/** Whoever makes it in the guest, for the host it is a user's. */
-function userAccess(access: number): number {
-  return (access & ~Access.ImplicitSupervisor) | Access.User;
+  protected override faultEncoding(): FaultEncoding {
+    const exit = this.exit(this.forTable ? 'table-read' : 'access', null);
+    return { x86: { vector: 0, errorCode: 0, cr2: null, exit } };
+  }
 }

@@ -186,13 +186,25 @@ function rightsWord(row: number): number {
   return ((wanted | unwanted) << 16) | RIGHTS_MARK | wanted;
 }
 
-/** By state (row bits 7:4), then by access: {@link rightsWord}. Accesses that x86 does not have match nothing. */
+/** By access: {@link rightsWord} of what it counts as. Accesses that x86 does not have match nothing. */
+function rightsTable(state: number, countsAs: (access: number) => number): Int32Array {
+  return Int32Array.from({ length: 48 }, (_, access) =>
+    (rowOf(access, 0) & 3) === 3 || (access & Access.Unprivileged) !== 0
+      ? 0
+      : rightsWord(rowOf(countsAs(access), state)),
+  );
+}
+
+/** The tables of all states, by row bits 7:4. */
 export const RIGHTS: readonly Int32Array[] = /* @__PURE__ */ Array.from(
   { length: 16 },
-  (_, state) =>
-    Int32Array.from({ length: 48 }, (_, access) =>
-      (rowOf(access, 0) & 3) === 3 || (access & Access.Unprivileged) !== 0
-        ? 0
-        : rightsWord(rowOf(access, state << 4)),
-    ),
+  (_, state) => rightsTable(state << 4, (access) => access),
 );
+
+/** Whoever makes an access in a guest: for nested paging it is a user's. */
+export function asUser(access: number): number {
+  return (access & ~Access.ImplicitSupervisor) | Access.User;
+}
+
+/** The table of nested paging, where no state matters. */
+export const NESTED_RIGHTS: Int32Array = /* @__PURE__ */ rightsTable(0, asUser);

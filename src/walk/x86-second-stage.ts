@@ -10,11 +10,14 @@ export type X86Exit =
       /** Exit reason 48: the EPT entries do not allow the access, or map nothing. */
       readonly kind: 'ept-violation';
       /** The exit qualification (`decodeEptQualification`). */
-      readonly qualification: number;
+      readonly qualification: bigint;
       /** The guest-physical address. */
       readonly gpa: bigint;
-      /** The guest linear address. */
-      readonly linear: bigint;
+      /**
+       * The guest linear address; `null` when PDPTEs are loaded, where there is none, and in the stage's answers of its
+       * own, which know of none.
+       */
+      readonly linear: bigint | null;
     }
   | {
       /** Exit reason 49: an EPT entry has a value that is never allowed. */
@@ -38,6 +41,13 @@ export type X86Exit =
     };
 
 /**
+ * An {@link X86Exit} that is one: memory that is missing is the platform's affair.
+ *
+ * @public
+ */
+export type X86VmExit = Exclude<X86Exit, { readonly kind: 'bus-error' }>;
+
+/**
  * A second stage of x86: Intel's EPT or AMD's nested paging.
  *
  * @public
@@ -50,8 +60,9 @@ export interface X86SecondStage extends SecondStage {
    * The VM exit that the last refusal of this stage makes.
    *
    * @param purpose - What the guest's walk wanted.
-   * @param linear - The guest linear address.
+   * @param linear - The guest linear address, where there is one.
+   * @param guestProt - What the guest's tables allow at that address, as `Prot` bits, when they allow the access.
    * @returns Plain data.
    */
-  exit(purpose: SecondStagePurpose, linear: bigint): X86Exit;
+  exit(purpose: SecondStagePurpose, linear: bigint | null, guestProt?: number): X86Exit;
 }

@@ -1,4 +1,5 @@
 import {
+  Access,
   type Address,
   bigintFromWords,
   checkBits,
@@ -21,11 +22,13 @@ import {
   x86Pae,
 } from '../pte/index.js';
 import { SPARE_LEVEL } from './entry-access.js';
+import type { WalkRule } from './rule.js';
+import { checkSecondStage } from './second-stage.js';
 import { RadixWalker } from './walker.js';
 import { type ControlRegisters, pagingMode, refuseCr3, type X86PagingMode } from './x86-control.js';
-import type { X86WalkerOptions, X86WalkerSnapshot } from './x86-options.js';
-import { RIGHTS, ROW_AC, ROW_SMAP, ROW_SMEP, ROW_WP, X86_RULES } from './x86-rules.js';
-import type { X86Exit, X86SecondStage } from './x86-second-stage.js';
+import type { X86StageSnapshot, X86WalkerOptions } from './x86-options.js';
+import { RIGHTS, ROW_AC, ROW_SMAP, ROW_SMEP, ROW_WP } from './x86-rules.js';
+import type { X86SecondStage, X86VmExit } from './x86-second-stage.js';
 
 const { P, PS } = X86_PTE;
 const { XD } = X86_PTE_HIGH;
@@ -102,11 +105,15 @@ export abstract class X86State extends RadixWalker {
   protected rootRelative = -1;
   protected readonly rootsRelative: Int32Array = new Int32Array(4);
   protected rootMask = 0;
+  /** Where the PDPTEs of a PAE guest are that are read on every walk, or -1. */
+  protected pdptFrame = -1;
+  protected pdptByte = 0;
 
   /** @internal */
-  protected constructor(options: X86WalkerOptions) {
-    super(options.memory, X86_RULES.unpaged, options.secondStage ?? null);
+  protected constructor(options: X86WalkerOptions, initial: WalkRule) {
+    super(options.memory, initial, options.secondStage ?? null);
     this.nested = options.secondStage ?? null;
+    checkSecondStage(this.nested, ['x86-ept', 'x86-npt']);
     this.maxPhyAddr = checkInteger('maxPhyAddr', options.maxPhyAddr ?? 52, 32, 52);
     this.gigabytePages = options.gigabytePages ?? true;
     this.pse36 = options.pse36 ?? true;
@@ -117,33 +124,31 @@ export abstract class X86State extends RadixWalker {
       cr4: Number(checkBits('cr4', options.cr4 ?? CR4.PAE, 32)),
       efer: Number(checkBits('efer', options.efer ?? EFER.LMA | EFER.LME | EFER.NXE, 32)),
     };
-    const refusal = refuseCr3(this.registers, this.registers.cr3, this.maxPhyAddr);
-    if (refusal !== null) {
-      const { cr3 } = this.registers;
-      throw new VmError('out-of-range', {
-        argument: 'cr3',
-        value: cr3,
-        expected: `not: ${refusal}`,
-      });
-    }
     if (options.pdptes !== undefined) this.setPdptes(options.pdptes);
-    else if (pagingMode(this.registers) === 'pae' && !this.readsPdptes) this.loadPdptesOrThrow();
+    this.takeCr3(this.registers.cr3, options.pdptes === undefined);
     this.applyRegisters();
   }
 
-  /**
-   * The registers and capabilities; `X86Walker.restore` makes the same walker of them, over a memory that you give.
-   *
-   * @returns Plain data, versioned.
-   */
-  snapshot(): X86WalkerSnapshot {
+  /** The registers and capabilities. */
+  protected stageSnapshot(): X86StageSnapshot {
     const hex = (value: bigint): string => `0x${value.toString(16)}`;
-    const { cr0, cr3, cr4, efer, ac, pkru, pkrs } = this;
-    const { maxPhyAddr, gigabytePages, pse36, accessedOnFault } = this;
+    const { cr0, cr3, cr4, efer, maxPhyAddr, gigabytePages, pse36, accessedOnFault } = this;
     const registers = { cr0: hex(cr0), cr3: hex(cr3), cr4: hex(cr4), efer: hex(efer) };
     const capabilities = { maxPhyAddr, gigabytePages, pse36, accessedOnFault };
-    const pdptes = this.loadedPdptes.map(hex);
-    return { v: 1, type: 'x86-walker', ...registers, ac, pkru, pkrs, pdptes, ...capabilities };
+    return { v: 1, ...registers, pdptes: this.loadedPdptes.map(hex), ...capabilities };
+  }
+
+  /** Takes a CR3 that the caller gives as it is, with PAE the PDPTEs too: one that cannot be is his mistake. */
+  protected takeCr3(cr3: bigint, loads = true): void {
+    const refusal = refuseCr3(this.registers, cr3, this.maxPhyAddr);
+    if (refusal !== null) {
+      const expected = `not: ${refusal}`;
+      throw new VmError('out-of-range', { argument: 'cr3', value: cr3, expected });
+    }
+    if (loads && pagingMode(this.registers) === 'pae' && !this.readsPdptes) {
+      this.loadPdptesOrThrow(cr3);
+    }
+    this.registers = { ...this.registers, cr3 };
   }
 
   protected override derived(): Readonly<Record<string, unknown>> {
@@ -156,6 +161,8 @@ export abstract class X86State extends RadixWalker {
       rootRelative,
       rootsRelative,
       rootMask,
+      pdptFrame,
+      pdptByte,
     } = this;
     return {
       ...super.derived(),
@@ -174,6 +181,8 @@ export abstract class X86State extends RadixWalker {
       rootRelative,
       rootsRelative,
       rootMask,
+      pdptFrame,
+      pdptByte,
     };
   }
 
@@ -217,40 +226,12 @@ export abstract class X86State extends RadixWalker {
     return this.registers.cr4 & CR4.PCIDE ? Number(this.registers.cr3 & 0xfffn) : 0;
   }
 
-  /** EFLAGS.AC: with SMAP, explicit supervisor accesses may touch user pages. */
-  get ac(): boolean {
-    return (this.row & ROW_AC) !== 0;
-  }
-
-  set ac(value: boolean) {
-    this.row = value ? this.row | ROW_AC : this.row & ~ROW_AC;
-    this.rights = RIGHTS[this.row >>> 4]!;
-  }
-
-  /** PKRU: an access-disable and a write-disable bit for each of 16 keys of user pages. */
-  get pkru(): number {
-    return this.userKeys >>> 0;
-  }
-
-  set pkru(value: number) {
-    this.userKeys = checkInteger('pkru', value, 0, 0xffffffff) | 0;
-  }
-
-  /** IA32_PKRS: the same for supervisor pages. */
-  get pkrs(): number {
-    return this.supervisorKeys >>> 0;
-  }
-
-  set pkrs(value: number) {
-    this.supervisorKeys = checkInteger('pkrs', value, 0, 0xffffffff) | 0;
-  }
-
   override get rootCount(): number {
     return this.paging === 'none' ? 0 : this.rootMask + 1;
   }
 
   override rootAt(slot: number): number {
-    return this.roots[slot]!;
+    return this.pdptFrame < 0 ? this.roots[slot]! : this.rootInMemory(slot);
   }
 
   protected override windowChanged(): void {
@@ -273,19 +254,34 @@ export abstract class X86State extends RadixWalker {
     return this.nested?.pdptesOnDemand === true;
   }
 
-  /** Reads the four PDPTEs (SDM 4.4.1); returns why that raises #GP or a VM exit, and then leaves the old ones. */
-  protected loadPdptes(cr3: bigint): string | X86Exit | null {
-    const { memory, nested, path } = this;
+  /** The root of a PAE slot whose PDPTE is read on every walk, or -1. */
+  private rootInMemory(slot: number): number {
+    const { memory, path } = this;
+    if (this.locate(SPARE_LEVEL, this.pdptFrame, this.pdptByte + 8 * slot, false) < 0) return -1;
+    if (memory.readWords(path.frame[SPARE_LEVEL]!, path.offset[SPARE_LEVEL]!) === BUS_ERROR) {
+      return -1;
+    }
+    const { high, low } = memory;
+    if ((low & P) === 0 || this.pdpteReserved(low, high)) return -1;
+    return (high & FRAME_HIGH) * 2 ** 20 + (low >>> 12);
+  }
+
+  /**
+   * Reads the four PDPTEs (SDM 4.4.1); returns why that raises #GP or a VM exit, and then leaves the old ones. For EPT
+   * they are plain reads, and set no dirty flag (SDM Vol. 3C, 29.3.5).
+   */
+  protected loadPdptes(cr3: bigint): string | X86VmExit | null {
+    const { memory, nested } = this;
     const base = pdptBase(cr3);
     const words = new Int32Array(8);
     for (let slot = 0; slot < 4; slot++) {
-      const frame = Math.floor(base / 4096);
-      if (this.locate(SPARE_LEVEL, frame, (base % 4096) + 8 * slot, true) < 0) {
-        return nested!.exit('table-read', 0n);
+      const byte = (base % 4096) + 8 * slot;
+      const frame = this.hostTarget(Math.floor(base / 4096), Access.Read, byte, 8, true);
+      if (frame < 0) {
+        const exit = nested!.exit('pdpte-load', null);
+        return exit.kind === 'bus-error' ? 'there is no memory on the way to the PDPTEs' : exit;
       }
-      if (memory.readWords(path.frame[SPARE_LEVEL]!, path.offset[SPARE_LEVEL]!) === BUS_ERROR) {
-        return 'there is no memory at the PDPTEs';
-      }
+      if (memory.readWords(frame, byte) === BUS_ERROR) return 'there is no memory at the PDPTEs';
       words[2 * slot] = memory.low;
       words[2 * slot + 1] = memory.high;
       if (this.pdpteReserved(memory.low, memory.high)) {
@@ -303,12 +299,12 @@ export abstract class X86State extends RadixWalker {
     );
   }
 
-  private loadPdptesOrThrow(): void {
-    const refusal = this.loadPdptes(this.registers.cr3);
+  private loadPdptesOrThrow(cr3: bigint): void {
+    const refusal = this.loadPdptes(cr3);
     if (refusal !== null) {
       const why = typeof refusal === 'string' ? refusal : 'the second stage refuses';
       const expected = `loadable PDPTEs (${why}); give pdptes if they are loaded already`;
-      throw new VmError('bad-argument', { argument: 'cr3', value: this.registers.cr3, expected });
+      throw new VmError('bad-argument', { argument: 'cr3', value: cr3, expected });
     }
   }
 
@@ -324,20 +320,43 @@ export abstract class X86State extends RadixWalker {
     });
   }
 
+  /** Whether the addresses to translate are a guest's physical ones: not sign-extended, and never a caller's mistake. */
+  protected get guestPhysical(): boolean {
+    return false;
+  }
+
+  /** The format of a mode's entries. */
+  protected formatOf(mode: X86PagingMode): PteFormat | null {
+    return SHAPES[mode].format;
+  }
+
+  /** Derives from the registers what decides about rights. */
+  protected applyRights(): void {
+    const { cr0, cr4 } = this.registers;
+    this.row =
+      (this.row & ROW_AC) |
+      (cr0 & CR0.WP ? ROW_WP : 0) |
+      (cr4 & CR4.SMEP ? ROW_SMEP : 0) |
+      (cr4 & CR4.SMAP ? ROW_SMAP : 0);
+    this.rights = RIGHTS[this.row >>> 4]!;
+    const long = this.paging === '4-level' || this.paging === '5-level';
+    this.keys = long ? (cr4 & CR4.PKE ? KEYS_USER : 0) | (cr4 & CR4.PKS ? KEYS_SUPERVISOR : 0) : 0;
+  }
+
   /** Derives the flat fields of the fast path from the registers. */
   protected applyRegisters(): void {
-    const { cr0, cr4, efer } = this.registers;
+    const { cr4, efer } = this.registers;
     const mode = pagingMode(this.registers);
     const shape = SHAPES[mode];
     this.paging = mode;
-    this.current = shape.format;
+    this.current = this.formatOf(mode);
     this.top = shape.top;
     this.bits = shape.bits;
     this.wide = shape.wide;
     this.wideMask = shape.wide === 1 ? -1 : 0;
     this.entryShift = 2 + shape.wide;
     const long = mode === '4-level' || mode === '5-level';
-    this.setVirtualBits(mode === '5-level' ? 57 : long ? 48 : 32, long);
+    this.setVirtualBits(mode === '5-level' ? 57 : long ? 48 : 32, long && !this.guestPhysical);
     const gigabyte = long && this.gigabytePages ? 4 : 0;
     this.leafLevels = mode === '32-bit' ? (cr4 & CR4.PSE ? 2 : 0) : 2 | gigabyte;
     this.reservedPs = long ? PS : 0;
@@ -346,13 +365,7 @@ export abstract class X86State extends RadixWalker {
     // Bits from MAXPHYADDR up are reserved: to 51 in IA-32e mode, to 62 with PAE; bit 63 unless NXE gives it to XD.
     const above = -(2 ** (this.maxPhyAddr - 32)) & (long ? FRAME_HIGH : 0x7fffffff);
     this.reservedHigh = mode === '32-bit' ? 0 : above | (efer & EFER.NXE ? 0 : XD);
-    this.row =
-      (this.row & ROW_AC) |
-      (cr0 & CR0.WP ? ROW_WP : 0) |
-      (cr4 & CR4.SMEP ? ROW_SMEP : 0) |
-      (cr4 & CR4.SMAP ? ROW_SMAP : 0);
-    this.rights = RIGHTS[this.row >>> 4]!;
-    this.keys = long ? (cr4 & CR4.PKE ? KEYS_USER : 0) | (cr4 & CR4.PKS ? KEYS_SUPERVISOR : 0) : 0;
+    this.applyRights();
     this.setRoots(mode);
     this.bindWindow();
   }
@@ -361,6 +374,9 @@ export abstract class X86State extends RadixWalker {
     const { cr3 } = this.registers;
     this.roots.fill(-1);
     this.rootMask = mode === 'pae' ? 3 : 0;
+    const onDemand = mode === 'pae' && this.readsPdptes;
+    this.pdptFrame = onDemand ? Math.floor(pdptBase(cr3) / 4096) : -1;
+    this.pdptByte = onDemand ? pdptBase(cr3) % 4096 : 0;
     if (mode === 'pae' && !this.readsPdptes) {
       for (let slot = 0; slot < 4; slot++) {
         const low = this.pdptes[2 * slot]!;

@@ -112,7 +112,7 @@ describe('a VM exit', () => {
     const { exit } = walker.fault;
     // ... while the guest's own A flags are.
     expect(exit).toMatchObject({ kind: 'ept-violation', gpa: 0x1_0000n, linear: 0n });
-    const qualification = exit?.kind === 'ept-violation' ? exit.qualification : 0;
+    const qualification = exit?.kind === 'ept-violation' ? exit.qualification : 0n;
     const { FINAL, LINEAR, R_ALLOWED, W_ALLOWED, WRITE } =
       decodeEptQualification(qualification).fields;
     expect([WRITE, R_ALLOWED, W_ALLOWED, LINEAR, FINAL]).toEqual([1, 1, 0, 1, 0]);
@@ -127,7 +127,7 @@ describe('a VM exit', () => {
       kind: 'fault',
       reason: 'not-present',
       secondStage: { gpa: 0x3fff_f000n, purpose: 'access' },
-      x86: { exit: { kind: 'ept-violation', qualification: 0x182 } },
+      x86: { exit: { kind: 'ept-violation', qualification: 0x182n } },
     });
   });
 
