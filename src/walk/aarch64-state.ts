@@ -143,6 +143,18 @@ export abstract class AArch64State extends RadixWalker {
     this.half = this.halves[slot]!;
   }
 
+  override findPresent(
+    slot: number,
+    table: number,
+    byte: number,
+    from: number,
+    end: number,
+  ): number {
+    // A walk meanwhile may have left the walker at the other root.
+    this.useRoot(slot);
+    return super.findPresent(slot, table, byte, from, end);
+  }
+
   override get leafLevel(): number {
     const { format } = this.half;
     if (this.leafShift < 0) return -1;

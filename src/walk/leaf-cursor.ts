@@ -98,9 +98,8 @@ export class LeafCursor {
   private leafRights = 0;
   private readonly walker: RadixWalker;
   private readonly visitLimit: number;
-  /** Whether what entries mean depends on the root (AArch64). */
-  private readonly rootsDiffer: boolean;
-  /** Of the present root: its level, the index from which pages are sign-extended, and what that adds. */
+  /** Of the present root: its number and level, the index from which pages are sign-extended, and what that adds. */
+  private slot = -1;
   private top = -1;
   private signIndex = NEVER;
   private signExtension = 0;
@@ -137,7 +136,6 @@ export class LeafCursor {
     const { visitLimit = VISIT_LIMIT } = options;
     this.visitLimit = checkInteger('visitLimit', visitLimit, 0, Number.MAX_SAFE_INTEGER);
     this.walker = walker;
-    this.rootsDiffer = walker.format?.architecture === 'aarch64';
     this.depth = 0;
   }
 
@@ -161,15 +159,14 @@ export class LeafCursor {
    */
   advance(): boolean {
     const { walker } = this;
-    // A walk meanwhile may have left the walker at another root.
-    if (this.rootsDiffer) walker.useRoot(this.nextRoot - 1);
     for (;;) {
       const level = this.depth;
       if (level > this.top) {
         if (this.enterRoot()) continue;
         return false;
       }
-      const index = walker.findPresent(this.table, this.byte, this.nextIndex, this.entries);
+      const { byte, entries, nextIndex, slot, table } = this;
+      const index = walker.findPresent(slot, table, byte, nextIndex, entries);
       if (index < 0) {
         this.leave();
         continue;
@@ -213,6 +210,8 @@ export class LeafCursor {
   mapping(): Plain<Mapping> {
     const { high, level, low, pages, pfn, prot, vpn, walker } = this;
     const { pageShift } = walker;
+    // A walk meanwhile may have left the walker at another root.
+    walker.useRoot(this.slot);
     const entry = this.byte + (this.nextIndex - 1) * 2 ** walker.entryShift;
     return plain<Mapping>({
       type: 'mapping',
@@ -233,6 +232,7 @@ export class LeafCursor {
       const slot = this.nextRoot++;
       const root = walker.rootAt(slot);
       if (root < 0) continue;
+      this.slot = slot;
       this.top = walker.rootLevel(slot);
       this.depth = this.top + 1;
       walker.useRoot(slot);
@@ -288,7 +288,7 @@ export class LeafCursor {
     if (level > this.top) return;
     this.table = this.tables[level]!;
     // Only a root has a byte to begin with, and only the root is the table of its level.
-    this.byte = level === this.top ? this.walker.rootByte(this.nextRoot - 1) : 0;
+    this.byte = level === this.top ? this.walker.rootByte(this.slot) : 0;
     this.nextIndex = this.nextIndexes[level]!;
     this.base = this.bases[level]!;
     this.rights = this.rightsAt[level]!;

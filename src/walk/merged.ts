@@ -64,6 +64,7 @@ export interface MergedMappings {
 
 /** What the leaves of a range have in common. */
 interface RangeKind {
+  readonly slot: number;
   readonly rights: number;
   readonly level: number;
   readonly low: number;
@@ -127,6 +128,8 @@ class Merger {
   private stoppedAtVpn = -1;
   /** Of the present root: the format of what is below, its level, and its first byte. */
   private format: PteFormat | null = null;
+  /** The first root of that format: it stands for all of them, so that ranges go on across PAE's. */
+  private slot = 0;
   private top = 0;
   private rootByte = 0;
 
@@ -146,9 +149,11 @@ class Merger {
       const base = walker.rootBase(slot);
       if (root < 0) continue;
       const format = walker.rootFormat(slot);
-      if (format !== this.format) this.finished.clear();
-      this.format = format;
-      walker.useRoot(slot);
+      if (format !== this.format) {
+        this.finished.clear();
+        this.format = format;
+        this.slot = slot;
+      }
       this.top = walker.rootLevel(slot);
       this.rootByte = walker.rootByte(slot);
       this.appendTable(all, base, base, root, this.top, ROOT_RIGHTS);
@@ -203,7 +208,7 @@ class Merger {
     const signed = level === this.top && format.signExtended;
     const entries = 2 ** format.indexBits[level]!;
     for (let from = 0; this.stoppedAtVpn < 0; ) {
-      const index = walker.findPresent(table, byte, from, entries);
+      const index = walker.findPresent(this.slot, table, byte, from, entries);
       if (index < 0) return;
       from = index + 1;
       const { foundLow: low, foundHigh: high } = walker;
@@ -249,10 +254,11 @@ class Merger {
   }
 
   private kindCode(low: number, high: number, level: number, rights: number): number {
-    const key = `${this.walker.attributeKey(low, high, level)}/${rights}`;
+    const { slot } = this;
+    const key = `${slot}/${this.walker.attributeKey(low, high, level)}/${rights}`;
     let code = this.kindCodes.get(key);
     if (code === undefined) {
-      code = this.kinds.push({ rights, level, low, high }) - 1;
+      code = this.kinds.push({ slot, rights, level, low, high }) - 1;
       this.kindCodes.set(key, code);
     }
     return code;
@@ -262,8 +268,9 @@ class Merger {
     const start = ranges.start[index]!;
     const pages = ranges.pages[index]!;
     const pfn = ranges.pfn[index]!;
-    const { high, level, low, rights } = this.kinds[ranges.kind[index]!]!;
+    const { high, level, low, rights, slot } = this.kinds[ranges.kind[index]!]!;
     const { pageShift } = this.walker;
+    this.walker.useRoot(slot);
     const va = addressFromVpn(start, 0, pageShift);
     return {
       va,

@@ -58,6 +58,8 @@ export abstract class TableWindow extends EntryAccess {
   private boundFrames = 0;
   /** Flat RAM that holds the root, or nothing: see `bindWindow`. */
   protected words: Int32Array = NO_WORDS;
+  /** The words that `findPresent` may scan in a loop: all of them, or none. */
+  private scanned: Int32Array = NO_WORDS;
   /** The first frame number in `words`, as the second stage gives it. */
   private hostFirst = 0;
 
@@ -113,6 +115,8 @@ export abstract class TableWindow extends EntryAccess {
     // Int32, so that the fields are: a field that once held a double keeps the whole loop in doubles (2x, measured).
     this.windowLow = (own % 2 ** 31) | 0;
     this.windowHigh = Math.floor(own / 2 ** 31) | 0;
+    // A second stage says where the words of a guest's frame are.
+    this.scanned = secondStage === null && this.presentLow !== 0 ? this.words : NO_WORDS;
     this.windowChanged();
     this.wideFrames = this.wide === 1 ? this.frames : 0;
   }
@@ -141,6 +145,7 @@ export abstract class TableWindow extends EntryAccess {
   /** Takes the fast path's window away: every walk is complete until the next {@link TableWindow.bindWindow}. */
   protected closeWindow(): void {
     this.words = NO_WORDS;
+    this.scanned = NO_WORDS;
     this.boundFrames = 0;
     this.frames = 0;
   }
@@ -168,6 +173,7 @@ export abstract class TableWindow extends EntryAccess {
   /**
    * The first entry of a table, from an index on, with a present bit; its words are then in `foundLow` and `foundHigh`.
    *
+   * @param _slot - The root above the table: entries then mean to `classify` and its like what they mean below it.
    * @param table - The table's frame.
    * @param byte - The table's first byte in that frame.
    * @param from - The first index.
@@ -175,29 +181,24 @@ export abstract class TableWindow extends EntryAccess {
    * @returns The index, or -1 when there is none.
    * @internal
    */
-  findPresent(table: number, byte: number, from: number, end: number): number {
-    const { words, wide, presentLow } = this;
+  findPresent(_slot: number, table: number, byte: number, from: number, end: number): number {
+    const { scanned, wide, presentLow } = this;
     const frame = table - (this.windowHigh * 2 ** 31 + this.windowLow);
-    // Not `this.frames`: the words of a memory that grew are gone. A second stage says where the words of a frame are.
-    if (
-      frame < 0 ||
-      frame >= words.length >>> 10 ||
-      presentLow === 0 ||
-      this.secondStage !== null
-    ) {
+    // Not `this.frames`: the words of a memory that grew are gone.
+    if (frame < 0 || frame >= scanned.length >>> 10) {
       return this.findPresentAnywhere(table, byte, from, end);
     }
     // Int32, so that the loop has no doubles (30 % of it, measured).
     const base = ((frame << 10) + (byte >>> 2)) | 0;
-    if (base + (end << wide) > words.length) {
+    if (base + (end << wide) > scanned.length) {
       return this.findPresentAnywhere(table, byte, from, end);
     }
     for (let index = from; index < end; index++) {
       const at = (base + (index << wide)) | 0;
-      const low = words[at]!;
+      const low = scanned[at]!;
       if ((low & presentLow) !== 0) {
         this.foundLow = low;
-        this.foundHigh = words[at + wide]! & this.wideMask;
+        this.foundHigh = scanned[at + wide]! & this.wideMask;
         return index;
       }
     }
@@ -205,7 +206,7 @@ export abstract class TableWindow extends EntryAccess {
   }
 
   private findPresentAnywhere(table: number, byte: number, from: number, end: number): number {
-    if (this.bindAgainIfStale()) return this.findPresent(table, byte, from, end);
+    if (this.bindAgainIfStale()) return this.findPresent(0, table, byte, from, end);
     const { memory, path, presentLow } = this;
     const entryBytes = 2 ** this.entryShift;
     for (let index = from; index < end; index++) {

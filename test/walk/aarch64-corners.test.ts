@@ -1,6 +1,6 @@
 import { Access, VmError } from 'pagewright/core';
 import { PhysicalMemory } from 'pagewright/memory';
-import { AArch64Stage2, AArch64Walker, mappings } from 'pagewright/walk';
+import { AArch64Stage2, AArch64Walker, mappings, mergedMappings } from 'pagewright/walk';
 import { describe, expect, it } from 'vitest';
 
 const BASE = 0x4000_0000;
@@ -124,5 +124,16 @@ describe('the list of mappings', () => {
       expect(walker.translate(va + last, Access.Read)).toMatchObject({ pa: pa + last });
       expect(walker.translate(va - 1n, Access.Read).kind).toBe('fault');
     }
+    // Each range with the page size of its half, merged or one by one, whatever was walked meanwhile.
+    const sizes = [2 ** 30, 2 ** 29];
+    expect(mergedMappings(walker).ranges.map(({ pageBytes }) => pageBytes)).toEqual(sizes);
+    const cursor = mappings(walker);
+    const seen: number[] = [];
+    while (cursor.advance()) {
+      for (const [va] of found) walker.probe(Number(va >> 12n), Access.Read);
+      seen.push(cursor.mapping().pageBytes);
+      for (const [va] of found) walker.probe(Number(va >> 12n), Access.Read);
+    }
+    expect(seen).toEqual(sizes);
   });
 });
