@@ -1,35 +1,34 @@
-import {
-  type AddressLayout,
-  bigintFromWords,
-  checkBits,
-  checkInteger,
-  highWord,
-  lowWord,
-  type Plain,
-  plain,
-  VmError,
-} from '../core/index.js';
-import { type BitField, checkPartition, decodeFields, encodeFields } from './bit-field.js';
+import { type AddressLayout, checkInteger, type Plain } from '../core/index.js';
+import { type BitField, encodeFields } from './bit-field.js';
 import type { PteRoles } from './define-format-description.js';
 import type {
   DecodedEntry,
   EntryFields,
   EntryKind,
   EntrySpec,
-  FrameSplit,
   PteArchitecture,
   PteFormatOptions,
 } from './entry.js';
+import { buildEntry, decodeEntry } from './entry-codec.js';
+import {
+  ALWAYS,
+  byLevel,
+  checkEntryBytes,
+  checkSplit,
+  type FieldLists,
+  fieldLists,
+  fieldsOfKind,
+  indexShifts,
+  levelSet,
+  NAPOT_CODE,
+  NAPOT_PAGES,
+  onesOf,
+  theOneBit,
+} from './format-shape.js';
 
-/** Base pages in a Svnapot group, the only size defined: 64 KiB, PPN[3:0] = 1000 (RISC-V Privileged, Svnapot). */
-const NAPOT_PAGES = 16;
-const NAPOT_CODE = 8;
-
-/** In a leaf mask: every present entry is a leaf. */
-const ALWAYS = -1;
-
-/** A frame number in one piece. */
-const NO_SPLIT: FrameSplit = { shift: 0, bits: 0, frameBit: 0, leaves: 0, tables: false };
+// The optimiser knows a module's own constants, and reads imported ones at every use.
+const GROUP_PAGES = NAPOT_PAGES;
+const GROUP_CODE = NAPOT_CODE;
 
 /**
  * The format of a page table: where its fields are, as same-shape data, and the codecs that run on it. One class and one
@@ -129,8 +128,8 @@ export class PteFormat implements AddressLayout {
   readonly napotMask: number;
   /** What a format from `definePteFormat` says beyond this, or `null`. */
   readonly roles: PteRoles | null;
-  /** The bit that makes an entry present; 0 when any of several do. */
-  private readonly presentWord: bigint;
+  /** The bit that makes an entry present; 0 when any of several do. @internal */
+  readonly presentWord: bigint;
   private readonly fieldLists: readonly FieldLists[];
 
   /**
@@ -146,10 +145,8 @@ export class PteFormat implements AddressLayout {
     this.onesExtended = options.onesExtended ?? false;
     this.levels = checkInteger('indexBits.length', indexBits.length, 1, 6);
     this.indexBits = [...indexBits];
-    const shifts = [this.pageShift];
-    for (const bits of indexBits)
-      shifts.push(shifts.at(-1)! + checkInteger('indexBits', bits, 1, 26));
-    this.virtualBits = checkInteger('virtual address bits', shifts.pop()!, 1, 64);
+    const { shifts, virtualBits } = indexShifts(indexBits, this.pageShift);
+    this.virtualBits = virtualBits;
     this.indexShift = shifts;
     this.levelPages = Float64Array.from(shifts, (shift) => 2 ** (shift - this.pageShift));
     this.entryBytes = checkEntryBytes(entryBytes);
@@ -157,40 +154,34 @@ export class PteFormat implements AddressLayout {
     this.frameShift = checkInteger('frameShift', frameShift, 0, 8 * entryBytes - 1);
     this.frameBits = checkInteger('frameBits', frameBits, 1, 8 * entryBytes - frameShift);
     this.frameHighUnit = 2 ** (32 - frameShift);
-    const frameFrom = (bit: number): number => onesFrom(bit) & ~onesFrom(frameShift + frameBits);
-    this.frameLowMask = frameFrom(frameShift);
-    const highEnd = ~onesFrom(frameShift + frameBits - 32);
-    this.frameHighMask = onesFrom(frameShift - 32) & highEnd;
+    const end = frameShift + frameBits;
     const leafFrom = shifts.map((shift) => frameShift + shift - this.pageShift);
-    this.leafLowMask = leafFrom.map(frameFrom);
-    this.leafHighMask = leafFrom.map((bit) => onesFrom(bit - 32) & highEnd);
+    this.frameLowMask = onesOf(frameShift, end);
+    this.frameHighMask = onesOf(frameShift - 32, end - 32);
+    this.leafLowMask = leafFrom.map((bit) => onesOf(bit, end));
+    this.leafHighMask = leafFrom.map((bit) => onesOf(bit - 32, end - 32));
     this.presentLow = (options.present?.low ?? 1) | 0;
     this.presentHigh = (options.present?.high ?? 0) | 0;
-    const present = bigintFromWords(this.presentLow, this.presentHigh);
-    this.presentWord = (present & (present - 1n)) === 0n ? present : 0n;
+    this.presentWord = theOneBit(this.presentLow, this.presentHigh);
     const none = indexBits.map(() => 0);
     this.requiredLow = byLevel('required', options.required ?? none, this.levels);
     this.leafMask = byLevel('leafMask', options.leafMask, this.levels);
-    this.leafMaskHigh = byLevel(
-      'leafMaskHigh',
-      options.leafMaskHigh ?? this.leafMask.map((mask) => (mask === ALWAYS ? ALWAYS : 0)),
-      this.levels,
-    );
+    const always = this.leafMask.map((mask) => (mask === ALWAYS ? ALWAYS : 0));
+    this.leafMaskHigh = byLevel('leafMaskHigh', options.leafMaskHigh ?? always, this.levels);
     this.leafFlip = (options.leafFlip ?? 0) | 0;
     this.leafBits = byLevel('leafBits', options.leafBits, this.levels);
     this.leafBitsHigh = byLevel('leafBitsHigh', options.leafBitsHigh ?? none, this.levels);
     this.roles = options.roles ?? null;
-    this.leafLevels = this.leafMask.reduce(
-      (set, mask, level) => set | (+((mask | this.leafMaskHigh[level]!) !== 0) << level),
-      0,
+    this.leafLevels = levelSet(
+      (level) => (this.leafMask[level]! | this.leafMaskHigh[level]!) !== 0,
+      this.levels,
     );
     this.tableBits = (options.tableBits ?? 0) | 0;
-    const split = options.frameSplit ?? NO_SPLIT;
-    const splitMask = 2 ** split.bits - 1;
-    this.splitShift = checkInteger('frameSplit.shift', split.shift, 0, 31);
-    this.splitUnit = 2 ** checkInteger('frameSplit.frameBit', split.frameBit, 0, 52);
-    this.splitTableMask = split.tables ? splitMask : 0;
-    this.splitLeafMask = shifts.map((_, level) => ((split.leaves >> level) & 1 ? splitMask : 0));
+    const split = checkSplit(options.frameSplit, this.levels);
+    this.splitShift = split.shift;
+    this.splitUnit = split.unit;
+    this.splitTableMask = split.tableMask;
+    this.splitLeafMask = split.leafMask;
     this.napotMask = options.napot === true ? -0x80000000 : 0;
     this.fieldLists = indexBits.map((_, level) => fieldLists(options, level));
   }
@@ -206,18 +197,12 @@ export class PteFormat implements AddressLayout {
    */
   fieldsOf(kind: EntryKind, level: number): readonly BitField[] {
     checkInteger('level', level, 0, this.levels - 1);
-    const fields = this.fieldLists[level]!.get(kind);
-    if (fields === undefined) {
-      const expected = `a kind of entry that ${this.name} has at level ${level}`;
-      throw new VmError('bad-argument', { argument: 'kind', value: kind, expected });
-    }
-    return fields;
+    return fieldsOfKind(this.fieldLists[level]!, kind, `${this.name} has at level ${level}`);
   }
 
   /**
-   * What an entry is, by structure alone. RISC-V: V clear is not present, any of R, W, X is a leaf. x86: P clear is not
-   * present; level 0, or PS at a level that may hold leaves, is a leaf. AArch64: bit 0 clear is not present, bit 1 tells
-   * pages and tables from blocks. EPT: present with any right. Hot: nothing is checked.
+   * What an entry is, by structure alone: by V or P (EPT: any right), and what marks a leaf (RISC-V: any of R, W and X;
+   * x86: PS; AArch64: bit 1 clear; at level 0 of all but RISC-V, nothing). Hot: nothing is checked.
    *
    * @param low - Bits 31:0 of the entry.
    * @param high - Bits 63:32.
@@ -288,7 +273,7 @@ export class PteFormat implements AddressLayout {
       ((low & this.leafLowMask[level]!) >>> this.frameShift) +
       ((high & this.leafHighMask[level]!) >>> 0) * this.frameHighUnit +
       ((low >>> this.splitShift) & this.splitLeafMask[level]!) * this.splitUnit;
-    return level === 0 && this.isNapot(low, high) ? frame - NAPOT_CODE : frame;
+    return level === 0 && this.isNapot(low, high) ? frame - GROUP_CODE : frame;
   }
 
   /**
@@ -314,7 +299,7 @@ export class PteFormat implements AddressLayout {
    * @returns A power of two: 16 for a NAPOT group, 1 for a reserved NAPOT encoding.
    */
   leafPages(low: number, high: number, level: number): number {
-    return level === 0 && this.isNapot(low, high) ? NAPOT_PAGES : this.levelPages[level]!;
+    return level === 0 && this.isNapot(low, high) ? GROUP_PAGES : this.levelPages[level]!;
   }
 
   /**
@@ -380,23 +365,7 @@ export class PteFormat implements AddressLayout {
    * @throws `VmError` for a word wider than an entry, or a level that the format does not have.
    */
   decode(word: bigint | number, level: number): Plain<DecodedEntry> {
-    const raw = checkBits('word', word, 8 * this.entryBytes);
-    checkInteger('level', level, 0, this.levels - 1);
-    const low = lowWord(raw);
-    const high = highWord(raw);
-    const kind = this.kindOf(low, high, level);
-    const pages = kind === 'leaf' ? this.leafPages(low, high, level) : 0;
-    return plain<DecodedEntry>({
-      type: 'entry',
-      format: this.name,
-      level,
-      kind,
-      raw,
-      pfn: kind === 'not-present' ? null : this.pfn(low, high, level),
-      pages,
-      pageShift: pages === 0 ? 0 : this.pageShift + Math.log2(pages),
-      fields: decodeFields(this.fieldsOf(kind, level), low, high),
-    });
+    return decodeEntry(this, word, level);
   }
 
   /**
@@ -430,82 +399,12 @@ export class PteFormat implements AddressLayout {
    * ```
    */
   build(spec: EntrySpec): bigint {
-    const { kind, level = 0, pfn, fields = {} } = spec;
-    const list = this.fieldsOf(kind, level);
-    let word = encodeFields(list, fields);
-    if (kind !== 'not-present') word |= this.presentWord | this.frameWord(spec, level, fields);
-    else if (pfn !== undefined) throw badPfn(pfn, 'none in an entry that is not present');
-    const low = lowWord(word);
-    const high = highWord(word);
-    const built = decodeFields(list, low, high);
-    const asked = list.every(
-      ({ name }) => !Object.hasOwn(fields, name) || built[name] === fields[name],
-    );
-    if (!asked || this.kindOf(low, high, level) !== kind) {
-      const expected = `fields that leave it a ${this.name} ${kind} entry of level ${level}, and its frame to pfn`;
-      throw new VmError('bad-argument', { argument: 'fields', value: fields, expected });
-    }
-    return word;
-  }
-
-  /** The frame number of a pointer or leaf in its place, and the bits that come with a leaf's shape. */
-  private frameWord(spec: EntrySpec, level: number, fields: EntryFields['fields']): bigint {
-    const { kind, pfn } = spec;
-    const { N } = fields;
-    if (pfn === undefined) throw badPfn(pfn, `the frame of a ${kind} entry`);
-    const leaf = kind === 'leaf';
-    const splitMask = leaf ? this.splitLeafMask[level]! : this.splitTableMask;
-    const end = Math.max(2 ** this.frameBits, (splitMask + 1) * (splitMask && this.splitUnit));
-    checkInteger('pfn', pfn, 0, Math.min(end, 2 ** (64 - this.pageShift)) - 1);
-    if (!leaf) return bigintFromWords(this.tableLow(pfn, this.tableBits), this.tableHigh(pfn, 0));
-    const napot = level === 0 && this.napotMask !== 0 && N === 1;
-    const pages = napot ? NAPOT_PAGES : this.levelPages[level]!;
-    if (pfn % pages !== 0) {
-      const expected = `a multiple of ${pages}, the pages that the entry maps`;
-      throw new VmError('misaligned', { argument: 'pfn', value: pfn, expected });
-    }
-    const code = napot ? NAPOT_CODE << this.frameShift : 0;
-    return bigintFromWords(this.leafLow(pfn, level, code), this.leafHigh(pfn, level, 0));
+    return buildEntry(this, spec);
   }
 
   /** Whether a level 0 leaf is a NAPOT group: N set, and the one size code that is defined. */
   private isNapot(low: number, high: number): boolean {
     if ((high & this.napotMask) === 0) return false;
-    return ((low >>> this.frameShift) & (NAPOT_PAGES - 1)) === NAPOT_CODE;
+    return ((low >>> this.frameShift) & (GROUP_PAGES - 1)) === GROUP_CODE;
   }
-}
-
-function badPfn(value: number | undefined, expected: string): VmError {
-  return new VmError('bad-argument', { argument: 'pfn', value, expected });
-}
-
-/** An int32 with bits 31 to `from` set, however far `from` is outside 0 to 31. */
-function onesFrom(from: number): number {
-  return from > 31 ? 0 : -1 << Math.max(0, from);
-}
-
-/** A value for every level, copied. */
-function byLevel(argument: string, values: readonly number[], levels: number): readonly number[] {
-  checkInteger(`${argument}.length`, values.length, levels, levels);
-  return values.map((value) => checkInteger(argument, value, -(2 ** 31), 2 ** 32 - 1) | 0);
-}
-
-function checkEntryBytes(bytes: number): number {
-  if (bytes === 1 || bytes === 2 || bytes === 4 || bytes === 8) return bytes;
-  const expected = '1, 2, 4 or 8';
-  throw new VmError('bad-argument', { argument: 'entryBytes', value: bytes, expected });
-}
-
-/** One level's fields, by the kinds of entry that occur there. */
-type FieldLists = ReadonlyMap<EntryKind, readonly BitField[]>;
-
-function fieldLists(options: PteFormatOptions, level: number): FieldLists {
-  const mask = options.leafMask[level]!;
-  const kinds: EntryKind[] = ['not-present'];
-  if (mask !== ALWAYS) kinds.push('pointer');
-  if ((mask | (options.leafMaskHigh?.[level] ?? 0)) !== 0) kinds.push('leaf');
-  const bits = 8 * options.entryBytes;
-  const list = (kind: EntryKind): readonly BitField[] =>
-    checkPartition(`fields(${kind}, ${level})`, options.fields(kind, level), bits);
-  return new Map(kinds.map((kind) => [kind, list(kind)]));
 }
