@@ -191,6 +191,10 @@ export const eptQualificationRegister: RegisterLayout = {
     'Intel SDM Vol. 3C, 28.2.1 Basic VM-Exit Information, Exit Qualification for EPT Violations',
     'reserved',
     [
+      ['ASYNC', 16, 16, 'flag', 'Asynchronous to the instruction: by tracing or sampling.'],
+      ['VGP', 15, 15, 'flag', 'Guest-paging verification refused the access.'],
+      ['SSS', 14, 14, 'flag', 'The guest page may hold a supervisor shadow stack.'],
+      ['SS', 13, 13, 'flag', 'A shadow-stack access.'],
       ['NMI', 12, 12, 'flag', 'NMI unblocking due to IRET.'],
       ['NX', 11, 11, 'flag', 'The guest page is execute-disable (advanced information).'],
       ['RW', 10, 10, 'flag', 'The guest page is writable (advanced information).'],
@@ -253,8 +257,16 @@ export const npfExitInfoRegister: RegisterLayout = {
     'AMD64 APM Vol. 2, 15.25.6 Nested versus Guest Page Faults, Fault Ordering',
     'reserved',
     [
+      [
+        'SSS',
+        37,
+        37,
+        'flag',
+        'The leaf is a supervisor shadow-stack page, while those are checked.',
+      ],
       ['TABLE', 33, 33, 'flag', 'The fault occurred while a guest table entry was translated.'],
       ['FINAL', 32, 32, 'flag', 'The fault occurred while the final address was translated.'],
+      ['SS', 6, 6, 'flag', 'A shadow-stack access.'],
       ['ID', 4, 4, 'flag', 'An instruction fetch.'],
       ['RSV', 3, 3, 'flag', 'A reserved bit was set in a nested entry.'],
       ['US', 2, 2, 'flag', 'A user access: always set.'],

@@ -15,6 +15,7 @@ import type { FaultTranslation, LeafAttributes } from './report.js';
 import { leafRule, RISCV_RULES, rowOf } from './riscv-rules.js';
 import { RiscvState } from './riscv-state.js';
 import type { WalkRule } from './rule.js';
+import type { SecondStagePurpose } from './second-stage.js';
 import { LEAF, LOCAL, NO_LEAF, POINTER, ROOT_RIGHTS, SKIP } from './walker.js';
 
 const { V, R, W, X, U, G, A, D } = RISCV_PTE;
@@ -36,7 +37,7 @@ export class RiscvFault extends WalkFault {
   /** hstatus.GVA/mstatus.GVA: tval holds a guest virtual address. */
   gva = false;
 
-  /** mtval/stval: the faulting virtual address. */
+  /** mtval/stval: the faulting virtual address; in a G stage by itself, the guest-physical one. */
   get tval(): bigint {
     return this.va;
   }
@@ -232,7 +233,10 @@ export abstract class RiscvCompleteWalk extends RiscvState {
     machine: boolean,
     update: boolean,
   ): number {
-    if (this.pmp !== null && !this.pmp.allows(pfn, offset, bytes, protFor(kind), machine)) {
+    const { pmp } = this;
+    // HLVX: of the physical address both rights are needed, of the tables X alone (21.3.1).
+    const prot = (access & Access.Hlvx) !== 0 ? Prot.Read | Prot.Execute : protFor(kind);
+    if (pmp !== null && !pmp.allows(pfn, offset, bytes, prot, machine)) {
       const level = Math.max(this.leafLevel, 0);
       return this.accessFault(RISCV_RULES.targetProtected, level, vpn, access, offset);
     }
@@ -252,11 +256,7 @@ export abstract class RiscvCompleteWalk extends RiscvState {
       return result;
     }
     fault.cause = riscvGuestPageFaultCause(access);
-    if (fault.purpose === 'table-read') {
-      fault.tinst = xlen === 32 ? RISCV_TINST.Read32 : RISCV_TINST.Read64;
-    } else if (fault.purpose === 'table-update') {
-      fault.tinst = xlen === 32 ? RISCV_TINST.Write32 : RISCV_TINST.Write64;
-    }
+    if (fault.purpose !== 'access') fault.tinst = tableInstruction(xlen, fault.purpose);
     return result;
   }
 
@@ -267,7 +267,7 @@ export abstract class RiscvCompleteWalk extends RiscvState {
     access: number,
     offset: number,
   ): number {
-    return this.raise(riscvPageFaultCause(access), rule, level, vpn, access, offset);
+    return this.raise(this.pageFaultCause(access), rule, level, vpn, access, offset);
   }
 
   private accessFault(
@@ -280,7 +280,12 @@ export abstract class RiscvCompleteWalk extends RiscvState {
     return this.raise(riscvAccessFaultCause(access), rule, level, vpn, access, offset);
   }
 
-  private raise(
+  /** The cause of this stage's page faults. */
+  protected pageFaultCause(access: number): number {
+    return riscvPageFaultCause(access);
+  }
+
+  protected raise(
     cause: number,
     rule: WalkRule,
     level: number,
@@ -368,6 +373,12 @@ const REFUSED = -3;
 /** A for every access, D for stores too. */
 function due(row: number): number {
   return (row & 3) === Access.Write ? A | D : A;
+}
+
+/** The pseudoinstruction of a guest-page fault on a VS-stage table (21.6.3 Transformed Instruction). */
+export function tableInstruction(xlen: 32 | 64, purpose: SecondStagePurpose): number {
+  if (purpose === 'table-update') return xlen === 32 ? RISCV_TINST.Write32 : RISCV_TINST.Write64;
+  return xlen === 32 ? RISCV_TINST.Read32 : RISCV_TINST.Read64;
 }
 
 /** What a kind of access needs of the PMP. */

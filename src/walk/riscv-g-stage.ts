@@ -7,20 +7,36 @@ import {
   highWord,
   lowWord,
 } from '../core/index.js';
-import { type PteFormat, sv32x4, sv39x4, sv48x4, sv57x4 } from '../pte/index.js';
+import {
+  type PteFormat,
+  RISCV_PTE,
+  riscvGuestPageFaultCause,
+  sv32x4,
+  sv39x4,
+  sv48x4,
+  sv57x4,
+} from '../pte/index.js';
 import { isAccessOf } from './access-check.js';
 import { Pmp } from './pmp.js';
+import type { FaultEncoding } from './report.js';
+import { tableInstruction } from './riscv-complete.js';
 import { RiscvFastWalk } from './riscv-fast.js';
 import { G_LEAF_RULE, G_RULE_OF, RISCV_G_RULES, ROW_HLVX, ROW_MXR, rowOf } from './riscv-rules.js';
 import type { RiscvStageOptions, RiscvStageSnapshot } from './riscv-state.js';
 import type { SatpWrite } from './riscv-walker.js';
 import type { WalkRule } from './rule.js';
 import type { SecondStage } from './second-stage.js';
-import { inPage, isPageNumber } from './walker.js';
+import { inPage, isPageNumber, LEAF, SKIP } from './walker.js';
 
 /** The accesses of a guest: whose they are makes no difference here. */
 const ACCESS_BITS =
   3 | Access.User | Access.ReadModifyWrite | Access.Hlvx | Access.ImplicitSupervisor;
+
+/** The fields of hgatp: all but bits 30:29 of RV32, bits 59:58 of RV64. */
+const HGATP32 = 0x9fff_ffffn;
+const HGATP64 = 0xf3ff_ffff_ffff_ffffn;
+/** MODE of RV64. */
+const HGATP64_MODE = 0xf000_0000_0000_0000n;
 
 /**
  * What a {@link RiscvGStage} is made from. ADUE and PBMTE are those of menvcfg.
@@ -49,8 +65,8 @@ export interface RiscvGStageSnapshot extends RiscvStageSnapshot {
 /**
  * The G stage of the RISC-V hypervisor extension: from guest-physical to supervisor-physical addresses with Sv32x4,
  * Sv39x4, Sv48x4 or Sv57x4 (RISC-V Privileged, 21.5.1 Guest Physical Address Translation). Every access counts as a
- * user's. Its own faults carry the causes of an access by itself; a {@link RiscvWalker} that has it as `secondStage`
- * turns them into guest-page faults.
+ * user's. Its own faults are those of a guest without translation of its own, or of one whose table is accessed
+ * (`ImplicitSupervisor`); a {@link RiscvWalker} that has it as `secondStage` gives them the cause of its access.
  *
  * @example
  * ```ts
@@ -147,19 +163,23 @@ export class RiscvGStage extends RiscvFastWalk implements SecondStage {
   }
 
   /**
-   * Writes hgatp (21.2.10). A mode that the hart does not have leaves everything as it was. The two low bits of the PPN
-   * are read-only 0 while a mode is selected: the root is 16 KiB.
+   * Writes hgatp (21.2.10). Unlike satp, a mode that the hart does not have is not written, and the other fields are: they
+   * are WARL one by one. Reserved bits are read-only 0, and so are the two low bits of the PPN while a mode is selected:
+   * the root is 16 KiB.
    *
    * @param value - The register: 32 or 64 bits.
-   * @returns Whether it was written, and what the write invalidates: nothing; software orders it with HFENCE.GVMA.
+   * @returns That it was written, and what the write invalidates: nothing; software orders it with HFENCE.GVMA.
    * @throws `VmError` `out-of-range` when the value is wider than the register.
    */
   setHgatp(value: Address): SatpWrite {
-    const pattern = checkBits('hgatp', value, this.xlen);
-    const format = hgatpFormat(pattern, this.xlen);
-    if (format === undefined) return { kind: 'ignored', invalidates: 'none' };
-    const written = format === null ? pattern : pattern & ~3n;
-    const root = Number(written & (this.xlen === 32 ? 0x3fffffn : 0xfff_ffff_ffffn));
+    const { xlen } = this;
+    const pattern = checkBits('hgatp', value, xlen) & (xlen === 32 ? HGATP32 : HGATP64);
+    const asked = hgatpFormat(pattern, xlen);
+    const format = asked === undefined ? this.current : asked;
+    const mode = asked === undefined ? this.hgatp & HGATP64_MODE : pattern & HGATP64_MODE;
+    const fields = xlen === 32 ? pattern : (pattern & ~HGATP64_MODE) | mode;
+    const written = format === null ? fields : fields & ~3n;
+    const root = Number(written & (xlen === 32 ? 0x3fffffn : 0xfff_ffff_ffffn));
     this.setRoot(written, format, root);
     return { kind: 'written', invalidates: 'none' };
   }
@@ -209,6 +229,41 @@ export class RiscvGStage extends RiscvFastWalk implements SecondStage {
 
   protected override own(rule: WalkRule): WalkRule {
     return G_RULE_OF.get(rule) ?? rule;
+  }
+
+  protected override pageFaultCause(access: number): number {
+    return riscvGuestPageFaultCause(access);
+  }
+
+  protected override raise(
+    cause: number,
+    rule: WalkRule,
+    level: number,
+    vpn: number,
+    access: number,
+    offset: number,
+  ): number {
+    const { fault } = this;
+    const result = super.raise(cause, rule, level, vpn, access, offset);
+    fault.gva = true;
+    fault.guestPfn = vpn;
+    fault.guestOffset = offset;
+    if (cause >= 20 && (access & Access.ImplicitSupervisor) !== 0) {
+      const write = (rowOf(access, 0) & 3) === Access.Write;
+      fault.tinst = tableInstruction(this.xlen, write ? 'table-update' : 'table-read');
+    }
+    return result;
+  }
+
+  protected override faultEncoding(va: bigint): FaultEncoding {
+    const { cause, gva, htval, tinst } = this.fault;
+    return { riscv: { cause, tval: va, htval, tinst, gva } };
+  }
+
+  /** A leaf with U=0 is of no use to any access. */
+  override classify(low: number, high: number, level: number): number {
+    const kind = super.classify(low, high, level);
+    return kind === LEAF && (low & RISCV_PTE.U) === 0 ? SKIP : kind;
   }
 
   protected override supportsAccess(access: number): boolean {

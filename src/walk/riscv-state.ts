@@ -21,12 +21,13 @@ export interface RiscvStageOptions {
   readonly xlen?: 32 | 64;
   /**
    * menvcfg.ADUE: hardware updates A and D (Svadu); when clear, an update that is due faults (Svade). Under a second
-   * stage it is henvcfg.ADUE.
+   * stage it is henvcfg.ADUE, which can be set where that stage's `adue` is.
    * @defaultValue false, the reset value
    */
   readonly adue?: boolean;
   /**
-   * menvcfg.PBMTE: PBMT bits are defined (Svpbmt). Under a second stage it is henvcfg.PBMTE.
+   * menvcfg.PBMTE: PBMT bits are defined (Svpbmt). Under a second stage it is henvcfg.PBMTE, which can be set where that
+   * stage's `pbmte` is.
    * @defaultValue false, the reset value
    */
   readonly pbmte?: boolean;
@@ -154,6 +155,7 @@ export abstract class RiscvState extends RadixWalker {
   }
 
   set adue(value: boolean) {
+    this.checkExtensions(value, this.memoryTypes);
     this.updates = value;
   }
 
@@ -163,10 +165,14 @@ export abstract class RiscvState extends RadixWalker {
   }
 
   set pbmte(value: boolean) {
+    this.checkExtensions(this.updates, value);
     this.memoryTypes = value;
     this.setReserved();
     this.windowChanged();
   }
+
+  /** Refuses extensions that the caller cannot enable here. */
+  protected checkExtensions(_adue: boolean, _pbmte: boolean): void {}
 
   /** Takes a new root register over. */
   protected setRoot(register: bigint, format: PteFormat | null, root: number): void {

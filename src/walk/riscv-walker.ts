@@ -17,6 +17,7 @@ import type { RiscvGStage } from './riscv-g-stage.js';
 import { LEAF_RULE, RISCV_RULES, ROW_HLVX, ROW_MXR, ROW_SUM, rowOf } from './riscv-rules.js';
 import type { RiscvStageOptions, RiscvStageSnapshot } from './riscv-state.js';
 import type { WalkRule } from './rule.js';
+import { checkRestoredStage, checkSecondStage, type SecondStageType } from './second-stage.js';
 import { inPage, isPageNumber } from './walker.js';
 
 /** The accesses that a hart makes for its own address space, and for a guest's. */
@@ -55,6 +56,8 @@ export interface RiscvWalkerSnapshot extends RiscvStageSnapshot {
   readonly mprv: boolean;
   /** mstatus.MPP. */
   readonly mpp: 0 | 1 | 3;
+  /** The second stage that the walker had, which `restore` must be given again. */
+  readonly secondStage: SecondStageType | null;
 }
 
 /**
@@ -75,6 +78,10 @@ export interface SatpWrite {
  *
  * The access says on whose behalf it is made: `Access.User`, nothing for S-mode, or `Access.Machine`. SUM, MXR, MPRV
  * and MPP are plain fields of the walker and take effect at once.
+ *
+ * Under a second stage `Access.User` is VU-mode and nothing VS-mode. HLV and HSV are loads and stores by what
+ * hstatus.SPVP says, `Access.User` when it is 0; HLVX is `Access.Read | Access.Hlvx`. `Access.Machine` does not exist
+ * there, and MPRV and MPP have no effect: an M-mode access with MPV=1 is made as VS or VU by the caller.
  *
  * @example
  * ```ts
@@ -108,11 +115,13 @@ export class RiscvWalker extends RiscvFastWalk {
   constructor(options: RiscvWalkerOptions) {
     const { secondStage = null } = options;
     super(options, RISCV_RULES.bare, secondStage);
+    checkSecondStage(secondStage, ['riscv-g-stage']);
     if (secondStage !== null && (secondStage.xlen !== this.xlen || this.pmp !== null)) {
       const expected = `a G stage of xlen ${this.xlen} that has the PMP, if there is one`;
       throw new VmError('bad-argument', { argument: 'secondStage', value: secondStage, expected });
     }
     this.gStage = secondStage;
+    this.checkExtensions(this.adue, this.pbmte);
     this.direct = this.pmp === null && secondStage === null;
     this.setSatp(options.satp ?? 0n);
     this.observer = options.observer ?? null;
@@ -124,14 +133,16 @@ export class RiscvWalker extends RiscvFastWalk {
    * @param snapshot - What `snapshot` returned.
    * @param options - The memory, a second stage if the saved walker had one, and an observer if you want one.
    * @returns A walker that answers as the saved one did.
-   * @throws `VmError` `unsupported` for another version; otherwise as the constructor.
+   * @throws `VmError` `unsupported` for another version, `bad-argument` for another kind of second stage than the saved
+   * walker's; otherwise as the constructor.
    */
   static restore(
     snapshot: RiscvWalkerSnapshot,
     options: Pick<RiscvWalkerOptions, 'memory' | 'observer' | 'secondStage'>,
   ): RiscvWalker {
     checkVersion(snapshot, 1, 'riscv-walker');
-    const { satp, sum, mxr, mprv, mpp, pmp, ...rest } = snapshot;
+    const { satp, sum, mxr, mprv, mpp, pmp, secondStage, ...rest } = snapshot;
+    checkRestoredStage(secondStage, options.secondStage);
     const walker = new RiscvWalker({
       ...rest,
       ...options,
@@ -153,9 +164,11 @@ export class RiscvWalker extends RiscvFastWalk {
    * @returns Plain data, versioned.
    */
   snapshot(): RiscvWalkerSnapshot {
-    const { sum, mxr, mprv, mpp } = this;
+    const { gStage, sum, mxr, mprv, mpp } = this;
     const satp = `0x${this.rootRegister.toString(16)}`;
-    return { ...this.stageSnapshot(), type: 'riscv-walker', satp, sum, mxr, mprv, mpp };
+    const secondStage: SecondStageType | null = gStage === null ? null : gStage.stageType;
+    const state = { satp, sum, mxr, mprv, mpp, secondStage };
+    return { ...this.stageSnapshot(), type: 'riscv-walker', ...state };
   }
 
   /** The satp register. */
@@ -260,6 +273,16 @@ export class RiscvWalker extends RiscvFastWalk {
   private permits(pmp: Pmp, pfn: number, access: number, offset: number, bytes: number): boolean {
     const kind = rowOf(access, 0);
     return pmp.version === this.pmpVersion && pmp.allows(pfn, offset, bytes, protFor(kind), false);
+  }
+
+  /** Bits of henvcfg are read-only 0 while those of menvcfg are 0 (21.2.5 henvcfg). */
+  protected override checkExtensions(adue: boolean, pbmte: boolean): void {
+    const { gStage } = this;
+    if (gStage === null || (adue <= gStage.adue && pbmte <= gStage.pbmte)) return;
+    const argument = adue > gStage.adue ? 'adue' : 'pbmte';
+    const expected =
+      "false where the second stage's is: henvcfg's is read-only 0 while menvcfg's is 0";
+    throw new VmError('bad-argument', { argument, value: true, expected });
   }
 
   /** Addresses have XLEN bits. */
