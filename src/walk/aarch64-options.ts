@@ -1,6 +1,7 @@
 import type { Address, VmObserver } from '../core/index.js';
 import type { PhysicalMemory } from '../memory/index.js';
 import type { AArch64Stage2 } from './aarch64-stage2.js';
+import type { SecondStageType } from './second-stage.js';
 
 /**
  * What a CPU has. Every bit of a feature that is not there behaves as reserved: it is ignored.
@@ -101,6 +102,8 @@ export interface AArch64WalkerSnapshot {
   readonly pan: boolean;
   /** What the CPU has. */
   readonly features: AArch64Features;
+  /** The second stage that the walker had, which `restore` must be given again. */
+  readonly secondStage: SecondStageType | null;
 }
 
 /**

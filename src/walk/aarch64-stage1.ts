@@ -103,11 +103,12 @@ export abstract class AArch64Stage1 extends AArch64FastWalk {
    */
   snapshot(): AArch64WalkerSnapshot {
     const hex = (value: bigint): string => `0x${value.toString(16)}`;
-    const { features, pan } = this;
+    const { features, pan, stage2 } = this;
     const { hcr, mair, sctlr, tcr, ttbr0, ttbr1 } = this.registers;
     const tables = { tcr: hex(tcr), ttbr0: hex(ttbr0), ttbr1: hex(ttbr1) };
     const controls = { sctlr: hex(sctlr), mair: hex(mair), hcr: hex(hcr) };
-    return { v: 1, type: 'aarch64-walker', ...tables, ...controls, pan, features };
+    const secondStage = stage2 === null ? null : stage2.stageType;
+    return { v: 1, type: 'aarch64-walker', ...tables, ...controls, pan, features, secondStage };
   }
 
   /** TCR_EL1. */

@@ -10,6 +10,7 @@ import {
 import { AARCH64_EXCEPTION_CLASS } from '../pte/index.js';
 import type { AArch64WalkerOptions, AArch64WalkerSnapshot } from './aarch64-options.js';
 import { AArch64Stage1 } from './aarch64-stage1.js';
+import { checkRestoredStage, checkSecondStage } from './second-stage.js';
 import { inPage, isPageNumber } from './walker.js';
 
 /**
@@ -90,6 +91,7 @@ export class AArch64Walker extends AArch64Stage1 {
   /** @param options - Memory, registers and features. */
   constructor(options: AArch64WalkerOptions) {
     super(options);
+    checkSecondStage(this.secondStage, ['aarch64-stage2']);
     this.direct = this.secondStage === null;
     this.observer = options.observer ?? null;
   }
@@ -100,7 +102,8 @@ export class AArch64Walker extends AArch64Stage1 {
    * @param snapshot - What `snapshot` returned.
    * @param options - The memory, a second stage if the saved walker had one, and an observer if you want one.
    * @returns A walker that answers as the saved one did.
-   * @throws `VmError` `unsupported` for another version; otherwise as the constructor.
+   * @throws `VmError` `unsupported` for another version, `bad-argument` for another kind of second stage than the saved
+   * walker's; otherwise as the constructor.
    */
   static restore(
     snapshot: AArch64WalkerSnapshot,
@@ -108,6 +111,7 @@ export class AArch64Walker extends AArch64Stage1 {
   ): AArch64Walker {
     checkVersion(snapshot, 1);
     const { features, pan } = snapshot;
+    checkRestoredStage(snapshot.secondStage, options.secondStage);
     const register = (name: 'tcr' | 'ttbr0' | 'ttbr1' | 'sctlr' | 'mair' | 'hcr'): bigint =>
       bigintFromHex(`snapshot.${name}`, snapshot[name]);
     return new AArch64Walker({

@@ -1,6 +1,6 @@
 import { Prot, VmError, type VmObserver } from '../core/index.js';
 import type { PhysicalMemory } from '../memory/index.js';
-import { type PteFormat, RISCV_PTE_HIGH } from '../pte/index.js';
+import { type PteFormat, RISCV_PTE_HIGH, sv32, sv39 } from '../pte/index.js';
 import { Pmp, type PmpSnapshot } from './pmp.js';
 import { LEAF_RULE } from './riscv-rules.js';
 import type { WalkRule } from './rule.js';
@@ -179,7 +179,7 @@ export abstract class RiscvState extends RadixWalker {
     this.rootRegister = register;
     this.current = format;
     this.root = root;
-    if (format !== null) this.setFormat(format);
+    this.setFormat(format ?? (this.xlen === 32 ? sv32 : sv39));
     this.setReserved();
     this.bindWindow();
   }
@@ -208,6 +208,7 @@ export abstract class RiscvState extends RadixWalker {
     this.rootRelative = this.current !== null && known ? (this.root - first) | 0 : -1;
   }
 
+  /** The shape of a format's tables; of some format also while nothing is translated, so that it has no past. */
   private setFormat(format: PteFormat): void {
     this.top = format.levels - 1;
     this.bits = format.indexBits[0]!;
