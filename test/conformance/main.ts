@@ -25,7 +25,7 @@ if (paths.length === 0) {
 } else {
   const { failed, ok, passed, skipped } = runConformance(paths, printFile);
   for (const path of skipped) print(`${path}: no cases of its own`);
-  if (passed + failed === 0) print('no case was found');
+  if (passed + failed === 0) print(ok ? 'nothing is judged' : 'no case was found');
   print(`${passed} passed, ${failed} failed`);
   process.exitCode = ok ? 0 : 1;
 }

@@ -31,7 +31,7 @@ export interface RunReport {
   readonly skipped: readonly string[];
   readonly passed: number;
   readonly failed: number;
-  /** Whether there were cases and all passed. */
+  /** Whether there was something to judge, or to be informed by, and nothing failed. */
   readonly ok: boolean;
 }
 
@@ -53,7 +53,8 @@ export function runConformance(
   });
   const failed = files.reduce((sum, file) => sum + file.failed, 0);
   const passed = files.reduce((sum, file) => sum + file.cases, 0) - failed;
-  return { files, skipped, passed, failed, ok: failed === 0 && passed > 0 };
+  const informed = files.some(({ information }) => information !== '');
+  return { files, skipped, passed, failed, ok: failed === 0 && (passed > 0 || informed) };
 }
 
 /** A file to replay, with the format that claims it. */

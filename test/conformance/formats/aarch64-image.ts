@@ -1,7 +1,8 @@
 import { Access } from 'pagewright/core';
+import { aarch64Granule, decodeTcr } from 'pagewright/pte';
 import { AArch64Stage2, AArch64Walker } from 'pagewright/walk';
 import type { CaseFormat } from '../case-format.js';
-import { Fields, Malformed } from '../fields.js';
+import { Fields, Malformed, parseJson } from '../fields.js';
 import { entries, replayImages } from '../image-line.js';
 import type { RecordedFile } from '../recorded-file.js';
 import { type Entries, NOTHING, RecordedImage, WatchedMemory } from '../recorded-image.js';
@@ -11,6 +12,10 @@ import { aarch64Spelling, replayAt, resultText } from './aarch64-spelling.js';
 
 const STAGE1_MODES = ['4k', '16k', '64k'] as const;
 const STAGE2_MODES = ['s2-4k', 's1s2-4k', 's2-16k', 's1s2-16k', 's2-64k', 's1s2-64k'] as const;
+
+/** Bits of registers that the modes speak of: SCTLR_EL1.M, HCR_EL2.DC. */
+const M = 1n;
+const DC = 1n << 12n;
 
 const IMAGE_KEYS = ['mode', 'tcr', 'sctlr', 'ttbr0', 'ttbr1', 'mair', 'pan', 'mem', 'accesses'];
 const STAGE2_KEYS = ['hcr', 'vtcr', 'vttbr'];
@@ -37,9 +42,19 @@ export const aarch64Quirks: CaseFormat = {
   replay: () => undefined,
 };
 
+/** Whether every access says why it informs: one that does makes no information of the others, which are judged. */
 function isQuirks(file: RecordedFile): boolean {
-  const first = [...file.lines()][0]?.line ?? '';
-  return first.includes('"why":') && first.includes('"arm":');
+  for (const { line, number } of file.lines()) {
+    try {
+      const accesses = new Fields(parseJson(line, `line ${number}`), 'the image').list('accesses');
+      const quirks = accesses.map((access) => new Fields(access, 'the access'));
+      const all = quirks.every((access) => access.has('arm') && access.has('why'));
+      if (quirks.length === 0 || !all) return false;
+    } catch {
+      return false;
+    }
+  }
+  return true;
 }
 
 /** The kinds of disagreement, and how often each occurs. */
@@ -63,12 +78,30 @@ function replayFile(file: RecordedFile, tally: Tally): void {
     const mode = image.oneOf('mode', [...STAGE1_MODES, ...STAGE2_MODES]);
     const twoStages = mode.startsWith('s');
     image.only(twoStages ? [...IMAGE_KEYS, ...STAGE2_KEYS] : IMAGE_KEYS);
+    checkMode(image, mode);
     const cpu = makeCpu(image, twoStages);
     image.list('accesses').forEach((access, index) => {
       const title = (): string => `${label}, access ${index}: ${JSON.stringify(access)}`;
       tally.judge(title, () => replayOne(cpu, access, twoStages));
     });
   });
+}
+
+/** What the mode says must be what the registers say. Halves of stage 1 may differ in their granules. */
+function checkMode(image: Fields, mode: string): void {
+  const [stages, granule] = mode.includes('-') ? mode.split('-') : ['s1', mode];
+  const found =
+    stages === 's1'
+      ? decodeTcr(image.hex('tcr')).granules
+      : [aarch64Granule(0, Number((image.hex('vtcr') >> 14n) & 3n))];
+  if (!found.includes(1024 * Number.parseInt(granule!, 10))) {
+    throw new Malformed(`the registers select no granule of ${granule}`);
+  }
+  const translates =
+    (image.hex('sctlr') & M) !== 0n && (stages === 's1' || (image.hex('hcr') & DC) === 0n);
+  if (translates !== stages!.startsWith('s1')) {
+    throw new Malformed(`stage 1 is ${translates ? 'on' : 'off'}, not as ${mode} says`);
+  }
 }
 
 function makeCpu(image: Fields, twoStages: boolean): Cpu {
@@ -111,8 +144,9 @@ function ramOf(mem: Entries): WatchedMemory {
 }
 
 function replayOne({ image, walker }: Cpu, value: unknown, twoStages: boolean): string | null {
-  // `qemu` says which version was recorded; it changes nothing.
   const recorded = new Fields(value, 'the access').only(ACCESS_KEYS, ['after', 'qemu']);
+  // It says which version was recorded, and changes nothing.
+  if (recorded.has('qemu')) recorded.text('qemu');
   const va = recorded.hex('va');
   const kind = recorded.oneOf('kind', ['r', 'w', 'x']);
   const el = recorded.integer('el', 0, 1);

@@ -6,60 +6,119 @@ import { Fields, list, Malformed } from '../fields.js';
 import { integers } from './textbook-input.js';
 
 /**
- * CS:APP, the small memory system: its translation part. What the TLB and the cache do has no judge yet, so their
- * fields are taken over from the recording; pages that only the TLB shows are mapped, too.
+ * CS:APP, the small memory system. The library answers for the translation; what TLB and cache do has no judge yet, so
+ * it is looked up in the tables that the problem prints: nothing recorded is taken on trust. Pages that only the TLB
+ * shows are mapped, too.
  */
 export function csappTranslation(input: Fields, expected: unknown): unknown {
   input.only(['vaBits', 'paBits', 'pageSize', 'tlb', 'pageTableFirst16', 'cache', 'addresses']);
-  const shape = [input.value('vaBits'), input.value('paBits'), input.value('pageSize')].join();
+  const shape = [input.integer('vaBits', 1, 64), input.integer('paBits', 1, 64)];
   const own = [csapp14.virtualBits, csapp14.physicalBits, 2 ** csapp14.pageShift].join();
-  if (shape !== own) throw new Malformed('this is not the 14-bit system');
+  if ([...shape, input.integer('pageSize', 1, 2 ** 30)].join() !== own) {
+    throw new Malformed('this is not the 14-bit system');
+  }
   const memory = PhysicalMemory.allocate(4096, { base: 0 });
   const put = (vpn: number, pfn: number): void => {
     memory.write(vpn, 1, csapp14.build({ kind: 'leaf', level: 0, pfn }));
   };
+  const tlb = tlbOf(input.object('tlb'));
+  const cache = cacheOf(input.object('cache'));
   const known = new Set<number>();
-  for (const [vpn, pfn] of tlbPages(input.object('tlb'))) {
+  for (const [vpn, pfn] of tlb.pages) {
     known.add(vpn);
     put(vpn, pfn);
   }
-  for (const value of input.list('pageTableFirst16')) {
+  const shown = input.list('pageTableFirst16');
+  if (shown.length !== 16) throw new Malformed('there should be 16 entries');
+  shown.forEach((value, index) => {
     const entry = new Fields(value, 'an entry').only(['vpn', 'ppn', 'valid']);
-    const vpn = entry.integer('vpn', 0, 15);
+    const vpn = entry.integer('vpn', index, index);
     known.add(vpn);
-    if (entry.flag('valid')) put(vpn, entry.integer('ppn', 0, 63));
-  }
+    const pfn = validNumber(entry, 'ppn', 63);
+    if (pfn !== null) put(vpn, pfn);
+  });
   const walker = new FormatWalker({ memory, format: csapp14, root: 0 });
   const recorded = new Fields(expected, 'expected').only(['results']).list('results');
   const results = integers(input.value('addresses'), 'addresses').map((va, index) => {
     const { indexes, offset } = splitAddress(csapp14, va);
     const vpn = indexes[0]!.index;
-    const others = new Fields(recorded[index], `result ${index}`);
-    const kept = [...others.entries].filter(([key]) => NOT_TRANSLATION.has(key));
-    const base = { ...Object.fromEntries(kept), vpn, vpo: offset };
-    // The book shows the first entries of the table alone.
-    if (!known.has(vpn)) return { ...base, pageFault: null };
+    const result = new Fields(recorded[index], `result ${index}`);
+    const tlbi = vpn % tlb.sets;
+    const tlbt = Math.floor(vpn / tlb.sets);
+    const looked = { vpn, vpo: offset, tlbi, tlbt, tlbHit: tlb.pages.has(vpn) };
+    // The book shows the first entries of the table alone; a note may say so.
+    if (!known.has(vpn)) {
+      const note = result.has('note') ? { note: result.text('note') } : {};
+      return { ...looked, pageFault: null, ...note };
+    }
     const pfn = walker.walk(vpn, Access.Read, offset);
-    if (pfn < 0) return { ...base, pageFault: true };
+    if (pfn < 0) return { ...looked, pageFault: true };
     const pa = Number(addressFromVpn(pfn, offset, csapp14.pageShift));
-    return { ...base, pageFault: false, ppn: pfn, pa };
+    return { ...looked, pageFault: false, ppn: pfn, pa, ...cache(pa) };
   });
   return { results };
 }
 
-const NOT_TRANSLATION: ReadonlySet<string> = new Set([
-  ...['tlbi', 'tlbt', 'tlbHit', 'co', 'ci', 'ct', 'cacheHit', 'byte', 'note'],
-]);
+/** The value of an entry that has one only while it is valid. */
+function validNumber(entry: Fields, key: string, greatest: number): number | null {
+  if (entry.flag('valid')) return entry.integer(key, 0, greatest);
+  if (entry.value(key) !== null) throw new Malformed(`${key} of an entry that is not valid`);
+  return null;
+}
 
-/** The pages of the TLB's valid entries: the tag above the set. */
-function tlbPages(tlb: Fields): readonly (readonly [vpn: number, pfn: number])[] {
+interface Tlb {
+  readonly sets: number;
+  /** Frames by page, of the valid entries: the tag stands above the set. */
+  readonly pages: ReadonlyMap<number, number>;
+}
+
+function tlbOf(tlb: Fields): Tlb {
   tlb.only(['sets', 'ways', 'entries']);
   const sets = tlb.integer('sets', 1, 64);
-  return tlb.list('entries').flatMap((ways, set) =>
-    list(ways, 'the ways').flatMap((value) => {
+  const ways = tlb.integer('ways', 1, 64);
+  const rows = tlb.list('entries').map((row) => list(row, 'the ways'));
+  if (rows.length !== sets || rows.some((row) => row.length !== ways)) {
+    throw new Malformed('the TLB has another shape');
+  }
+  const pages = rows.flatMap((row, set) =>
+    row.flatMap((value) => {
       const entry = new Fields(value, 'a TLB entry').only(['tag', 'ppn', 'valid']);
       const vpn = entry.integer('tag', 0, 255) * sets + set;
-      return entry.flag('valid') ? [[vpn, entry.integer('ppn', 0, 63)] as const] : [];
+      const pfn = validNumber(entry, 'ppn', 63);
+      return pfn === null ? [] : [[vpn, pfn] as const];
     }),
   );
+  return { sets, pages: new Map(pages) };
+}
+
+/** A direct-mapped cache: what it says of a physical address. */
+function cacheOf(cache: Fields): (pa: number) => Readonly<Record<string, unknown>> {
+  cache.only(['sets', 'ways', 'blockSize', 'lines']);
+  const sets = cache.integer('sets', 1, 64);
+  const block = cache.integer('blockSize', 1, 64);
+  cache.integer('ways', 1, 1);
+  const lines = cache.list('lines').map((value) => {
+    const line = new Fields(value, 'a line').only(['tag', 'valid', 'data']);
+    const tag = line.integer('tag', 0, 63);
+    if (!line.flag('valid')) {
+      if (line.value('data') !== null) throw new Malformed('data of a line that is not valid');
+      return { tag, bytes: null };
+    }
+    const data = line.text('data');
+    const bytes = Buffer.from(data, 'hex');
+    if (data.length !== 2 * block || bytes.length !== block || data !== data.toUpperCase()) {
+      throw new Malformed(`a line should have ${block} bytes`);
+    }
+    return { tag, bytes };
+  });
+  if (lines.length !== sets) throw new Malformed(`there should be ${sets} lines`);
+  return (pa) => {
+    const co = pa % block;
+    const ci = Math.floor(pa / block) % sets;
+    const ct = Math.floor(pa / block / sets);
+    const { bytes, tag } = lines[ci]!;
+    const hit =
+      bytes !== null && tag === ct ? { cacheHit: true, byte: bytes[co] } : { cacheHit: false };
+    return { co, ci, ct, ...hit };
+  };
 }

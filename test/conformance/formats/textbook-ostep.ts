@@ -118,10 +118,11 @@ export function ostepMultilevel(input: Fields): unknown {
     ...['pdbr', 'memoryHexByPage', 'addresses'],
   ]);
   input.oneOf('pteFormat', ['bit7=valid, bits6..0=PFN; invalid entry=0x7f']);
-  const shape = [input.value('pageSize'), input.value('vaBits'), input.value('pteSizeBytes')];
+  input.integer('pageSize', 32, 32);
+  input.integer('vaBits', 15, 15);
+  input.integer('pteSizeBytes', 1, 1);
   const levels = integers(input.value('levels'), 'levels').join();
-  const offsetBits = input.integer('offsetBits', 5, 5);
-  if (shape.join() !== '32,15,1' || levels !== '5,5' || offsetBits !== ostep15.pageShift) {
+  if (levels !== '5,5' || input.integer('offsetBits', 5, 5) !== ostep15.pageShift) {
     throw new Malformed('this is not the 15-bit system');
   }
   const memory = PhysicalMemory.allocate(4096, { base: 0 });

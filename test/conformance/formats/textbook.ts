@@ -20,6 +20,7 @@ export const textbook: CaseFormat = {
 
 function replayFile(file: RecordedFile, tally: Tally): void {
   const whole = new Fields(parseJson(file.text, file.name), file.name);
+  whole.only(['schema', 'cases'], ['description', 'schemaNotes']);
   const cases = whole.list('cases');
   if (whole.value('schema') !== 'vm-textbook/1') throw new Malformed('schema is not vm-textbook/1');
   if (cases.length === 0) throw new Malformed('there are no cases');

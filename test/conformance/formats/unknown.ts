@@ -10,7 +10,8 @@ export const unknownFormat: CaseFormat = {
   replay(file: RecordedFile, tally: Tally): void {
     const values = jsonValues(file);
     const cases = values.reduce<number>((sum, value) => sum + casesIn(value), 0);
-    tally.refuse(file.name, Math.max(1, cases), '  no judge yet for this format');
+    const why = file.bytes.length === 0 ? 'the file is empty' : 'no judge yet for this format';
+    tally.refuse(file.name, Math.max(1, cases), `  ${why}`);
   },
 };
 
