@@ -4,6 +4,7 @@ import { Fields, hex, list, Malformed, parseJson, text } from '../fields.js';
 import { LeafIndex } from '../leaf-index.js';
 import { ProcMaps } from '../proc-maps.js';
 import type { RecordedFile } from '../recorded-file.js';
+import { checkTableCounts } from '../table-counts.js';
 import { loadTablePages } from '../table-pages.js';
 import type { Tally } from '../tally.js';
 
@@ -45,7 +46,8 @@ export function replayGuest<Walker extends RadixWalker>(
   const maps = new ProcMaps(recorded.list('maps').map((line) => text(line, 'maps')));
   const translations = recorded.list('translations');
   if (translations.length === 0) throw new Malformed('there are no translations');
-  const leaves = new LeafIndex(walker);
+  const leaves = new LeafIndex(walker); // which refuses tables with too many paths to count
+  if (header.has('counts')) checkTableCounts(walker, header.object('counts'));
   recorded.list('pagemap').forEach((page, index) => {
     const label = `pagemap ${index}: ${JSON.stringify(page)}`;
     tally.judge(label, () => replayPage(leaves, maps, page));
