@@ -67,8 +67,7 @@ export abstract class RiscvCompleteWalk extends RiscvState {
     bytes: number,
     update: boolean,
   ): number {
-    const { pmp, path } = this;
-    if (pmp !== null && pmp.version !== this.pmpVersion) this.bindWindow();
+    const { path } = this;
     if (vpn >= this.pages) {
       throw new VmError('out-of-range', {
         argument: 'vpn',

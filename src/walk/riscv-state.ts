@@ -168,7 +168,7 @@ export abstract class RiscvState extends RadixWalker {
     this.checkExtensions(this.updates, value);
     this.memoryTypes = value;
     this.setReserved();
-    this.windowChanged();
+    this.bindWindow();
   }
 
   /** Refuses extensions that the caller cannot enable here. */
@@ -179,6 +179,7 @@ export abstract class RiscvState extends RadixWalker {
     this.rootRegister = register;
     this.current = format;
     this.root = root;
+    // Without one the shape is as it is from the beginning, whatever the mode was before.
     this.setFormat(format ?? (this.xlen === 32 ? sv32 : sv39));
     this.setReserved();
     this.bindWindow();
@@ -190,6 +191,13 @@ export abstract class RiscvState extends RadixWalker {
 
   override rootAt(_slot: number): number {
     return this.root;
+  }
+
+  /** A changed PMP may have opened the window or closed it. */
+  protected override bindAgainIfStale(): boolean {
+    if (this.pmp === null || this.pmp.version === this.pmpVersion) return super.bindAgainIfStale();
+    this.bindWindow();
+    return true;
   }
 
   protected override windowChanged(): void {
@@ -208,7 +216,7 @@ export abstract class RiscvState extends RadixWalker {
     this.rootRelative = this.current !== null && known ? (this.root - first) | 0 : -1;
   }
 
-  /** The shape of a format's tables; of some format also while nothing is translated, so that it has no past. */
+  /** The shape of a format's tables. */
   private setFormat(format: PteFormat): void {
     this.top = format.levels - 1;
     this.bits = format.indexBits[0]!;

@@ -1,7 +1,7 @@
 import { Access } from 'pagewright/core';
 import { PhysicalMemory } from 'pagewright/memory';
 import { sv39 } from 'pagewright/pte';
-import { Pmp, RiscvWalker, X86Walker } from 'pagewright/walk';
+import { Pmp, RiscvGStage, RiscvWalker, X86Walker } from 'pagewright/walk';
 import { describe, expect, it } from 'vitest';
 import { expectError } from '../core/errors.js';
 
@@ -71,6 +71,7 @@ describe('the invariants of a walker', () => {
     const memory = ram();
     const x86 = new X86Walker({ memory, cr3: 0x1000, cr4: 0x20 });
     const riscv = new RiscvWalker({ memory, pmp: new Pmp() });
+    const stage = new RiscvGStage({ memory, xlen: 32 });
     const steps: readonly (() => unknown)[] = [
       () => x86.writeCr4(0x70_00a0),
       () => x86.loadCr3(0x2000),
@@ -82,11 +83,20 @@ describe('the invariants of a walker', () => {
       () => riscv.pmp?.setConfig(0, 0x1f),
       () => memory.addRam({ base: 0x10_0000, bytes: 0x1000 }),
       () => riscv.walk(5, Access.Read),
+      // The mode's shape goes with it; a PMP that opens or closes the tables counts at once.
+      () => riscv.setSatp(0),
+      () => riscv.setSatp((8n << 60n) | 1n),
+      () => riscv.pmp?.setAddress(0, (1n << 54n) - 1n),
+      () => riscv.pmp?.setConfig(0, 0),
+      () => Object.assign(riscv, { pbmte: false }),
+      () => stage.setHgatp((1n << 31n) | 1n),
+      () => stage.setHgatp(0),
     ];
     for (const step of steps) {
       step();
       x86.checkInvariants();
       riscv.checkInvariants();
+      stage.checkInvariants();
     }
   });
 
