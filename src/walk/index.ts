@@ -58,7 +58,12 @@ export type {
 export { RiscvCompleteWalk, RiscvFault } from './riscv-complete.js';
 export { RiscvFastWalk } from './riscv-fast.js';
 export { RiscvGStage, type RiscvGStageOptions, type RiscvGStageSnapshot } from './riscv-g-stage.js';
-export { RISCV_G_RULES, RISCV_RULES, type RiscvRuleName } from './riscv-rules.js';
+export {
+  RISCV_G_RULES,
+  RISCV_RULES,
+  type RiscvGRuleName,
+  type RiscvRuleName,
+} from './riscv-rules.js';
 export { type RiscvStageOptions, type RiscvStageSnapshot, RiscvState } from './riscv-state.js';
 export {
   RiscvWalker,

@@ -203,11 +203,18 @@ export const LEAF_RULES: readonly WalkRule[] = [
 const GUEST = 'RISC-V Privileged, 21.5.1 Guest Physical Address Translation';
 
 /**
+ * The short names of {@link RISCV_G_RULES}: every access there is a user's, so that no user page is forbidden.
+ *
+ * @public
+ */
+export type RiscvGRuleName = Exclude<RiscvRuleName, 'userPage' | 'userPageFetch'>;
+
+/**
  * The rules of the G stage: those of {@link RISCV_RULES} with what differs there. Identifiers begin with `riscv.g-`.
  *
  * @public
  */
-export const RISCV_G_RULES: Readonly<Record<RiscvRuleName, WalkRule>> = {
+export const RISCV_G_RULES: Readonly<Record<RiscvGRuleName, WalkRule>> = {
   ...mapRules(RISCV_RULES),
   bare: rule(
     'riscv.g-bare',
@@ -232,9 +239,9 @@ export const RISCV_G_RULES: Readonly<Record<RiscvRuleName, WalkRule>> = {
 /** The same rules for the G stage: a page fault there is a guest-page fault. */
 function mapRules(
   rules: Readonly<Record<RiscvRuleName, WalkRule>>,
-): Readonly<Record<RiscvRuleName, WalkRule>> {
-  const mapped = { ...rules };
-  for (const name of Object.keys(RISCV_RULES).filter(isRuleName)) {
+): Readonly<Record<RiscvGRuleName, WalkRule>> {
+  const { userPage, userPageFetch, ...mapped } = rules;
+  for (const name of Object.keys(mapped).filter(isGRuleName)) {
     const { id, reason, source, text } = rules[name];
     mapped[name] = rule(
       id.replace('riscv.', 'riscv.g-'),
@@ -246,14 +253,14 @@ function mapRules(
   return mapped;
 }
 
-function isRuleName(name: string): name is RiscvRuleName {
-  return Object.hasOwn(RISCV_RULES, name);
+function isGRuleName(name: string): name is RiscvGRuleName {
+  return Object.hasOwn(RISCV_RULES, name) && name !== 'userPage' && name !== 'userPageFetch';
 }
 
 /** The G stage's form of a rule. */
 export const G_RULE_OF: ReadonlyMap<WalkRule, WalkRule> = /* @__PURE__ */ new Map(
   Object.keys(RISCV_RULES)
-    .filter(isRuleName)
+    .filter(isGRuleName)
     .map((name) => [RISCV_RULES[name], RISCV_G_RULES[name]]),
 );
 

