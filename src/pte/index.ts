@@ -34,4 +34,5 @@ export * from './x86-flags.js';
 export * from './x86-format.js';
 export * from './x86-memory-type.js';
 export * from './x86-mtrr.js';
+export * from './x86-nested-memory-type.js';
 export * from './x86-registers.js';

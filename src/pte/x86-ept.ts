@@ -11,12 +11,6 @@ import {
   type RegisterLayout,
   registerData,
 } from './register.js';
-import {
-  PAT_RESET,
-  type X86MemoryType,
-  x86MemoryType,
-  x86MemoryTypeOf,
-} from './x86-memory-type.js';
 
 const EPT = 'Intel SDM Vol. 3C, 29.3 The Extended Page Table Mechanism (EPT)';
 
@@ -308,32 +302,4 @@ export function decodeNpfExitInfo(value: bigint | number): Plain<DecodedNpfExitI
     ...data,
     translating: TABLE === 1 ? 'guest-table' : 'final-address',
   });
-}
-
-/**
- * The memory type of a guest's access under EPT (Intel SDM Vol. 3C, 29.3.7.2 Memory Type Used for Translated
- * Guest-Physical Addresses): the EPT entry's type stands for the MTRRs', unless it ignores PAT.
- *
- * @param leafLow - Bits 31:0 of the EPT leaf, whose type is one that exists.
- * @param patIndex - The guest leaf's index into IA32_PAT.
- * @param pat - The guest's IA32_PAT. @defaultValue its value after reset
- * @returns The type.
- *
- * @example
- * ```ts
- * import { eptMemoryType } from 'pagewright/pte';
- *
- * eptMemoryType(0x37, 1); // => 'WT'
- * eptMemoryType(0x77, 1); // => 'WB'
- * ```
- * @public
- */
-export function eptMemoryType(
-  leafLow: number,
-  patIndex: number,
-  pat: bigint = PAT_RESET,
-): X86MemoryType {
-  const encoded = x86MemoryTypeOf((leafLow >>> 3) & 7) ?? 'UC';
-  const type = encoded === 'UC-' ? 'UC' : encoded;
-  return (leafLow & EPT_PTE.IPAT) !== 0 ? type : x86MemoryType({ mtrrType: type, patIndex, pat });
 }

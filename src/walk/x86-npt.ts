@@ -1,5 +1,5 @@
 import { Access, type Address, checkBits, checkVersion, VmError } from '../core/index.js';
-import { nptLong4, nptLong5, type PteFormat, X86_PAGE_FAULT, X86_PTE } from '../pte/index.js';
+import { nptLong4, nptLong5, type PteFormat, X86_PTE } from '../pte/index.js';
 import type { FaultEncoding, LeafAttributes } from './report.js';
 import type { WalkRule } from './rule.js';
 import type { SecondStagePurpose } from './second-stage.js';
@@ -209,8 +209,8 @@ export class X86Npt extends X86FastWalk implements X86SecondStage {
   exit(purpose: SecondStagePurpose, _linear: bigint | null, _guestProt?: number): X86Exit {
     const { errorCode, reason, va } = this.fault;
     if (reason === 'bus-error') return { kind: 'bus-error', gpa: va };
-    const code = BigInt(errorCode | X86_PAGE_FAULT.U);
-    return { kind: 'npf', exitInfo1: code | (purpose === 'access' ? FINAL : TABLE), gpa: va };
+    const walk = purpose === 'access' ? FINAL : TABLE;
+    return { kind: 'npf', exitInfo1: BigInt(errorCode) | walk, gpa: va };
   }
 
   protected override faultEncoding(): FaultEncoding {

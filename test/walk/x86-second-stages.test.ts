@@ -5,7 +5,6 @@ import { mappings, X86Ept, type X86EptOptions, X86Npt, X86Walker } from 'pagewri
 import { describe, expect, it } from 'vitest';
 
 const EPTP = 0x101en;
-const _EPTP_AD = 0x105en;
 
 /** An EPT whose PML4E and PDPTE lead to a page directory at 0x3000, and a page table at 0x4000. */
 function ept(pde: bigint, pte: bigint, options: Partial<X86EptOptions> = {}): X86Ept {
@@ -20,7 +19,6 @@ function ept(pde: bigint, pte: bigint, options: Partial<X86EptOptions> = {}): X8
 const POINTER = 0x4507n;
 /** Read, write, execute, write-back; A, D, XU. */
 const LEAF = 0x9737n;
-const _TABLE = Access.ImplicitSupervisor;
 
 describe('a VM exit', () => {
   /** A guest whose PML4 is at guest-physical 0x10000. */
@@ -113,6 +111,30 @@ describe('PDPTEs of a PAE guest', () => {
     const make = (): X86Walker =>
       new X86Walker({ memory, cr3: 0x4000_0000, ...registers, secondStage: stage });
     expect(make).toThrow(VmError);
+  });
+
+  it('are plain reads for EPT, and their exit has no linear address', () => {
+    // A and D of EPT are enabled, and the page of the PDPTEs is read-only with both clear.
+    const stage = ept(POINTER, LEAF, { eptp: 0x105en });
+    const { memory } = stage;
+    memory.write(0x4000 + 8 * 16, 8, 0x1_0035n);
+    memory.write(0x1_0000, 8, 0x1_1001n);
+    const registers = { cr4: 0x20, efer: 0x800, pdptes: [0, 0, 0, 0] };
+    const walker = new X86Walker({ memory, cr3: 0, ...registers, secondStage: stage });
+    expect(walker.loadCr3(0x1_0000)).toMatchObject({ kind: 'written', pdptesLoaded: true });
+    expect(memory.read(0x4000 + 8 * 16, 8)).toMatchObject({ value: 0x1_0135n });
+    const gpa = 0x4000_0000n;
+    expect(walker.loadCr3(gpa)).toEqual({
+      kind: 'exit',
+      exit: { kind: 'ept-violation', qualification: 1n, gpa, linear: null },
+    });
+    memory.write(0x4000 + 8 * 17, 8, 0x1_1034n);
+    expect(walker.loadCr3(0x1_1000)).toMatchObject({ exit: { qualification: 0x21n } });
+    // Where an entry of EPT is not in memory, there is nothing to exit with.
+    memory.write(0x1008, 8, 0x8000_0507n);
+    expect(walker.loadCr3(1n << 31n)).toMatchObject({ kind: 'exit' });
+    memory.write(0x2008, 8, 0x8000_0507n);
+    expect(walker.loadCr3(gpa)).toMatchObject({ kind: 'fault', vector: 13 });
   });
 
   it('are read on every walk under nested paging, reserved bits included', () => {
