@@ -1,10 +1,23 @@
 import { describe, expect, it, vi } from 'vitest';
 import {
+  AFTER,
+  type Change,
+  type Corruption,
+  changes,
+  expectNoticed,
+  flag,
+  flipResult,
+  has,
+  inResult,
+  ONE_OF_AFTER,
+  setResult,
+  someImageNotices,
+} from './corruption.js';
+import {
   type Edit,
   edit,
   flip,
   images,
-  type LooseAccess,
   type LooseImage,
   put,
   remove,
@@ -14,74 +27,10 @@ import {
 // Some search whole files.
 vi.setConfig({ testTimeout: 120_000 });
 
-type Change = (access: LooseAccess, image: LooseImage) => void;
-type Wanted = (access: LooseAccess) => boolean;
-
-/** Some recorded images with one access changed: the first one that is wanted. */
-function corrupted(
-  name: string,
-  wanted: Wanted,
-  change: Change,
-  count: number,
-): { lines: string; why: string } {
-  const all = images(name, count);
-  const image = all.find((candidate) => candidate.accesses.some(wanted))!;
-  const access = image.accesses.find(wanted)!;
-  change(access, image);
-  const lines = all.map((line) => JSON.stringify(line)).join('\n');
-  return { lines, why: `line ${all.indexOf(image) + 1},` };
-}
-
-/** Exactly the changed case fails, and the explanation names it. */
-function expectNoticed(name: string, wanted: Wanted, change: Change, count = 40): void {
-  const { lines, why } = corrupted(name, wanted, change, count);
-  const { failed, files, ok } = replayFiles({ 'cases.ndjson': lines });
-  expect([failed, ok]).toEqual([1, false]);
-  expect(files[0]!.disagreements).toHaveLength(1);
-  expect(files[0]!.disagreements[0]).toContain(why);
-}
-
-const has =
-  (key: string): Wanted =>
-  ({ result }) =>
-    Object.hasOwn(result, key);
-const changes: Wanted = ({ after }) => after !== undefined;
-const changesTwo: Wanted = ({ after }) => after !== undefined && Object.keys(after).length > 1;
-const changesNothing: Wanted = ({ after }) => after === undefined;
-
-const setResult = (result: Record<string, unknown>): Change => put('result', result);
-const inResult =
-  (change: Edit): Change =>
-  ({ result }) =>
-    change(result);
-const flipResult = (key: string, bit: number): Change =>
-  inResult(edit(key, (value) => flip(value, bit)));
 const flipErrorCode = (bit: number): Change => inResult(edit('pf', (code) => Number(code) ^ bit));
-const flag = (key: string): Edit => edit(key, (value) => 1 - Number(value));
-const flipAfter: Change = ({ after }) => {
-  const address = Object.keys(after!)[0]!;
-  after![address] = flip(after![address], 8);
-};
-const forgetOneOfAfter: Change = ({ after }) => {
-  delete after![Object.keys(after!)[0]!];
-};
-const forgetAfter: Change = (access) => {
-  delete access.after;
-};
-const inventAfter: Change = (access, { mem }) => {
-  const [address, value] = Object.entries(mem)[0]!;
-  access.after = { [address]: flip(value, 9) };
-};
-const listUnchanged: Change = (access, { mem }) => {
-  const [address, value] = Object.entries(mem)[0]!;
-  access.after = { [address]: value };
-};
-const inventElsewhere: Change = (access) => {
-  access.after = { '80000008': '1' };
-};
 
 describe('a corrupted RISC-V case is noticed', () => {
-  it.each<[string, Wanted, Change]>([
+  it.each<Corruption>([
     ['physical address', has('pa'), flipResult('pa', 12)],
     ['physical offset', has('pa'), flipResult('pa', 0)],
     ['a fault instead of a page', has('pa'), setResult({ cause: 13, tval: '0' })],
@@ -96,68 +45,14 @@ describe('a corrupted RISC-V case is noticed', () => {
       (access) => has('cause')(access) && !has('xpa')(access),
       inResult(put('xpa', '0')),
     ],
-    ['value after', changes, flipAfter],
-    ['missing after', changes, forgetAfter],
-    ['extra after', changesNothing, inventAfter],
-    ['extra after of an unchanged entry', changesNothing, listUnchanged],
-    ['extra after outside the image', changesNothing, inventElsewhere],
+    ...AFTER,
   ])('%s', (_what, wanted, change) => {
     expectNoticed('riscv/stage1.ndjson.gz', wanted, change);
   });
 });
 
-describe('a corrupted AArch64 case is noticed', () => {
-  const at: Wanted = ({ how }) => how === 'at' || how === 's12';
-  const both =
-    (...wanted: Wanted[]): Wanted =>
-    (access) =>
-      wanted.every((one) => one(access));
-  const lacks =
-    (key: string): Wanted =>
-    (access) =>
-      !has(key)(access);
-  const bump = (key: string, by: number): Change =>
-    inResult(edit(key, (value) => Number(value) + by));
-
-  it.each<[string, Wanted, Change]>([
-    ['physical address', has('pa'), flipResult('pa', 12)],
-    ['physical offset', has('pa'), flipResult('pa', 0)],
-    ['attributes', has('attr'), inResult(edit('attr', (value) => Number(value) ^ 1))],
-    ['shareability', has('sh'), inResult(edit('sh', (value) => Number(value) ^ 1))],
-    ['missing attributes', has('attr'), inResult(remove('attr'))],
-    ['the PC of a fetch', has('pc'), flipResult('pc', 60)],
-    ['a fault instead of a page', both(at, has('pa')), setResult({ fsc: 5, level: 1 })],
-    ['a page instead of a fault', both(at, has('fsc')), setResult({ pa: '0', attr: 0, sh: 2 })],
-    ['fault status code', has('fsc'), bump('fsc', 1)],
-    ['level', has('level'), bump('level', -1)],
-    ['ESR', both(has('esr'), lacks('exc')), flipResult('esr', 6)],
-    ['ESR of an AT instruction', has('exc'), flipResult('esr', 8)],
-    ['an exception that was none', both(at, has('fsc'), lacks('exc')), inResult(put('exc', 2))],
-    ['FAR', has('far'), flipResult('far', 63)],
-    ['FAR, missing', has('far'), inResult(remove('far'))],
-    ['a fault of stage 2', both(at, has('fsc'), lacks('exc')), inResult(put('s2', 1))],
-    ['value after', changes, flipAfter],
-    ['missing after', changes, forgetAfter],
-    ['extra after', changesNothing, inventAfter],
-    ['extra after of an unchanged entry', changesNothing, listUnchanged],
-    ['extra after outside the image', changesNothing, inventElsewhere],
-  ])('%s', (_what, wanted, change) => {
-    expectNoticed('aarch64/stage1.ndjson.gz', wanted, change);
-  });
-
-  it.each<[string, Wanted, Change]>([
-    ['the stage', has('s2'), inResult(remove('s2'))],
-    ['the purpose', has('ptw'), inResult(remove('ptw'))],
-    ['physical address', has('pa'), flipResult('pa', 12)],
-    ['value after', changes, flipAfter],
-    ['missing after', changes, forgetAfter],
-  ])('of two stages: %s', (_what, wanted, change) => {
-    expectNoticed('aarch64/stage2.ndjson.gz', wanted, change, 130);
-  });
-});
-
 describe('a corrupted x86 case is noticed', () => {
-  it.each<[string, Wanted, Change]>([
+  it.each<Corruption>([
     ['physical address', has('pa'), flipResult('pa', 12)],
     ['physical offset', has('pa'), flipResult('pa', 0)],
     ['a fault instead of a page', has('pa'), setResult({ pf: 0 })],
@@ -166,26 +61,14 @@ describe('a corrupted x86 case is noticed', () => {
     ['error code, I bit', has('pf'), flipErrorCode(16)],
     ['a page fault instead of #GP', has('gp'), setResult({ pf: 0 })],
     ['#GP instead of a page fault', has('pf'), setResult({ gp: 1 })],
-    ['value after', changes, flipAfter],
-    ['missing after', changes, forgetAfter],
-    ['one of several after, missing', changesTwo, forgetOneOfAfter],
-    ['extra after', changesNothing, inventAfter],
-    ['extra after of an unchanged entry', changesNothing, listUnchanged],
-    ['extra after outside the image', changesNothing, inventElsewhere],
+    ...AFTER,
+    ONE_OF_AFTER,
   ])('%s', (_what, wanted, change) => {
     expectNoticed('x86/x86-64-4.ndjson.gz', wanted, change);
   });
 });
 
 describe('a changed image is noticed', () => {
-  /** The first image whose accesses some change makes fail. */
-  function someImageNotices(name: string, change: (image: LooseImage) => void): boolean {
-    return images(name).some((image) => {
-      change(image);
-      return replayFiles({ 'cases.ndjson': JSON.stringify(image) }).failed > 0;
-    });
-  }
-
   it.each(['svnapot', 'svrsw60t59b', 'pbmte', 'adue'])('RISC-V %s', (key) => {
     expect(someImageNotices('riscv/stage1.ndjson.gz', flag(key))).toBe(true);
   });

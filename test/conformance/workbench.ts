@@ -16,10 +16,17 @@ export function fixtureBytes(name: string): Buffer {
   return name.endsWith('.gz') ? gunzipSync(raw) : raw;
 }
 
-/** A fixture's lines. */
-export function fixtureLines(name: string): string[] {
-  return fixtureBytes(name).toString('utf8').trimEnd().split('\n');
+/** A fixture's lines, kept: many tests change one of them. */
+export function fixtureLines(name: string): readonly string[] {
+  let lines = kept.get(name);
+  if (lines === undefined) {
+    lines = fixtureBytes(name).toString('utf8').trimEnd().split('\n');
+    kept.set(name, lines);
+  }
+  return lines;
 }
+
+const kept = new Map<string, readonly string[]>();
 
 /** Replays files that exist only for the moment, all in one folder. */
 export function replayFiles(files: Readonly<Record<string, string | Uint8Array>>): RunReport {
