@@ -11,6 +11,7 @@ import {
   has,
   inResult,
   lacks,
+  ONE_OF_AFTER,
   setResult,
   someImageNotices,
   type Wanted,
@@ -74,6 +75,7 @@ describe('a corrupted AArch64 case is noticed', () => {
     ['a PC', has('pa'), inResult(put('pc', '0'))],
     ['the instruction', both(has('s2'), ({ how }) => how === 's12'), put('how', 'at')],
     ...AFTER,
+    ONE_OF_AFTER,
   ])('of two stages: %s', (_what, wanted, change) => {
     expectNoticed(STAGE2, wanted, change);
   });

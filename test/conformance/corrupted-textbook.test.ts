@@ -1,0 +1,161 @@
+import { describe, expect, it } from 'vitest';
+import { FAMILIES } from './formats/textbook-families.js';
+import { edit, fixtureBytes, put, remove, replayFiles } from './workbench.js';
+
+interface Problem {
+  [key: string]: unknown;
+  id: string;
+  family: string;
+  input: Record<string, unknown>;
+  expected: unknown;
+}
+
+/** The recorded problems; the fixture is known to have this shape. */
+const { cases }: { cases: Problem[] } = JSON.parse(
+  fixtureBytes('textbook/textbook.json.gz').toString('utf8'),
+);
+
+/** Problems of a family whose answers are spoilt leaf by leaf. */
+const PROBLEMS = 2;
+
+function replay(problems: readonly unknown[]): ReturnType<typeof replayFiles> {
+  const whole = { schema: 'vm-textbook/1', cases: problems };
+  return replayFiles({ 'problems.json': JSON.stringify(whole) });
+}
+
+/** Everything that can be made of a value by one change of it or in it. */
+function spoilt(value: unknown): unknown[] {
+  if (Array.isArray(value)) {
+    return [
+      ...inside(value, (index, other) => value.map((old, at) => (at === index ? other : old))),
+      [...value, value.at(-1)],
+      {},
+    ];
+  }
+  if (typeof value === 'object' && value !== null) {
+    return [
+      ...inside(value, (key, other) => ({ ...value, [key]: other })),
+      ...Object.keys(value).map((key) =>
+        Object.fromEntries(Object.entries(value).filter(([name]) => name !== key)),
+      ),
+      { ...value, other: 1 },
+      [],
+    ];
+  }
+  if (typeof value === 'number') return [value + 1, value - 1, value + 0.5, String(value), null];
+  if (typeof value === 'string') return [`${value}0`, value.slice(1), 0, null];
+  return value === null ? [0, false, ''] : [!value, Number(value), null];
+}
+
+function inside<Key extends string | number>(
+  value: object,
+  make: (key: Key, other: unknown) => unknown,
+): unknown[] {
+  return Object.entries(value).flatMap(([key, old]) => {
+    const place = (Array.isArray(value) ? Number(key) : key) as Key; // as the value is
+    return spoilt(old).map((other) => make(place, other));
+  });
+}
+
+/** A text of the recorder's, which nothing is decided by. */
+function withoutNotes(expected: unknown): unknown {
+  return JSON.parse(JSON.stringify(expected, (key, value) => (key === 'note' ? undefined : value)));
+}
+
+describe('a corrupted problem of a textbook is noticed', () => {
+  it.each([...FAMILIES.keys()])('any leaf of an answer of %s', (family) => {
+    const known = cases.filter((problem) => problem.family === family);
+    for (const problem of known.slice(0, PROBLEMS)) {
+      const sound = { ...problem, expected: withoutNotes(problem.expected) };
+      expect(replay([sound])).toMatchObject({ passed: 1, failed: 0 });
+      const corrupted = spoilt(sound.expected).map((expected) => ({ ...sound, expected }));
+      expect(corrupted.length).toBeGreaterThan(4);
+      if (replay(corrupted).failed === corrupted.length) continue;
+      for (const one of corrupted) expect([replay([one]).failed, one]).toEqual([1, one]);
+    }
+  });
+
+  const problem = (family: string): Problem =>
+    structuredClone(cases.find((one) => one.family === family)!);
+
+  it.each<[string, string, (input: Record<string, unknown>) => void]>([
+    ['base', 'ostep.relocation', edit('base', (base) => Number(base) + 1)],
+    ['segment', 'ostep.segmentation', put('seg0', { base: 1, limit: 20, grows: 'down' })],
+    ['direction of growth', 'ostep.segmentation', put('seg0', { base: 1, limit: 20 })],
+    ['table', 'ostep.paging-linear', put('pageTable', [1, 2, 3])],
+    ['entry of a kind that it has not', 'ostep.paging-linear', put('pteFormat', 'bit30=valid')],
+    ['shape', 'ostep.paging-multilevel', put('pageSize', 64)],
+    ['memory', 'ostep.paging-multilevel', put('memoryHexByPage', ['00'])],
+    ['root', 'ostep.paging-multilevel', edit('pdbr', (pdbr) => Number(pdbr) ^ 1)],
+    ['page table', 'translation', put('pageTable', {})],
+    ['list for a number', 'translation', put('pageSize', [4096])],
+    ['segments', 'segmentation', put('segments', [])],
+    ['page size', 'page-offset', put('pageSize', 2048)],
+    ['mode', 'va-decomposition', put('mode', 'sv57')],
+    ['size of entries', 'page-table-size', put('pteBytes', 16)],
+    ['directory', 'multilevel', put('pageDirectory', { 15: 100 })],
+    ['root', 'sv39', put('root', '87f6b000')],
+    ['levels', 'nested', put('guestHostLevels', [[4, 3]])],
+    ['TLB', 'translation+tlb+cache', put('tlb', { sets: 4, ways: 4, entries: [] })],
+    ['cache', 'translation+tlb+cache', put('cache', {})],
+    ['key that nobody reads', 'nested', put('levels', 4)],
+    ['missing key', 'page-offset', remove('addresses')],
+  ])('the question: another %s of %s', (_what, family, change) => {
+    const changed = problem(family);
+    change(changed.input);
+    expect(replay([changed, problem('nested')])).toMatchObject({ passed: 1, failed: 1 });
+  });
+
+  it("the order of vmprint's lines, one twice, or none", () => {
+    const entries = (change: (lines: unknown[]) => void): Problem => {
+      const sv39 = problem('sv39');
+      const { entries: lines } = sv39.expected as { entries: unknown[] }; // as this family's are
+      change(lines);
+      return sv39;
+    };
+    const corrupted = [
+      entries((lines) => lines.reverse()),
+      entries((lines) => lines.splice(3, 0, lines[3])),
+      entries((lines) => lines.splice(0, 1)),
+      entries((lines) => lines.splice(0)),
+    ];
+    expect(replay(corrupted)).toMatchObject({ passed: 0, failed: 4 });
+  });
+});
+
+describe('a problem that makes no sense fails, and the others go on', () => {
+  const [good] = cases.filter(({ family }) => family === 'nested');
+
+  it.each<[string, unknown]>([
+    ['no object', 7],
+    ['null', null],
+    ['an unknown family', { ...good, family: 'nested2' }],
+    ['no family', { ...good, family: undefined }],
+    ['no question', { ...good, input: undefined }],
+    ['no answer', { ...good, expected: undefined }],
+    ['a question that is none', { ...good, input: [] }],
+    ['a key that nobody reads', { ...good, answer: 1 }],
+  ])('%s', (_what, problem) => {
+    const report = replay([good, problem, good]);
+    expect(report).toMatchObject({ passed: 2, failed: 1 });
+    expect(report.files[0]!.disagreements[0]).toMatch(/^(case 1|nested: )/);
+  });
+
+  it('what has no judge yet neither passes nor fails', () => {
+    const waiting = cases.filter(({ family }) => !FAMILIES.has(family));
+    const report = replay(waiting);
+    expect(report).toMatchObject({ passed: 0, failed: 0, ok: false });
+    expect(report.files[0]!.notJudged).toBe(waiting.length);
+  });
+
+  it.each<[string, string]>([
+    ['no cases', '{"schema":"vm-textbook/1","cases":[]}'],
+    ['cases that are no list', '{"schema":"vm-textbook/1","cases":{}}'],
+    ['another schema', '{"schema":"vm-textbook/2","cases":[{}]}'],
+    ['a schema in the wrong place', '{"notes":"vm-textbook/1","cases":[{}]}'],
+    ['a key that nobody reads', '{"schema":"vm-textbook/1","cases":[{}],"more":1}'],
+    ['no JSON', '{"schema":"vm-textbook/1","cases":[{'],
+  ])('a file with %s', (_what, text) => {
+    expect(replayFiles({ 'problems.json': text })).toMatchObject({ passed: 0, failed: 1 });
+  });
+});
