@@ -34,7 +34,7 @@ export interface AArch64FaultCodes {
 }
 
 /**
- * Kinds of MMU fault by their fault status code (Arm ARM DDI 0487, D24.2 ESR_ELx, "DFSC, Data Fault Status Code"). The
+ * Kinds of MMU fault by their fault status code (Arm ARM DDI 0487, ESR_ELx, "DFSC, Data Fault Status Code"). The
  * first member is the code of level 0; levels 1 to 3 add to it. Level -1 (FEAT_LPA2) has a code of its own.
  *
  * @public
@@ -136,7 +136,7 @@ export function aarch64FaultStatusName(status: number): string {
 }
 
 /**
- * Exception classes of MMU faults (D24.2 ESR_ELx, "EC, Exception Class").
+ * Exception classes of MMU faults (ESR_ELx, "EC, Exception Class").
  *
  * @public
  */
@@ -151,7 +151,7 @@ export const AARCH64_EXCEPTION_CLASS = {
   DataAbortSame: 0x25,
 } as const;
 
-const ESR_SOURCE = 'Arm ARM DDI 0487, D24.2 ESR_ELx, ISS encoding for aborts';
+const ESR_SOURCE = 'Arm ARM DDI 0487, ESR_ELx, ISS encoding for aborts';
 
 /**
  * ESR_ELx of an instruction or data abort, as fields.

@@ -6,7 +6,7 @@ import { type FieldRow, fieldTable } from './field-table.js';
 import { PteFormat } from './format.js';
 
 const { Table } = AARCH64_PTE;
-const SOURCE = 'Arm ARM DDI 0487, D8.3 Translation table descriptor formats';
+const SOURCE = 'Arm ARM DDI 0487, D8 Translation table descriptor formats';
 
 /**
  * Which AArch64 format.
@@ -67,12 +67,12 @@ export function aarch64(options: AArch64FormatOptions = {}): PteFormat {
   oneOf('stage', stage, [1, 2]);
   oneOf('half', half, stage === 1 ? ['low', 'high'] : ['low']);
   const stride = shift - 3;
-  // TnSZ is 48 at most, 47 with 64 KiB (D8.1.7); 52-bit inputs need FEAT_LVA or descriptors of FEAT_LPA2.
+  // TnSZ is 48 at most, 47 with 64 KiB (D8 Input address size); 52-bit inputs need FEAT_LVA or descriptors of FEAT_LPA2.
   const most = shift === 16 || outputBits === 52 ? 52 : 48;
   checkInteger('virtualBits', virtualBits, Math.max(16, shift + 1), most);
   const needed = Math.ceil((virtualBits - shift) / stride);
   const { levels = needed } = options;
-  // At most 16 concatenated tables: four more index bits (D8.2.2).
+  // At most 16 concatenated tables: four more index bits (D8 Concatenated translation tables).
   const least = Math.max(1, Math.ceil((virtualBits - shift - (stage === 2 ? 4 : 0)) / stride));
   checkInteger('levels', levels, least, needed);
   const key = `${shift}/${virtualBits}/${outputBits}/${stage}/${half}/${levels}`;
@@ -102,7 +102,7 @@ interface Shape {
   readonly wide: boolean;
 }
 
-/** Levels that may hold blocks, as a bitmap: the largest of each granule need 52-bit output addresses (D8.3.1). */
+/** Levels that may hold blocks, as a bitmap: the largest of each granule need 52-bit output addresses (D8 Block descriptor and Page descriptor formats). */
 function blockLevels({ shift, wide }: Shape): number {
   if (shift === 12) return wide ? 0b1110 : 0b0110;
   return wide ? 0b0110 : 0b0010;

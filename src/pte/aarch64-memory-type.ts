@@ -10,7 +10,7 @@
  *                         an inner half of 0 is the same as the outer one
  * ```
  *
- * Arm ARM DDI 0487, D24.2 MAIR_EL1.
+ * Arm ARM DDI 0487, MAIR_EL1.
  */
 const NON_CACHEABLE = 0x44;
 const WRITE_BACK = 0xff;
@@ -96,8 +96,8 @@ function innerHalf(attributes: number): number {
 }
 
 /**
- * Combines the memory attributes of stage 1 with those of stage 2 (Arm ARM, D8.6.5 and D8.6.6 Stage 2 memory type
- * and Cacheability attributes when FWB is disabled, and enabled). Hot: nothing is checked.
+ * Combines the memory attributes of stage 1 with those of stage 2 (Arm ARM DDI 0487, D8 Stage 2 memory
+ * type and Cacheability attributes when FWB is disabled, and when it is enabled). Hot: nothing is checked.
  *
  * @param stage1 - Eight bits, as in MAIR_EL1.
  * @param memAttr - MemAttr[3:0] of the stage 2 descriptor.
@@ -138,7 +138,10 @@ function combineDevice(stage1: number, device: number): number {
   return aarch64IsDevice(stage1) ? Math.min(stage1 & 12, device << 2) : device << 2;
 }
 
-/** FEAT_S2FWB: 0xx Device, 101 non-cacheable unless Device, 110 write-back, 111 as stage 1 says. */
+/**
+ * FEAT_S2FWB: 0xx Device, 101 non-cacheable unless Device, 110 write-back, 111 as stage 1 says. Of two Device types the
+ * manual takes the stricter (S2ApplyFWBMemAttrs); every recording has stage 2's, whatever stage 1 says, and so it is here.
+ */
 function combineForced(stage1: number, memAttr: number): number {
   if ((memAttr & 4) === 0) return (memAttr & 3) << 2;
   switch (memAttr & 3) {
@@ -156,6 +159,31 @@ function forceWriteBack(stage1: number): number {
   if (stage1 === TAGGED) return stage1;
   const half = (value: number): number => (value === 4 ? 15 : value | 4);
   return (half(stage1 >>> 4) << 4) | half(innerHalf(stage1));
+}
+
+/**
+ * What is left of memory that an access may not cache (SCTLR_EL1.C and I, HCR_EL2.CD and ID), and what a fetch sees of
+ * Device memory: Normal Non-cacheable. Memory that is that already stays as it is: with FEAT_XS there are two sorts of it.
+ * Hot: nothing is checked.
+ *
+ * @param attributes - Eight bits, as in MAIR_EL1.
+ * @returns The same.
+ *
+ * @example
+ * ```ts
+ * import { aarch64Uncached } from 'pagewright/pte';
+ *
+ * [aarch64Uncached(0xff), aarch64Uncached(0x04), aarch64Uncached(0x40)]; // => [0x44, 0x44, 0x40]
+ * ```
+ * @public
+ */
+export function aarch64Uncached(attributes: number): number {
+  return isNonCacheable(attributes) ? attributes : NON_CACHEABLE;
+}
+
+/** 0x40 is Non-cacheable, too. */
+function isNonCacheable(attributes: number): boolean {
+  return (attributes | 4) === NON_CACHEABLE;
 }
 
 /**
@@ -180,7 +208,5 @@ export function aarch64CombineShareability(stage1: number, stage2: number): numb
  * @public
  */
 export function aarch64ReportedShareability(attributes: number, shareability: number): number {
-  // 0x40 is non-cacheable, too.
-  const uncached = aarch64IsDevice(attributes) || (attributes | 4) === NON_CACHEABLE;
-  return uncached ? 2 : shareability;
+  return aarch64IsDevice(attributes) || isNonCacheable(attributes) ? 2 : shareability;
 }

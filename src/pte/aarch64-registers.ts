@@ -9,7 +9,7 @@ import {
   registerData,
 } from './register.js';
 
-const REGISTERS = 'Arm ARM DDI 0487, D24.2 General system control registers';
+const ARM = 'Arm ARM DDI 0487';
 
 /** Bytes by TG0 (and VTCR_EL2.TG0), and by TG1, which is encoded otherwise; 0 for a reserved value. */
 const GRANULES: readonly [readonly number[], readonly number[]] = [
@@ -74,7 +74,7 @@ function walkRows(half: '0' | '1', at: number): readonly FieldRow[] {
 export const tcrRegister: RegisterLayout = {
   name: 'TCR_EL1',
   bits: 64,
-  fields: /* @__PURE__ */ fieldTable(64, `${REGISTERS}, TCR_EL1`, 'reserved', [
+  fields: /* @__PURE__ */ fieldTable(64, `${ARM}, TCR_EL1`, 'reserved', [
     ['DS', 59, 59, 'flag', 'With 4 and 16 KiB: 52-bit descriptors (FEAT_LPA2).'],
     ['TCMA1', 58, 58, 'flag', 'Unchecked accesses, upper half (FEAT_MTE2).'],
     ['TCMA0', 57, 57, 'flag', 'Unchecked accesses, lower half.'],
@@ -172,7 +172,7 @@ export function encodeTcr(tcr: RegisterFields): bigint {
 export const ttbrRegister: RegisterLayout = {
   name: 'TTBRn_EL1',
   bits: 64,
-  fields: /* @__PURE__ */ fieldTable(64, `${REGISTERS}, TTBR0_EL1`, 'reserved', [
+  fields: /* @__PURE__ */ fieldTable(64, `${ARM}, TTBR0_EL1`, 'reserved', [
     ['ASID', 63, 48, 'number', 'Address space identifier.'],
     ['BADDR', 47, 1, 'frame', 'Bits 47:1 of the root table; aligned to its size.'],
     ['CNP', 0, 0, 'flag', 'Common, not private (FEAT_TTCNP).'],
@@ -187,7 +187,7 @@ export const ttbrRegister: RegisterLayout = {
 export const vttbrRegister: RegisterLayout = {
   name: 'VTTBR_EL2',
   bits: 64,
-  fields: /* @__PURE__ */ fieldTable(64, `${REGISTERS}, VTTBR_EL2`, 'reserved', [
+  fields: /* @__PURE__ */ fieldTable(64, `${ARM}, VTTBR_EL2`, 'reserved', [
     ['VMID', 63, 48, 'number', 'Virtual machine identifier.'],
     ['BADDR', 47, 1, 'frame', 'Bits 47:1 of the root table; aligned to its size.'],
     ['CNP', 0, 0, 'flag', 'Common, not private (FEAT_TTCNP).'],
@@ -202,7 +202,7 @@ export const vttbrRegister: RegisterLayout = {
 export const sctlrRegister: RegisterLayout = {
   name: 'SCTLR_EL1',
   bits: 64,
-  fields: /* @__PURE__ */ fieldTable(64, `${REGISTERS}, SCTLR_EL1`, 'ignored', [
+  fields: /* @__PURE__ */ fieldTable(64, `${ARM}, SCTLR_EL1`, 'ignored', [
     ['EPAN', 57, 57, 'flag', 'PAN guards pages that only EL0 may execute, too (FEAT_PAN3).'],
     ['EE', 25, 25, 'flag', 'EL1 and its tables are big-endian.'],
     ['E0E', 24, 24, 'flag', 'EL0 is big-endian.'],
@@ -223,14 +223,15 @@ export const sctlrRegister: RegisterLayout = {
 export const hcrRegister: RegisterLayout = {
   name: 'HCR_EL2',
   bits: 64,
-  fields: /* @__PURE__ */ fieldTable(64, `${REGISTERS}, HCR_EL2`, 'ignored', [
+  fields: /* @__PURE__ */ fieldTable(64, `${ARM}, HCR_EL2`, 'ignored', [
     ['FWB', 46, 46, 'flag', 'Stage 2 attributes override stage 1 (FEAT_S2FWB).'],
+    ['TEA', 37, 37, 'flag', 'External aborts of EL0 and EL1 go to EL2 (FEAT_RAS).'],
     ['E2H', 34, 34, 'flag', 'EL2 hosts an operating system.'],
     ['ID', 33, 33, 'flag', 'Stage 2 makes instruction fetches non-cacheable.'],
     ['CD', 32, 32, 'flag', 'Stage 2 makes data accesses non-cacheable.'],
     ['RW', 31, 31, 'flag', 'EL1 is AArch64.'],
-    ['TGE', 27, 27, 'flag', 'Exceptions of EL0 go to EL2.'],
-    ['DC', 12, 12, 'flag', 'Stage 1 is off, and its output is write-back memory.'],
+    ['TGE', 27, 27, 'flag', 'Exceptions of EL0 go to EL2, and stage 1 of EL1&0 is off.'],
+    ['DC', 12, 12, 'flag', 'Stage 1 is off, its output is write-back memory, and stage 2 is on.'],
     ['PTW', 2, 2, 'flag', 'Stage 1 tables in Device memory are permission faults.'],
     ['VM', 0, 0, 'flag', 'Stage 2 translation is on.'],
   ]),
@@ -244,7 +245,7 @@ export const hcrRegister: RegisterLayout = {
 export const vtcrRegister: RegisterLayout = {
   name: 'VTCR_EL2',
   bits: 64,
-  fields: /* @__PURE__ */ fieldTable(64, `${REGISTERS}, VTCR_EL2`, 'reserved', [
+  fields: /* @__PURE__ */ fieldTable(64, `${ARM}, VTCR_EL2`, 'reserved', [
     ['SL2', 33, 33, 'flag', 'With DS=1 and 4 KiB: the walk begins at level -1.'],
     ['DS', 32, 32, 'flag', 'With 4 and 16 KiB: 52-bit descriptors (FEAT_LPA2).'],
     ['RES1', 31, 31, 'reserved', 'Reads as 1.'],
@@ -270,7 +271,7 @@ export const vtcrRegister: RegisterLayout = {
 export const parRegister: RegisterLayout = {
   name: 'PAR_EL1',
   bits: 64,
-  fields: /* @__PURE__ */ fieldTable(64, `${REGISTERS}, PAR_EL1`, 'reserved', [
+  fields: /* @__PURE__ */ fieldTable(64, `${ARM}, PAR_EL1`, 'reserved', [
     ['ATTR', 63, 56, 'number', 'Memory attributes, as in MAIR_EL1.'],
     ['PA', 51, 12, 'frame', 'The physical address.'],
     ['NSE', 11, 11, 'flag', 'With FEAT_RME.'],
@@ -295,7 +296,7 @@ export const parRegister: RegisterLayout = {
 export const parFaultRegister: RegisterLayout = {
   name: 'PAR_EL1',
   bits: 64,
-  fields: /* @__PURE__ */ fieldTable(64, `${REGISTERS}, PAR_EL1`, 'reserved', [
+  fields: /* @__PURE__ */ fieldTable(64, `${ARM}, PAR_EL1`, 'reserved', [
     ['IMPDEF', 63, 48, 'ignored', 'Implementation defined.'],
     ['RES1', 11, 11, 'reserved', 'Reads as 1.'],
     ['S', 9, 9, 'flag', 'The fault was of stage 2.'],
@@ -348,7 +349,7 @@ export const mairRegister: RegisterLayout = {
   bits: 64,
   fields: /* @__PURE__ */ fieldTable(
     64,
-    `${REGISTERS}, MAIR_EL1`,
+    `${ARM}, MAIR_EL1`,
     'reserved',
     [7, 6, 5, 4, 3, 2, 1, 0].map(
       (index): FieldRow => [
@@ -370,7 +371,7 @@ export const mairRegister: RegisterLayout = {
 export const hpfarRegister: RegisterLayout = {
   name: 'HPFAR_EL2',
   bits: 64,
-  fields: /* @__PURE__ */ fieldTable(64, `${REGISTERS}, HPFAR_EL2`, 'reserved', [
+  fields: /* @__PURE__ */ fieldTable(64, `${ARM}, HPFAR_EL2`, 'reserved', [
     ['NS', 63, 63, 'flag', 'The address is in the Non-secure space.'],
     ['FIPA', 47, 4, 'frame', 'Bits 55:12 of the intermediate address of a stage 2 fault.'],
   ]),

@@ -1,5 +1,5 @@
 /**
- * The bits of the low word of an AArch64 descriptor (Arm ARM DDI 0487, D8.3 Translation table descriptor formats).
+ * The bits of the low word of an AArch64 descriptor (Arm ARM DDI 0487, D8 Translation table descriptor formats).
  *
  * ```text
  *  stage 1 page or block
@@ -62,8 +62,7 @@ export const AARCH64_PTE_HIGH = {
 } as const;
 
 /**
- * The same for stage 2 (D8.3.1.3 and D8.4.3 of the Arm ARM). S2AP[0] is bit 6: read; S2AP[1] is bit 7: write; XN[1:0]
- * are bits 54:53: 0 executable, 1 not at EL1, 2 not at all, 3 not at EL0.
+ * The same for stage 2 (D8 Stage 2 permissions).
  *
  * @public
  */
@@ -79,9 +78,19 @@ export const AARCH64_STAGE2_PTE = {
 } as const;
 
 /**
+ * The bits of the high word that stage 2 has otherwise than stage 1, as int32 masks.
+ *
+ * @public
+ */
+export const AARCH64_STAGE2_PTE_HIGH = {
+  /** Bits 54:53, XN[1:0]: 0 executable, 1 not at EL1, 2 not at all, 3 not at EL0. */
+  XN: 0x00600000,
+} as const;
+
+/**
  * log2 of the entries in a contiguous group, by granule and library level (0: pages).
  *
- * Arm ARM, D8.7.1 The Contiguous bit: 16 adjacent entries with 4 KiB; 128 pages or 32 blocks with 16 KiB; 32 with 64 KiB.
+ * Arm ARM, D8 The Contiguous bit: 16 adjacent entries with 4 KiB; 128 pages or 32 blocks with 16 KiB; 32 with 64 KiB.
  * The blocks that came with 52-bit addresses (512 GiB, 64 GiB and 4 TiB) have no groups: there the bit means nothing.
  *
  * @param granule - Bytes in a granule: 4096, 16384 or 65536.

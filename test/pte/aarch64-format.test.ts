@@ -24,10 +24,10 @@ const SHAPES = GRANULES.flatMap((granule) =>
   ),
 );
 
-/** Sizes of blocks by granule (D8.2.1): log2 of bytes, then the one that needs 52-bit outputs. */
+/** Sizes of blocks by granule (D8 Translation process): log2 of bytes, then the one that needs 52-bit outputs. */
 const BLOCKS = { 4096: [[21, 30], 39], 16384: [[25], 36], 65536: [[29], 42] } as const;
 
-/** What an entry is, from the manual's words (D8.3, Table D8-48), on bigints. */
+/** What an entry is, from the manual's words (D8 Translation table descriptor formats), on bigints. */
 function kindByTheBook(shape: Shape, word: bigint, level: number): EntryKind {
   if ((word & 1n) === 0n) return 'not-present';
   const table = (word & 2n) !== 0n;
@@ -46,7 +46,7 @@ function sizeBits({ granule }: Shape, level: number): number {
   return shift + level * (shift - 3);
 }
 
-/** The address in a descriptor (D8.3.1), cleared below a bit, on bigints. */
+/** The address in a descriptor, cleared below a bit, on bigints. */
 function addressByTheBook({ granule, outputBits }: Shape, word: bigint, from: number): bigint {
   let address = slice(word, 47, from) << BigInt(from);
   if (outputBits === 52) {
@@ -125,7 +125,7 @@ describe.each(SHAPES.map((shape) => [aarch64(shape).name, shape] as const))('%s'
         for (const { name, high, low, meaning, source } of format.fieldsOf(kind, level)) {
           expect([name, high]).toEqual([name, next]);
           expect(meaning).not.toBe('');
-          expect(source).toBe('Arm ARM DDI 0487, D8.3 Translation table descriptor formats');
+          expect(source).toBe('Arm ARM DDI 0487, D8 Translation table descriptor formats');
           next = low - 1;
         }
         expect(next).toBe(-1);
@@ -156,7 +156,7 @@ describe('the widths of indices', () => {
     [{ granule: 65536, virtualBits: 52 }, [13, 13, 10]],
     [{ granule: 65536, virtualBits: 42 }, [13, 13]],
     [{ granule: 65536, virtualBits: 17 }, [1]],
-    // Stage 2 may concatenate up to 16 tables at its first level (D8.2.2).
+    // Stage 2 may concatenate up to 16 tables at its first level (D8 Concatenated translation tables).
     [{ stage: 2, virtualBits: 40, levels: 3 }, [9, 9, 10]],
     [{ stage: 2, virtualBits: 43, levels: 3 }, [9, 9, 13]],
     [{ stage: 2, virtualBits: 43 }, [9, 9, 9, 4]],

@@ -13,7 +13,7 @@ import { describe, expect, it } from 'vitest';
 const DEVICES = ['nGnRnE', 'nGnRE', 'nGRE', 'GRE'] as const;
 const STRENGTH: readonly AArch64Cacheability[] = ['non-cacheable', 'write-through', 'write-back'];
 
-/** Memory attributes that have a meaning (D24.2 MAIR_EL1), FEAT_XS and FEAT_MTE2 included. */
+/** Memory attributes that have a meaning (MAIR_EL1), FEAT_XS and FEAT_MTE2 included. */
 const ATTRIBUTES = Array.from({ length: 256 }, (_, value) => value).filter((value) => {
   if (value < 16) return (value & 3) === 0;
   return (value & 15) !== 0 || [0x40, 0xa0, 0xf0].includes(value);

@@ -75,7 +75,7 @@ describe('decoding then encoding gives back every bit', () => {
   });
 });
 
-/** The named fields of a register: name, highest bit, lowest bit (D24.2). */
+/** The named fields of a register: name, highest bit, lowest bit. */
 const FIELDS: readonly [RegisterLayout, Record<string, readonly [number, number?]>][] = [
   [
     tcrRegister,
@@ -134,6 +134,7 @@ const FIELDS: readonly [RegisterLayout, Record<string, readonly [number, number?
     hcrRegister,
     {
       FWB: [46],
+      TEA: [37],
       E2H: [34],
       ID: [33],
       CD: [32],
@@ -228,7 +229,7 @@ describe('every field is where the manual has it', () => {
       );
       for (const { meaning, source } of layout.fields) {
         expect(meaning).not.toBe('');
-        expect(source).toMatch(/^Arm ARM DDI 0487, D24\.2 /);
+        expect(source).toMatch(/^Arm ARM DDI 0487, [A-Z]+[01]?_EL[12x]\b/);
       }
     },
   );
