@@ -64,7 +64,10 @@ function combine(stage1: number, memAttr: number): number {
   return result[0] * 16 + result[1];
 }
 
-/** S2CombineS1MemAttrs with FEAT_S2FWB: Device, Non-cacheable unless Device, forced write-back, or stage 1's. */
+/**
+ * S2ApplyFWBMemAttrs: Device, Non-cacheable unless Device, forced write-back, or stage 1's. Of two Device types the manual
+ * takes the stricter; the recordings have stage 2's, so that is what counts here.
+ */
 function combineForced(stage1: number, memAttr: number): number {
   const choice = memAttr % 8;
   if (choice < 4) return choice * 4;
@@ -79,17 +82,66 @@ function combineForced(stage1: number, memAttr: number): number {
   return back(high) * 16 + back(low);
 }
 
-/** The attributes of both stages together. `leaf` is stage 2's descriptor, `sh2` its shareability. */
+/** How caches may be used: SCTLR_EL1.C and I, or HCR_EL2.CD and ID the other way round. */
+interface Caches {
+  readonly data: boolean;
+  readonly fetches: boolean;
+}
+
+/** Normal Non-cacheable is what is left of memory that an access may not cache, and what a fetch sees of Device memory. */
+function becomesUncached(attr: number, fetches: boolean, caches: Caches): boolean {
+  if (fetches) return isDevice(attr) || !caches.fetches;
+  return !isDevice(attr) && !caches.data;
+}
+
+/** Memory that is Non-cacheable already stays as it is (with FEAT_XS there are two sorts of it). */
+const uncached = (attr: number): number =>
+  !isDevice(attr) && halves(attr).every((half) => half === 0b0100) ? attr : NON_CACHEABLE;
+
+/** AArch64.S1Translate, at its end: what a stage 1 descriptor's attributes are to an access. */
+export function effectiveStage1(attr: number, fetches: boolean, sctlr: bigint): number {
+  const caches = { data: bit(sctlr, 2), fetches: bit(sctlr, 12) };
+  return becomesUncached(attr, fetches, caches) ? uncached(attr) : attr;
+}
+
+/** AArch64.S1DisabledOutput: write-back with HCR_EL2.DC; otherwise fetches are write-through at best, data is Device. */
+export function stage1OffAttributes(
+  fetches: boolean,
+  sctlr: bigint,
+  hcr: bigint,
+): ReferenceAArch64Attributes {
+  if (bit(hcr, 12)) return { attr: WRITE_BACK, sh: 0 };
+  if (!fetches) return { attr: 0x00, sh: 2 };
+  return { attr: bit(sctlr, 12) ? 0b1010_1010 : NON_CACHEABLE, sh: 2 };
+}
+
+/** What MemAttr[3:0] without FEAT_S2FWB says by itself, as eight bits. */
+function stage2Type(memAttr: number): number {
+  const outer = Math.floor(memAttr / 4);
+  if (outer === 0) return (memAttr % 4) * 4;
+  const half = (value: number): number => [0b1111, 0b0100, 0b1011, 0b1111][value]!;
+  return half(outer) * 16 + half(memAttr % 4);
+}
+
+/** AArch64.S2Translate, at its end: the attributes of both stages. `leaf` is stage 2's descriptor, `sh2` its shareability. */
 export function combineStages(
   stage1: ReferenceAArch64Attributes,
   leaf: bigint,
   sh2: number,
   hcr: bigint,
+  fetches: boolean,
 ): ReferenceAArch64Attributes {
   const memAttr = Number(field(leaf, 5, 2));
-  const both = bit(hcr, 46) ? combineForced(stage1.attr, memAttr) : combine(stage1.attr, memAttr);
-  // HCR_EL2.CD: data is not cached.
-  const attr = bit(hcr, 32) && !isDevice(both) ? NON_CACHEABLE : both;
+  const caches = { data: !bit(hcr, 32), fetches: !bit(hcr, 33) };
+  let attr: number;
+  if (bit(hcr, 46)) {
+    // FEAT_S2FWB: the descriptor has had stage 1's in view already.
+    const forced = combineForced(stage1.attr, memAttr);
+    attr = becomesUncached(forced, fetches, caches) ? uncached(forced) : forced;
+  } else {
+    const own = becomesUncached(stage2Type(memAttr), fetches, caches) ? 0b0101 : memAttr;
+    attr = combine(stage1.attr, own);
+  }
   const sh1 = isDevice(stage1.attr) ? 2 : stage1.sh;
   const sh = sh1 === 2 || sh2 === 2 ? 2 : sh1 === 3 || sh2 === 3 ? 3 : 0;
   return { attr, sh: reportedShareability(attr, sh) };

@@ -1,5 +1,5 @@
 // What the registers say about one stage of translation, as the pseudocode's "walkparams" have it
-// (Arm ARM DDI 0487, J1.3 "aarch64/translation/walkparams").
+// (Arm ARM DDI 0487, "aarch64/translation/walkparams").
 
 /** What a CPU has. */
 export interface ReferenceAArch64Features {
@@ -71,9 +71,12 @@ export const small = (value: bigint, high: number, low: number): number =>
 /** Whether a bit of a value is set. */
 export const bit = (value: bigint, at: number): boolean => field(value, at, at) === 1n;
 
-/** DecodeTGx: log2 of the granule, `null` for the reserved encodings. */
-const TG0: readonly (number | null)[] = [12, 16, 14, null];
-const TG1: readonly (number | null)[] = [null, 14, 12, 16];
+/**
+ * DecodeTG0 and DecodeTG1: log2 of the granule. A reserved encoding is one of those that are implemented, of the
+ * implementation's choice: 4 KiB.
+ */
+const TG0: readonly number[] = [12, 16, 14, 12];
+const TG1: readonly number[] = [12, 14, 12, 16];
 
 /** Physical address sizes by IPS, PS and PARange. 7 is reserved, and means the most there is. */
 const SIZES: readonly number[] = [32, 36, 40, 42, 44, 48, 52, 52];
@@ -135,8 +138,7 @@ export function referenceStage1(
   upper: boolean,
 ): ReferenceAArch64Stage {
   const { tcr } = registers;
-  const granule = upper ? TG1[small(tcr, 31, 30)]! : TG0[small(tcr, 15, 14)]!;
-  const granuleBits = granule ?? 12;
+  const granuleBits = upper ? TG1[small(tcr, 31, 30)]! : TG0[small(tcr, 15, 14)]!;
   const inputBits = 64 - (upper ? small(tcr, 21, 16) : small(tcr, 5, 0));
   const ds = features.lpa2 && granuleBits !== 16 && bit(tcr, 59);
   // AArch64.S1MinTxSZ: the largest.
@@ -154,7 +156,7 @@ export function referenceStage1(
       ps: small(tcr, 34, 32),
       table: upper ? registers.ttbr1 : registers.ttbr0,
       // TCR.EPDn disables walks.
-      bad: granule === null || !sized || bit(tcr, upper ? 23 : 7),
+      bad: !sized || bit(tcr, upper ? 23 : 7),
       ha: bit(tcr, 39),
       hd: bit(tcr, 40),
       sh: ds ? (upper ? small(tcr, 29, 28) : small(tcr, 13, 12)) : null,
@@ -191,8 +193,7 @@ export function referenceStage2(
   features: ReferenceAArch64Features,
 ): ReferenceAArch64Stage {
   const { vtcr, vttbr } = registers;
-  const granule = TG0[small(vtcr, 15, 14)]!;
-  const granuleBits = granule ?? 12;
+  const granuleBits = TG0[small(vtcr, 15, 14)]!;
   const inputBits = 64 - small(vtcr, 5, 0);
   const ds = features.lpa2 && granuleBits !== 16 && bit(vtcr, 32);
   // AArch64.S2MinTxSZ: intermediate addresses are no wider than physical ones.
@@ -213,7 +214,7 @@ export function referenceStage2(
       ds,
       ps: small(vtcr, 18, 16),
       table: vttbr,
-      bad: granule === null || !sized || !consistent,
+      bad: !sized || !consistent,
       ha: bit(vtcr, 21),
       hd: bit(vtcr, 22),
       sh: ds ? small(vtcr, 13, 12) : null,

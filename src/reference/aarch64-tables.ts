@@ -50,23 +50,28 @@ export const refusal = (
 export class Memory {
   readonly writes: ReferenceAArch64Write[] = [];
   private readonly below: (pa: bigint) => bigint | null;
+  private readonly takesWrites: (pa: bigint) => boolean;
 
-  constructor(below: (pa: bigint) => bigint | null) {
+  constructor(below: (pa: bigint) => bigint | null, takesWrites: (pa: bigint) => boolean) {
     this.below = below;
+    this.takesWrites = takesWrites;
   }
 
   read(pa: bigint): bigint | null {
     return this.writes.find((write) => write.pa === pa)?.value ?? this.below(pa);
   }
 
-  write(pa: bigint, value: bigint): void {
+  /** Whether it was written: what only reads makes an external abort of it. */
+  write(pa: bigint, value: bigint): boolean {
+    if (!this.takesWrites(pa)) return false;
     const earlier = this.writes.findIndex((write) => write.pa === pa);
     if (earlier >= 0) this.writes.splice(earlier, 1);
     this.writes.push({ pa, value });
+    return true;
   }
 }
 
-/** AArch64.BlockDescSupported (D8.3.1). */
+/** AArch64.BlockDescSupported. */
 function hasBlocks({ descriptors, granuleBits }: ReferenceAArch64Stage, level: number): boolean {
   if (level === 2) return true;
   if (granuleBits === 12) return level === 1 || (level === 0 && descriptors === 'lpa2');

@@ -1,9 +1,11 @@
 import { Access } from '../core/index.js';
 import {
   combineStages,
+  effectiveStage1,
   isStage2Device,
   type ReferenceAArch64Attributes,
   reportedShareability,
+  stage1OffAttributes,
 } from './aarch64-attributes.js';
 import {
   bit,
@@ -31,12 +33,14 @@ export type { ReferenceAArch64Write } from './aarch64-tables.js';
 export interface ReferenceAArch64Input {
   /** A descriptor, or `null` where there is no memory. */
   readonly read: (pa: bigint) => bigint | null;
+  /** Whether a descriptor can be written where it can be read. By default it can. */
+  readonly takesWrites?: (pa: bigint) => boolean;
   readonly registers: ReferenceAArch64Registers;
   readonly features: ReferenceAArch64Features;
   readonly va: bigint;
   /** `Access` bits. */
   readonly access: number;
-  /** Whether there is a stage 2: without one, HCR, VTCR and VTTBR (but for HCR.DC) mean nothing. */
+  /** Whether there is a stage 2: without one, HCR, VTCR and VTTBR (but for HCR.DC, TGE and TEA) mean nothing. */
   readonly nested: boolean;
   /** AT: what is translated, and whether PAN counts (S1E1RP, S1E1WP). */
   readonly at?: { readonly stages: 1 | 2; readonly pan: boolean };
@@ -65,6 +69,10 @@ export type ReferenceAArch64Outcome =
       readonly far: bigint;
       /** The intermediate address that stage 2 refused. */
       readonly ipa: bigint | null;
+      /** The exception level that takes the abort. */
+      readonly el: 1 | 2;
+      /** HPFAR_EL2, where it is written. */
+      readonly hpfar: bigint | null;
       readonly writes: readonly ReferenceAArch64Write[];
     };
 
@@ -78,7 +86,7 @@ interface Act {
   readonly dirties: boolean;
 }
 
-/** DFSC (D24.2 ESR_ELx): the code of level 0, and that of level -1. */
+/** DFSC (ESR_ELx): the code of level 0, and that of level -1. */
 const CODES: Readonly<Record<ReferenceAArch64Status, readonly [number, number]>> = {
   AddressSize: [0b000000, 0b101001],
   Translation: [0b000100, 0b101011],
@@ -87,7 +95,7 @@ const CODES: Readonly<Record<ReferenceAArch64Status, readonly [number, number]>>
   ExternalAbort: [0b010100, 0b010011],
 };
 
-/** Whether stage 1 allows an access, and a load by the same (D8.4; AArch64.S1DirectBasePermissions). */
+/** Whether stage 1 allows an access, and a load by the same (AArch64.S1DirectBasePermissions). */
 function stage1Permissions(
   leaf: Leaf,
   stage: ReferenceAArch64Stage,
@@ -117,7 +125,7 @@ function stage1Permissions(
   };
 }
 
-/** Whether stage 2 does (D8.4.3; AArch64.S2DirectBasePermissions). */
+/** Whether stage 2 does (AArch64.S2DirectBasePermissions). */
 function stage2Permissions(
   descriptor: bigint,
   stage: ReferenceAArch64Stage,
@@ -153,7 +161,10 @@ function translateStage2(
   memory: Memory,
 ): Host | Refusal {
   const { features, registers } = input;
-  if (!input.nested || !bit(registers.hcr, 0)) return { pa: ipa, leaf: null };
+  // DC makes VM behave as 1.
+  if (!input.nested || !(bit(registers.hcr, 0) || bit(registers.hcr, 12))) {
+    return { pa: ipa, leaf: null };
+  }
   const refuse = (why: Refusal): Refusal => ({ ...why, ptw, ipa });
   const stage = referenceStage2(registers, features);
   if (stage.fault === 'Translation') return refuse(refusal(stage.fault, 0, 2));
@@ -170,7 +181,9 @@ function translateStage2(
   // S2AP[1] set stands for dirty.
   const dirtied = act.writes && act.dirties && stage.hd && bit(descriptor, 51);
   const updated = descriptor | 0x400n | (dirtied ? 0x80n : 0n);
-  if (updated !== descriptor) memory.write(leaf.where, updated);
+  if (updated !== descriptor && !memory.write(leaf.where, updated)) {
+    return refuse(refusal('ExternalAbort', level, 2));
+  }
   return { pa: leaf.output, leaf };
 }
 
@@ -195,8 +208,13 @@ function stage1Off(input: ReferenceAArch64Input, act: Act): Stage1Output | Refus
   const { features, registers, va } = input;
   const address = ignoresTop(va, act.fetches, registers) ? field(va, 55, 0) : va;
   if (address >> BigInt(features.physicalBits) !== 0n) return refusal('AddressSize', 0, 1);
-  const attr = bit(registers.hcr, 12) ? 0xff : 0x00;
-  return { kind: 'output', address, bytes: 4096n, attr, sh: reportedShareability(attr, 0) };
+  const { hcr, sctlr } = registers;
+  return {
+    kind: 'output',
+    address,
+    bytes: 4096n,
+    ...stage1OffAttributes(act.fetches, sctlr, hcr),
+  };
 }
 
 /** Stage 1 (AArch64.S1Translate). */
@@ -207,7 +225,8 @@ function translateStage1(
 ): Stage1Output | Refusal {
   const { features, registers, va } = input;
   const { hcr, mair, sctlr, tcr } = registers;
-  if (!bit(sctlr, 0) || bit(hcr, 12)) return stage1Off(input, act);
+  // AArch64.S1Enabled: HCR_EL2.DC and TGE switch it off as well.
+  if (!bit(sctlr, 0) || bit(hcr, 12) || bit(hcr, 27)) return stage1Off(input, act);
   const upper = bit(va, 55);
   const half = upper ? 1 : 0;
   const stage = referenceStage1(registers, features, upper);
@@ -238,17 +257,24 @@ function translateStage1(
   if (updated !== descriptor) {
     const host = translateStage2(leaf.place, TABLE_UPDATE, true, input, memory);
     if (!('pa' in host)) return host;
-    memory.write(host.pa, updated);
+    // AArch64.MemSwapTableDesc: as an external abort on the walk.
+    if (!memory.write(host.pa, updated)) return refusal('ExternalAbort', level, 1);
   }
   const attr = small(mair, 8 * small(descriptor, 4, 2) + 7, 8 * small(descriptor, 4, 2));
   const sh = stage.sh ?? small(descriptor, 9, 8);
-  return { kind: 'output', address: leaf.output, bytes: leaf.bytes, attr, sh };
+  return {
+    kind: 'output',
+    address: leaf.output,
+    bytes: leaf.bytes,
+    attr: effectiveStage1(attr, act.fetches, sctlr),
+    sh,
+  };
 }
 
-/** An AArch64 translation of the EL1&0 regime, as the pseudocode of Arm ARM DDI 0487, J1.3 does it. */
+/** An AArch64 translation of the EL1&0 regime, as the pseudocode of Arm ARM DDI 0487 (AArch64.FullTranslate) does it. */
 export function referenceAArch64Walk(input: ReferenceAArch64Input): ReferenceAArch64Outcome {
   const { access, at, registers, va } = input;
-  const memory = new Memory(input.read);
+  const memory = new Memory(input.read, input.takesWrites ?? (() => true));
   const kind = access & 3;
   const both = (access & Access.ReadModifyWrite) !== 0;
   const act: Act = {
@@ -263,13 +289,13 @@ export function referenceAArch64Walk(input: ReferenceAArch64Input): ReferenceAAr
   const pc = tagged ? BigInt.asUintN(64, BigInt.asIntN(56, va)) : va;
   const first = translateStage1(input, act, memory);
   const { writes } = memory;
-  if (first.kind === 'refusal') return fault(first, act, access, pc, writes);
+  if (first.kind === 'refusal') return fault(first, act, input, pc, writes);
   const { address, attr, bytes, sh } = first;
   const stage1 = { attr, sh: reportedShareability(attr, sh) };
   const answer = { kind: 'page', pageBytes: bytes, pc, writes } as const;
   if (at?.stages === 1) return { ...answer, pa: address, ...stage1 };
   const host = translateStage2(address, act, false, input, memory);
-  if (!('pa' in host)) return fault(host, act, access, pc, writes);
+  if (!('pa' in host)) return fault(host, act, input, pc, writes);
   if (host.leaf === null) return { ...answer, pa: host.pa, ...stage1 };
   const sh2 = referenceStage2(registers, input.features).sh;
   const { descriptor } = host.leaf;
@@ -278,27 +304,40 @@ export function referenceAArch64Walk(input: ReferenceAArch64Input): ReferenceAAr
     descriptor,
     sh2 ?? small(descriptor, 9, 8),
     registers.hcr,
+    act.fetches,
   );
   return { ...answer, pa: host.pa, ...combined };
 }
 
-/** ESR_EL1 or ESR_EL2, and FAR. */
+/** AArch64.Abort: who takes it. HCR_EL2.TGE sends everything to EL2, TEA external aborts. */
+function takenAt({ stage, status }: Refusal, { hcr }: ReferenceAArch64Registers): 1 | 2 {
+  return stage === 2 || bit(hcr, 27) || (status === 'ExternalAbort' && bit(hcr, 37)) ? 2 : 1;
+}
+
+/** IPAValid: whether HPFAR_EL2 is written. */
+function hpfarOf({ ipa, ptw, stage, status }: Refusal): bigint | null {
+  if (stage === 1 || status === 'ExternalAbort' || (status === 'Permission' && !ptw)) return null;
+  return field(ipa!, 55, 12) << 4n;
+}
+
+/** ESR_EL1 or ESR_EL2, FAR and HPFAR. */
 function fault(
   why: Refusal,
   act: Act,
-  access: number,
+  { access, registers }: ReferenceAArch64Input,
   far: bigint,
   writes: readonly ReferenceAArch64Write[],
 ): ReferenceAArch64Outcome {
   const { ipa, level, ptw, stage, status } = why;
   const codes = CODES[status];
   const fsc = level < 0 ? codes[1] : codes[0] + level;
-  // Stage 2's go to EL2, from below.
-  const lower = stage === 2 || (access & Access.User) !== 0;
+  const el = takenAt(why, registers);
+  const lower = el === 2 || (access & Access.User) !== 0;
   const exception = (act.fetches ? 0x20 : 0x24) + (lower ? 0 : 1);
   // WnR: of an atomic access only when a load would have passed.
   const wnr = act.writes && !(act.reads && (why.readToo || ptw));
   const iss = fsc + (wnr ? 0x40 : 0) + (ptw ? 0x80 : 0);
   const esr = BigInt(exception) * 2n ** 26n + 2n ** 25n + BigInt(iss);
-  return { kind: 'fault', fsc, level, stage, ptw, esr, far, ipa, writes };
+  const hpfar = hpfarOf(why);
+  return { kind: 'fault', fsc, level, stage, ptw, esr, far, ipa, el, hpfar, writes };
 }

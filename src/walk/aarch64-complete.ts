@@ -1,66 +1,25 @@
 import { Access, type Address, checkBits } from '../core/index.js';
 import { BUS_ERROR } from '../memory/index.js';
 import {
-  AARCH64_EXCEPTION_CLASS,
   AARCH64_PTE,
   AARCH64_PTE_HIGH,
+  aarch64ContiguousBits,
   aarch64FaultStatus,
 } from '../pte/index.js';
+import { AArch64Fault } from './aarch64-fault.js';
 import type { AArch64Half } from './aarch64-half.js';
-import { AARCH64_RULES, type AArch64Rule, PERMISSION_RULES, ROW_EL0 } from './aarch64-rules.js';
+import { type AArch64Permissions, ROW_EL0 } from './aarch64-permission.js';
+import { AARCH64_RULES, type AArch64CommonRuleName, type AArch64Rule } from './aarch64-rules.js';
 import { AArch64State } from './aarch64-state.js';
 import { UPDATE_ATTEMPTS } from './entry-access.js';
-import { WalkFault } from './fault.js';
 import type { FaultEncoding } from './report.js';
 import { LEAF, NO_LEAF, POINTER, SKIP } from './walker.js';
 
-const { AP2, AF } = AARCH64_PTE;
+const { AF, AP2, SH } = AARCH64_PTE;
 const { DBM, Contiguous } = AARCH64_PTE_HIGH;
 
 /** An entry was no longer what had been read; beside frame numbers and faults. */
 const CHANGED = Number.NEGATIVE_INFINITY;
-
-/**
- * An AArch64 fault in fields.
- *
- * @public
- */
-export class AArch64Fault extends WalkFault {
-  /** The fault status code: FSC of ESR, FST of PAR. */
-  fsc = 0;
-  /** The architecture's level, -1 to 3. */
-  aarch64Level = 0;
-  /** FAR_ELx: the address without the tag that a branch would have stripped. */
-  far = 0n;
-
-  /** Whether it was on the reading or updating of a stage 1 descriptor that stage 2 refused: S1PTW. */
-  get s1ptw(): boolean {
-    return this.stage === 2 && this.purpose !== 'access';
-  }
-
-  /** ESR_ELx of the abort: to EL1, or to EL2 when stage 2 refused. */
-  get esr(): bigint {
-    const { access, fsc, s1ptw, stage } = this;
-    const fetch = (access & 3) === Access.Fetch;
-    const lower = (access & Access.User) !== 0 || stage === 2;
-    const classes = AARCH64_EXCEPTION_CLASS;
-    const exception = fetch
-      ? lower
-        ? classes.InstructionAbortLower
-        : classes.InstructionAbortSame
-      : lower
-        ? classes.DataAbortLower
-        : classes.DataAbortSame;
-    // Of an atomic access WnR says that a load would have passed.
-    const write =
-      (access & Access.ReadModifyWrite) !== 0
-        ? this.reason === 'not-writable' && !s1ptw
-        : (access & 3) === Access.Write;
-    const iss = (s1ptw ? 0x80 : 0) | (write ? 0x40 : 0) | fsc;
-    // IL is set in every MMU abort.
-    return (BigInt(exception) << 26n) | 0x0200_0000n | BigInt(iss);
-  }
-}
 
 /**
  * The complete form of the AArch64 walk of either stage: the manual's steps one by one, over memory of any kind, with the rule
@@ -78,13 +37,14 @@ export abstract class AArch64CompleteWalk extends AArch64State {
   /** An AT S1 instruction: only the tables go through stage 2. */
   protected stage1Only = false;
 
-  /** The rules of permission by row and permission bits, as indexes into {@link PERMISSION_RULES}. */
-  protected abstract readonly permissions: Uint8Array;
+  /** The rules of this stage. */
+  protected abstract readonly rules: Readonly<Record<AArch64CommonRuleName, AArch64Rule>>;
+  /** Its rules of permission. */
+  protected abstract readonly permissionRules: AArch64Permissions['rules'];
+  /** By row and permission bits, which of them decides. */
+  protected abstract readonly permissions: AArch64Permissions['table'];
   /** 0x80 when bit 7 set means writable (stage 2), 0 when it means read-only. */
   protected abstract readonly cleanFlip: number;
-
-  /** This stage's form of a rule. */
-  protected abstract own(rule: AArch64Rule): AArch64Rule;
 
   /** The permission bits of a leaf, with what its tables take away. */
   protected abstract permissionOf(low: number, high: number, tables: number): number;
@@ -106,11 +66,11 @@ export abstract class AArch64CompleteWalk extends AArch64State {
     const upper = Math.floor(vpn / 2 ** 43) & this.halfMask;
     const half = this.halves[upper]!;
     const row = this.rowNow(access);
+    this.slot = upper;
     this.leafShift = NO_LEAF;
     this.leafLow = 0;
     this.leafHigh = 0;
     this.leafTables = 0;
-    this.half = half;
     if (!this.on) return this.stageOff(half, vpn, access, offset, bytes, update);
     path.begin(half.format, half.format.levels - 1, half.root, half.rootByte);
     const refusal = this.halfRule(half, upper, vpn, row);
@@ -120,10 +80,13 @@ export abstract class AArch64CompleteWalk extends AArch64State {
       const result = this.descend(half, vpn, access, row, offset, bytes, update);
       if (result !== CHANGED) return result;
     }
-    return this.stop(AARCH64_RULES.contended, 0, vpn, access, offset);
+    return this.stop(this.rules.contended, path.last, vpn, access, offset);
   }
 
-  /** The stage is off: the address, without a tag that is ignored, is the output (D8.2.10). */
+  /**
+   * The stage is off: the address, without a tag that is ignored, is the output (D8 The effects of disabling an address
+   * translation stage).
+   */
   private stageOff(
     half: AArch64Half,
     vpn: number,
@@ -136,9 +99,9 @@ export abstract class AArch64CompleteWalk extends AArch64State {
     const ignored = half.topByteIgnored[(access & 3) === Access.Fetch ? 1 : 0];
     const page = ignored ? vpn % 2 ** 44 : vpn;
     if (page >= 2 ** (this.features.physicalBits - 12)) {
-      return this.stop(AARCH64_RULES.offAddressSize, 3, vpn, access, offset);
+      return this.stop(this.rules.offAddressSize, 3, vpn, access, offset);
     }
-    this.rule = this.own(AARCH64_RULES.off);
+    this.rule = this.rules.off;
     return this.reach(page, vpn, access, offset, bytes, update);
   }
 
@@ -148,7 +111,8 @@ export abstract class AArch64CompleteWalk extends AArch64State {
     const width = ignored ? 2 ** 44 : 2 ** 52;
     const page = ignored ? vpn % 2 ** 44 : vpn;
     const inside = upper === 0 ? page < half.pages : page >= width - half.pages;
-    if (!inside) return AARCH64_RULES.outOfRange;
+    if (!inside) return this.rules.outOfRange;
+    // Stage 2 has no such halves.
     if (half.userDisabled && (row & ROW_EL0) !== 0) return AARCH64_RULES.userDisabled;
     return half.refusal;
   }
@@ -173,20 +137,20 @@ export abstract class AArch64CompleteWalk extends AArch64State {
         return this.refuseSecondStage(vpn, access, offset);
       }
       if (this.readEntry(level) === BUS_ERROR) {
-        return this.stop(AARCH64_RULES.tableMissing, level, vpn, access, offset);
+        return this.stop(this.rules.tableMissing, level, vpn, access, offset);
       }
       const { low, high } = memory;
       path.enter(level, table, index, low, high);
       const kind = format.kindOf(low, high, level);
       if (kind === 'not-present') {
-        return this.stop(AARCH64_RULES.invalid, level, vpn, access, offset);
+        return this.stop(this.rules.invalid, level, vpn, access, offset);
       }
       if (kind === 'leaf')
         return this.finish(vpn, access, row, offset, bytes, level, tables, update);
       table = format.tablePfn(low, high) * granuleFrames;
       byte = 0;
       if (table >= half.frameEnd) {
-        return this.stop(AARCH64_RULES.tableAddressSize, level, vpn, access, offset);
+        return this.stop(this.rules.tableAddressSize, level, vpn, access, offset);
       }
       if (!half.flat) tables |= high;
     }
@@ -209,22 +173,21 @@ export abstract class AArch64CompleteWalk extends AArch64State {
     // What counts is where a block begins, even if it reaches beyond the output size.
     const first = half.format.leafPfn(low, high, level) * half.granuleFrames;
     if (first >= half.frameEnd) {
-      return this.stop(AARCH64_RULES.leafAddressSize, level, vpn, access, offset);
+      return this.stop(this.rules.leafAddressSize, level, vpn, access, offset);
     }
     if ((low & AF) === 0 && !this.setsAccessFlag) {
-      return this.stop(AARCH64_RULES.accessFlag, level, vpn, access, offset);
+      return this.stop(this.rules.accessFlag, level, vpn, access, offset);
     }
     const permission = this.permissionOf(low, high, tables);
-    const refusal = PERMISSION_RULES[this.permissions[(row << 4) | permission]!]!;
-    if (refusal !== AARCH64_RULES.translated || this.refusesTable(access, low)) {
-      const decisive = refusal === AARCH64_RULES.translated ? AARCH64_RULES.deviceTable : refusal;
-      return this.stop(decisive, level, vpn, access, offset);
-    }
+    const permitted = this.permissions[(row << 4) | permission]!;
+    const refusal =
+      permitted === 0 ? this.tableRule(access, low) : this.permissionRules[permitted]!;
+    if (refusal !== null) return this.stop(refusal, level, vpn, access, offset);
     const outcome = this.updateLeaf(level, row, update);
     if (outcome === 0) return CHANGED;
     if (outcome === REFUSED) return this.refuseSecondStage(vpn, access, offset);
-    if (outcome < 0) return this.stop(AARCH64_RULES.updateMissing, level, vpn, access, offset);
-    this.rule = this.own(AARCH64_RULES.translated);
+    if (outcome < 0) return this.stop(this.rules.updateMissing, level, vpn, access, offset);
+    this.rule = this.rules.translated;
     this.leafShift = half.format.indexShift[level]! - 12;
     this.leafLow = low;
     this.leafHigh = high;
@@ -233,13 +196,13 @@ export abstract class AArch64CompleteWalk extends AArch64State {
     return this.reach(pfn, vpn, access, offset, bytes, update);
   }
 
-  /** Whether a stage 1 descriptor may not be read here: HCR.PTW, in stage 2. */
-  protected refusesTable(_access: number, _low: number): boolean {
-    return false;
+  /** Why a stage 1 descriptor may not be read here although data may, or `null`: HCR.PTW, in stage 2. */
+  protected tableRule(_access: number, _low: number): AArch64Rule | null {
+    return null;
   }
 
   /**
-   * Sets AF, and in a clean page that is written makes bit 7 say writable: clears AP[2], sets S2AP[1] (D8.5). An AT
+   * Sets AF, and in a clean page that is written makes bit 7 say writable: clears AP[2], sets S2AP[1] (D8 The dirty state). An AT
    * instruction sets no dirty state.
    */
   private updateLeaf(level: number, row: number, update: boolean): number {
@@ -276,7 +239,8 @@ export abstract class AArch64CompleteWalk extends AArch64State {
     return host < 0 ? this.refuseSecondStage(vpn, access, offset) : host;
   }
 
-  private stop(
+  /** Notes the refusal; `level` is the library's. The return value is the walk's. */
+  protected stop(
     refusal: AArch64Rule,
     level: number,
     vpn: number,
@@ -284,27 +248,29 @@ export abstract class AArch64CompleteWalk extends AArch64State {
     offset: number,
   ): number {
     const { fault, path } = this;
-    const result = this.refuse(
-      this.own(refusal),
-      Math.min(level, Math.max(path.first, 0)),
-      vpn,
-      access,
-      offset,
-    );
+    const shown = Math.min(level, Math.max(path.first, 0));
+    const result = this.refuse(refusal, shown, vpn, access, offset);
+    fault.kind = refusal.fault;
     fault.aarch64Level = 3 - level;
     fault.fsc = aarch64FaultStatus(refusal.fault, fault.aarch64Level);
     fault.far = this.faultAddress(access);
+    fault.el = this.takenAt(refusal);
     return result;
   }
+
+  /** The exception level that takes an abort of this stage. */
+  protected abstract takenAt(refusal: AArch64Rule): 1 | 2;
 
   protected override refuseSecondStage(vpn: number, access: number, offset: number): number {
     const { fault } = this;
     const result = super.refuseSecondStage(vpn, access, offset);
     const host = this.secondStage?.fault;
     if (host instanceof AArch64Fault) {
+      fault.kind = host.kind;
       fault.aarch64Level = host.aarch64Level;
       fault.fsc = host.fsc;
     }
+    fault.el = 2;
     fault.far = this.faultAddress(access);
     return result;
   }
@@ -317,7 +283,7 @@ export abstract class AArch64CompleteWalk extends AArch64State {
 
   /**
    * The PC after a branch: where the top byte is ignored for fetches, the branch strips it, whether stage 1
-   * is on or off (D8.8.1 Address tagging).
+   * is on or off (D8 Address tagging).
    *
    * @param va - The address branched to.
    * @returns The address fetched from.
@@ -350,13 +316,29 @@ export abstract class AArch64CompleteWalk extends AArch64State {
     return format.leafPfn(low, high, level) * granuleFrames + (vpn % pages);
   }
 
+  /** What a leaf of either stage says of itself beside its memory type. */
+  protected shapeOf(
+    low: number,
+    high: number,
+    level: number,
+  ): { readonly pageBytes: number; readonly contiguous: boolean; readonly sh: number } {
+    const { format, granuleFrames, shareability } = this.half;
+    const granule = 4096 * granuleFrames;
+    const groups = aarch64ContiguousBits(granule, level) > 0;
+    return {
+      pageBytes: granule * format.levelPages[level]!,
+      contiguous: groups && (high & Contiguous) !== 0,
+      sh: shareability < 0 ? (low & SH) >>> 8 : shareability,
+    };
+  }
+
   override attributeKey(low: number, high: number, level: number): number {
     return (level << 16) | (low & 0xffc) | (((high & Contiguous) !== 0 ? 1 : 0) << 12);
   }
 
   protected override faultEncoding(): FaultEncoding {
-    const { aarch64Level, esr, far, fsc, s1ptw, stage } = this.fault;
-    return { aarch64: { fsc, level: aarch64Level, esr, far, stage, s1ptw } };
+    const { aarch64Level: level, el, esr, far, fsc, hpfar, s1ptw, stage } = this.fault;
+    return { aarch64: { fsc, level, el, esr, far, hpfar, stage, s1ptw } };
   }
 }
 

@@ -1,12 +1,15 @@
+import { highWord, lowWord } from '../core/index.js';
 import {
-  AARCH64_PTE,
   aarch64,
   aarch64Granule,
   aarch64PhysicalBits,
+  decodeFields,
   type PteFormat,
+  type RegisterLayout,
 } from '../pte/index.js';
-import { type AArch64Features, ALL_FEATURES } from './aarch64-options.js';
+import type { AArch64Features } from './aarch64-features.js';
 import { AARCH64_RULES, type AArch64Rule } from './aarch64-rules.js';
+import { AARCH64_STAGE2_RULES } from './aarch64-stage2-rules.js';
 
 /** Everything that the registers say about one half of the address space, or about all of stage 2. @internal */
 export interface AArch64Half {
@@ -34,49 +37,60 @@ export interface AArch64Half {
   readonly shareability: number;
 }
 
-/** How a walk's widths follow from its registers. @internal */
-export interface AArch64Widths {
-  /** Bytes in a granule; 0 for a reserved encoding. */
-  readonly granule: number;
+/** The value of a register's field, by the manual's name. @internal */
+export type FieldReader = (name: string) => number;
+
+/** Takes a register apart. @internal */
+export function fieldsOf(layout: RegisterLayout, value: bigint): FieldReader {
+  const values = decodeFields(layout.fields, lowWord(value), highWord(value));
+  return (name) => values[name]!;
+}
+
+/** How a walk's widths follow from its registers. */
+interface Widths {
+  /** Bytes in a granule. */
+  readonly granule: 4096 | 16384 | 65536;
   /** Width of the input address: 64 less TnSZ. */
   readonly inputBits: number;
-  /** IPS or PS. */
-  readonly outputSize: number;
-  /** DS, when the granule has it. */
+  /** What an output address can have at most. */
+  readonly outputBits: number;
+  /** DS, when the granule has it: 52-bit addresses in descriptors of 4 and 16 KiB granules. */
+  readonly ds: boolean;
+  /** Whether descriptors hold 52-bit addresses, by DS or by FEAT_LPA. */
   readonly wide: boolean;
 }
 
-/** What an output address can have at most: IPS, the CPU, and 48 bits where descriptors hold no more. @internal */
-export function outputBits(widths: AArch64Widths, features: AArch64Features): number {
-  const { granule, outputSize, wide } = widths;
-  const holds = wide || (granule === 65536 && features.lpa) ? 52 : 48;
-  return Math.min(aarch64PhysicalBits(outputSize), features.physicalBits, holds);
+/** What IPS or PS, a granule and DS make of a CPU. */
+function widthsOf(
+  granule: Widths['granule'],
+  inputBits: number,
+  outputSize: number,
+  ds: boolean,
+  features: AArch64Features,
+): Widths {
+  const { lpa, lpa2, physicalBits } = features;
+  const hasDs = lpa2 && granule !== 65536 && ds;
+  // Bits 15:12 of a 64 KiB descriptor are address bits on a CPU with 52-bit addresses. On others the manual leaves it to
+  // the implementation whether they are (and then must be 0); here they are ignored (D8 Output address size).
+  const wide = hasDs || (granule === 65536 && lpa && physicalBits === 52);
+  const outputBits = Math.min(aarch64PhysicalBits(outputSize), physicalBits, wide ? 52 : 48);
+  return { granule, inputBits, outputBits, ds: hasDs, wide };
 }
 
-/** Whether descriptors of this configuration hold 52-bit addresses. @internal */
-export function hasWideDescriptors(widths: AArch64Widths, features: AArch64Features): boolean {
-  return widths.wide || (widths.granule === 65536 && features.lpa && features.physicalBits === 52);
+/** A reserved TG0 or TG1 selects a granule of the implementation's choice (TCR_EL1.TG0): here 4 KiB. */
+function granuleOf(half: 0 | 1, encoding: number): Widths['granule'] {
+  const granule = aarch64Granule(half, encoding);
+  return granule === 16384 || granule === 65536 ? granule : 4096;
 }
 
-/** Whether a TTBR holds a 52-bit address: with 64 KiB granules only while the output has 52 bits (D24.2 TTBR0_EL1). */
-function hasWideRoot(widths: AArch64Widths, limit: number): boolean {
-  return widths.wide || (widths.granule === 65536 && limit === 52);
-}
-
-/** Whether an input width is one that the CPU has (D8.1.7). @internal */
-export function isInputSize(widths: AArch64Widths, features: AArch64Features): boolean {
-  const { granule, inputBits, wide } = widths;
-  const most = wide || (granule === 65536 && features.lva) ? 52 : 48;
+/** Whether TnSZ is within the limits of the granule and the CPU; `lva`: 52-bit inputs with 64 KiB granules. */
+function isInputSize({ ds, granule, inputBits }: Widths, lva: boolean, ttst: boolean): boolean {
+  const most = ds || (granule === 65536 && lva) ? 52 : 48;
   const small = granule === 65536 ? 17 : 16;
-  return inputBits <= most && inputBits >= (features.ttst ? small : 25);
+  return inputBits <= most && inputBits >= (ttst ? small : 25);
 }
 
-/** Bits of a register field. @internal */
-export function bits(register: bigint, high: number, low: number): number {
-  return Number((register >> BigInt(low)) & ((1n << BigInt(high - low + 1)) - 1n));
-}
-
-/** The address in TTBR0, TTBR1 or VTTBR, aligned to the root's size (D8.2.4, D24.2 TTBR0_EL1). @internal */
+/** The address in TTBR0, TTBR1 or VTTBR, aligned to the root's size (TTBR0_EL1.BADDR). @internal */
 export function rootAddress(ttbr: bigint, format: PteFormat, wide: boolean): bigint {
   const entries = BigInt(format.indexBits.at(-1)!);
   // With 52-bit addresses bits 5:2 are address bits 51:48, so a table is aligned to 64 bytes at least.
@@ -85,142 +99,117 @@ export function rootAddress(ttbr: bigint, format: PteFormat, wide: boolean): big
   return wide ? low | (((ttbr >> 2n) & 15n) << 48n) : low;
 }
 
+/** What both stages have in common: the root, and the limits of addresses. */
+function placed(
+  widths: Widths,
+  format: PteFormat,
+  ttbr: bigint,
+): Pick<AArch64Half, 'format' | 'granuleFrames' | 'root' | 'rootByte' | 'frameEnd' | 'pages'> & {
+  readonly rootFits: boolean;
+} {
+  const { ds, granule, outputBits } = widths;
+  // With 64 KiB granules a TTBR holds a 52-bit address only while the output has 52 bits.
+  const root = rootAddress(ttbr, format, ds || (granule === 65536 && outputBits === 52));
+  return {
+    format,
+    granuleFrames: granule / 4096,
+    root: Number(root >> 12n),
+    rootByte: Number(root & 4095n),
+    rootFits: root >> BigInt(outputBits) === 0n,
+    frameEnd: 2 ** (outputBits - 12),
+    pages: 2 ** (format.virtualBits - 12),
+  };
+}
+
 /** What TCR_EL1 and a TTBR say about a half. @internal */
 export function aarch64Half(
   half: 0 | 1,
-  tcr: bigint,
+  tcr: FieldReader,
   ttbr: bigint,
-  features: AArch64Features = ALL_FEATURES,
+  features: AArch64Features,
 ): AArch64Half {
-  const granule = aarch64Granule(half, half === 0 ? bits(tcr, 15, 14) : bits(tcr, 31, 30));
-  const widths: AArch64Widths = {
-    granule,
-    inputBits: 64 - (half === 0 ? bits(tcr, 5, 0) : bits(tcr, 21, 16)),
-    outputSize: bits(tcr, 34, 32),
-    wide: features.lpa2 && granule !== 65536 && bits(tcr, 59, 59) === 1,
-  };
-  const sound = granule !== 0 && isInputSize(widths, features);
-  const wide = hasWideDescriptors(widths, features);
+  const flag = (name: string): boolean => tcr(`${name}${half}`) === 1;
+  const granule = granuleOf(half, tcr(`TG${half}`));
+  const inputBits = 64 - tcr(`T${half}SZ`);
+  const widths = widthsOf(granule, inputBits, tcr('IPS'), tcr('DS') === 1, features);
+  const sound = isInputSize(widths, features.lva, features.ttst);
   const format = aarch64({
-    granule: granule === 16384 || granule === 65536 ? granule : 4096,
-    virtualBits: sound ? widths.inputBits : 48,
-    outputBits: wide ? 52 : 48,
+    granule,
+    virtualBits: sound ? inputBits : 48,
+    outputBits: widths.wide ? 52 : 48,
     half: half === 0 ? 'low' : 'high',
   });
-  const limit = outputBits(widths, features);
-  const root = rootAddress(ttbr, format, hasWideRoot(widths, limit));
-  const bit = (at: number): boolean => bits(tcr, at, at) === 1;
-  const tbi = bit(37 + half);
+  const { rootFits, ...place } = placed(widths, format, ttbr);
+  const { badConfiguration, rootAddressSize, walkDisabled } = AARCH64_RULES;
+  const misplaced = rootFits ? null : rootAddressSize;
   return {
-    format,
-    refusal: bit(half === 0 ? 7 : 23)
-      ? AARCH64_RULES.walkDisabled
-      : !sound
-        ? AARCH64_RULES.badConfiguration
-        : root >> BigInt(limit) !== 0n
-          ? AARCH64_RULES.rootAddressSize
-          : null,
-    granuleFrames: 2 ** (format.pageShift - 12),
-    root: Number(root >> 12n),
-    rootByte: Number(root & 4095n),
-    frameEnd: 2 ** (limit - 12),
-    pages: 2 ** (format.virtualBits - 12),
-    topByteIgnored: [tbi, tbi && !bit(51 + half)],
-    userDisabled: features.e0pd && bit(55 + half),
-    flat: features.hpds && bit(41 + half),
-    shareability: widths.wide ? bits(tcr, 13 + 16 * half, 12 + 16 * half) : -1,
+    ...place,
+    refusal: flag('EPD') ? walkDisabled : sound ? misplaced : badConfiguration,
+    topByteIgnored: [flag('TBI'), flag('TBI') && !flag('TBID')],
+    userDisabled: features.e0pd && flag('E0PD'),
+    flat: features.hpds && flag('HPD'),
+    shareability: widths.ds ? tcr(`SH${half}`) : -1,
   };
-}
-
-/** The AP, PXN and UXN bits of a leaf with what its tables take away, as the permission table wants them. @internal */
-export function permissionBits(
-  low: number,
-  high: number,
-  tables: number,
-  dirtyManaged: boolean,
-): number {
-  const writable = dirtyManaged && (high & 0x00080000) !== 0;
-  const readOnly = ((low & AARCH64_PTE.AP2) !== 0 && !writable) || (tables & 0x40000000) !== 0;
-  const user = (low & AARCH64_PTE.AP1) !== 0 && (tables & 0x20000000) === 0;
-  const noEl1 = ((high >>> 21) | (tables >>> 27)) & 1;
-  const noEl0 = ((high >>> 22) | (tables >>> 28)) & 1;
-  return (user ? 1 : 0) | (readOnly ? 2 : 0) | (noEl1 << 2) | (noEl0 << 3);
-}
-
-/** The architecture's level where a stage 2 walk begins, or `null` for an encoding without a meaning (D24.2 VTCR_EL2). */
-function stage2StartLevel(
-  vtcr: bigint,
-  granule: number,
-  wide: boolean,
-  features: AArch64Features,
-): number | null {
-  const { physicalBits, ttst } = features;
-  const sl0 = bits(vtcr, 7, 6);
-  // A level that addresses of this CPU never need can't be the first (S2InvalidSL).
-  const tall = physicalBits >= (granule === 16384 ? 42 : 44);
-  if (granule === 4096) {
-    if (wide && bits(vtcr, 33, 33) === 1) return sl0 === 0 && physicalBits === 52 ? -1 : null;
-    if (sl0 === 3) return ttst ? 3 : null;
-    return sl0 < 2 || tall ? 2 - sl0 : null;
-  }
-  if (sl0 === 3) return granule === 16384 && wide && physicalBits === 52 ? 0 : null;
-  return sl0 < 2 || tall ? 3 - sl0 : null;
-}
-
-/** Stage 2: intermediate addresses are no wider than physical ones (S2MinTxSZ). */
-function isStage2InputSize(widths: AArch64Widths, features: AArch64Features): boolean {
-  const { lpa, physicalBits } = features;
-  return widths.inputBits <= physicalBits && isInputSize(widths, { ...features, lva: lpa });
 }
 
 /** What VTCR_EL2 and VTTBR_EL2 say. @internal */
 export function aarch64Stage2Half(
-  vtcr: bigint,
+  vtcr: FieldReader,
   vttbr: bigint,
   features: AArch64Features,
 ): AArch64Half {
-  const encoded = aarch64Granule(0, bits(vtcr, 15, 14));
-  const granule = encoded === 16384 || encoded === 65536 ? encoded : 4096;
-  const widths: AArch64Widths = {
-    granule,
-    inputBits: 64 - bits(vtcr, 5, 0),
-    outputSize: bits(vtcr, 18, 16),
-    wide: features.lpa2 && granule !== 65536 && bits(vtcr, 32, 32) === 1,
-  };
-  const shift = Math.log2(granule);
-  const stride = shift - 3;
-  const start = stage2StartLevel(vtcr, granule, widths.wide, features);
-  const levels = start === null ? 0 : 4 - start;
-  // One entry at least in the root, and at most 16 concatenated tables (D8.2.2, S2InconsistentSL).
-  const least = shift + stride * (levels - 1) + 1;
-  const most = shift + stride * levels + 4;
-  const { inputBits } = widths;
-  const fits = encoded !== 0 && inputBits >= least && inputBits <= most;
-  const sound = start !== null && fits && isStage2InputSize(widths, features);
-  const wide = hasWideDescriptors(widths, features);
+  const granule = granuleOf(0, vtcr('TG0'));
+  const inputBits = 64 - vtcr('T0SZ');
+  const widths = widthsOf(granule, inputBits, vtcr('PS'), vtcr('DS') === 1, features);
+  const start = stage2StartLevel(vtcr, widths, features);
+  // Intermediate addresses are no wider than physical ones (S2MinTxSZ).
+  const sized =
+    inputBits <= features.physicalBits && isInputSize(widths, features.lpa, features.ttst);
+  const levels = start === null || !sized ? 0 : stage2Levels(start, widths);
+  const sound = levels > 0;
   const format = aarch64({
     granule,
-    outputBits: wide ? 52 : 48,
+    outputBits: widths.wide ? 52 : 48,
     stage: 2,
     ...(sound ? { virtualBits: inputBits, levels } : { virtualBits: 48 }),
   });
-  const limit = outputBits(widths, features);
-  const root = rootAddress(vttbr, format, hasWideRoot(widths, limit));
+  const { rootFits, ...place } = placed(widths, format, vttbr);
+  const { badConfiguration, rootAddressSize } = AARCH64_STAGE2_RULES;
+  const misplaced = rootFits ? null : rootAddressSize;
   return {
-    format,
-    refusal: !sound
-      ? AARCH64_RULES.badConfiguration
-      : root >> BigInt(limit) !== 0n
-        ? AARCH64_RULES.rootAddressSize
-        : null,
-    granuleFrames: granule / 4096,
-    root: Number(root >> 12n),
-    rootByte: Number(root & 4095n),
-    frameEnd: 2 ** (limit - 12),
-    pages: 2 ** (format.virtualBits - 12),
+    ...place,
+    refusal: sound ? misplaced : badConfiguration,
     topByteIgnored: [false, false],
     userDisabled: false,
     flat: true,
-    shareability: widths.wide ? bits(vtcr, 13, 12) : -1,
+    shareability: widths.ds ? vtcr('SH0') : -1,
   };
+}
+
+/** Levels from a start level down; 0 when the root would have less than two entries, or more than 16 tables' (S2InconsistentSL). */
+function stage2Levels(start: number, { granule, inputBits }: Widths): number {
+  const shift = Math.log2(granule);
+  const stride = shift - 3;
+  const levels = 4 - start;
+  const least = shift + stride * (levels - 1) + 1;
+  const most = shift + stride * levels + 4;
+  return inputBits >= least && inputBits <= most ? levels : 0;
+}
+
+/** The architecture's level where a stage 2 walk begins, or `null` for an encoding without a meaning (VTCR_EL2.SL0). */
+function stage2StartLevel(
+  vtcr: FieldReader,
+  { ds, granule }: Widths,
+  { physicalBits, ttst }: AArch64Features,
+): number | null {
+  const sl0 = vtcr('SL0');
+  // A level that addresses of this CPU never need can't be the first (S2InvalidSL).
+  const tall = physicalBits >= (granule === 16384 ? 42 : 44);
+  if (granule === 4096) {
+    if (ds && vtcr('SL2') === 1) return sl0 === 0 && physicalBits === 52 ? -1 : null;
+    if (sl0 === 3) return ttst ? 3 : null;
+    return sl0 < 2 || tall ? 2 - sl0 : null;
+  }
+  if (sl0 === 3) return granule === 16384 && ds && physicalBits === 52 ? 0 : null;
+  return sl0 < 2 || tall ? 3 - sl0 : null;
 }

@@ -1,60 +1,25 @@
 import type { Address, VmObserver } from '../core/index.js';
 import type { PhysicalMemory } from '../memory/index.js';
+import type { AArch64Features } from './aarch64-features.js';
 import type { AArch64Stage2 } from './aarch64-stage2.js';
 import type { SecondStageType } from './second-stage.js';
 
-/**
- * What a CPU has. Every bit of a feature that is not there behaves as reserved: it is ignored.
- *
- * @public
- */
-export interface AArch64Features {
-  /** FEAT_LPA: 52-bit physical addresses with 64 KiB granules. @defaultValue true */
-  readonly lpa: boolean;
-  /** FEAT_LVA: 52-bit virtual addresses with 64 KiB granules. @defaultValue true */
-  readonly lva: boolean;
-  /** FEAT_LPA2: TCR.DS, 52-bit addresses with 4 and 16 KiB granules. @defaultValue true */
-  readonly lpa2: boolean;
-  /** FEAT_HAFDBS: whether hardware may set the access flag, or also keep dirty state. @defaultValue 'dirty' */
-  readonly hafdbs: 'none' | 'access-flag' | 'dirty';
-  /** FEAT_PAN3: SCTLR.EPAN. @defaultValue true */
-  readonly pan3: boolean;
-  /** FEAT_E0PD: TCR.E0PDn. @defaultValue true */
-  readonly e0pd: boolean;
-  /** FEAT_TTST: small address spaces, TnSZ up to 48 (47 with 64 KiB) instead of 39. @defaultValue true */
-  readonly ttst: boolean;
-  /** FEAT_HPDS: TCR.HPDn. @defaultValue true */
-  readonly hpds: boolean;
-  /** Bits of a physical address, ID_AA64MMFR0_EL1.PARange. @defaultValue 52 */
-  readonly physicalBits: 32 | 36 | 40 | 42 | 44 | 48 | 52;
-}
-
-/** The features of a CPU that has them all. */
-export const ALL_FEATURES: AArch64Features = {
-  lpa: true,
-  lva: true,
-  lpa2: true,
-  hafdbs: 'dirty',
-  pan3: true,
-  e0pd: true,
-  ttst: true,
-  hpds: true,
-  physicalBits: 52,
-};
-
 /** The registers of stage 1 of the EL1&0 regime. @public */
 export interface AArch64Registers {
-  /** TCR_EL1. */
+  /** TCR_EL1. @defaultValue 0 */
   readonly tcr: Address;
-  /** TTBR0_EL1. */
+  /** TTBR0_EL1. @defaultValue 0 */
   readonly ttbr0: Address;
-  /** TTBR1_EL1. */
+  /** TTBR1_EL1. @defaultValue 0 */
   readonly ttbr1: Address;
-  /** SCTLR_EL1; EE (big-endian) must be clear. @defaultValue 0x30d00801 with M set: stage 1 is on */
+  /** SCTLR_EL1; EE (big-endian) must be clear. @defaultValue 0x30d01805: M, C and I set, and the RES1 bits of Armv8.0 */
   readonly sctlr: Address;
-  /** MAIR_EL1. */
+  /** MAIR_EL1. @defaultValue 0: Device-nGnRnE throughout */
   readonly mair: Address;
-  /** HCR_EL2: of it, stage 1 reads DC. */
+  /**
+   * HCR_EL2. Stage 1 reads DC and TGE of it, either of which switches it off, and TEA, which sends external aborts to EL2.
+   * A walker with a second stage has that stage's: it is one register. @defaultValue 0, or the second stage's
+   */
   readonly hcr: Address;
 }
 

@@ -1,13 +1,17 @@
-import { Access, type Address, checkBits, Prot, VmError } from '../core/index.js';
+import { Access, type Address, checkBits, VmError } from '../core/index.js';
 import {
   AARCH64_PTE,
-  AARCH64_PTE_HIGH,
-  aarch64ContiguousBits,
   aarch64IsDevice,
   aarch64ReportedShareability,
+  aarch64Uncached,
+  sctlrRegister,
+  tcrRegister,
 } from '../pte/index.js';
 import { AArch64FastWalk } from './aarch64-fast.js';
-import { type AArch64Half, aarch64Half, bits, permissionBits } from './aarch64-half.js';
+import { AArch64Fault } from './aarch64-fault.js';
+import { checkRegisterNames, unfit } from './aarch64-features.js';
+import { aarch64Half, fieldsOf } from './aarch64-half.js';
+import { type AArch64HypervisorControls, hypervisorControls } from './aarch64-hypervisor.js';
 import type {
   AArch64Registers,
   AArch64RegisterWrite,
@@ -15,25 +19,22 @@ import type {
   AArch64WalkerSnapshot,
 } from './aarch64-options.js';
 import {
-  AARCH64_RULES,
-  type AArch64Rule,
-  MAY_EL0,
-  NO_EL0_EXECUTE,
-  NO_EL1_EXECUTE,
-  PERMISSION,
-  READ_ONLY,
+  type AArch64Permissions,
+  permissionBits,
   ROW_EL0,
   ROW_EPAN,
   ROW_PAN,
   ROW_WXN,
   rowOf,
-} from './aarch64-rules.js';
+  STAGE1_PERMISSIONS,
+} from './aarch64-permission.js';
+import { grantedProt, leafGrants, tableGrants } from './aarch64-rights.js';
+import { AARCH64_RULES, type AArch64Rule, type AArch64RuleName } from './aarch64-rules.js';
 import type { AArch64Stage2 } from './aarch64-stage2.js';
 import type { LeafAttributes } from './report.js';
 import { LOCAL, ROOT_RIGHTS } from './walker.js';
 
-const { NG } = AARCH64_PTE;
-const { Contiguous } = AARCH64_PTE_HIGH;
+const { AttrIndx, NG } = AARCH64_PTE;
 
 /** SCTLR_EL1 with the MMU on: the RES1 bits of Armv8.0, I, C and M. */
 const SCTLR_ON = 0x30d0_1805n;
@@ -41,21 +42,24 @@ const SCTLR_ON = 0x30d0_1805n;
 /** The accesses of the EL1&0 regime. */
 const ACCESS_BITS = 3 | Access.User | Access.Unprivileged | Access.ReadModifyWrite;
 
-/** In inherited rights: EL0 may execute. Beside `Prot` and {@link LOCAL}. */
-const EL0_EXECUTE = 32;
-/** In inherited rights: EL1 may execute. */
-const EL1_EXECUTE = 64;
+/** Attributes as in MAIR_EL1. */
+const DEVICE = 0x00;
+const NON_CACHEABLE = 0x44;
+const WRITE_THROUGH = 0xaa;
+const WRITE_BACK = 0xff;
 
-/** Stage 1 off makes Device-nGnRnE of everything; HCR.DC write-back memory (D8.2.10). */
-const OFF_ATTRIBUTES = 0x00;
-const DEFAULT_CACHEABLE = 0xff;
+/** Shareability as in descriptors. */
+const NON_SHAREABLE = 0;
+const OUTER_SHAREABLE = 2;
+
+const REGISTER_NAMES = ['tcr', 'ttbr0', 'ttbr1', 'sctlr', 'mair', 'hcr'] as const;
 
 /** The registers by name. */
-type Registers = Readonly<Record<'tcr' | 'ttbr0' | 'ttbr1' | 'sctlr' | 'mair' | 'hcr', bigint>>;
+type Registers = Readonly<Record<(typeof REGISTER_NAMES)[number], bigint>>;
 
-/** By access: its row; 64 for what is no access of EL1&0. */
-const ROWS: Int32Array = /* @__PURE__ */ Int32Array.from({ length: 128 }, (_, access) =>
-  isStage1Access(access) ? rowOf(access) : 64,
+/** By access: its row; 0 for what is no access of EL1&0. */
+const ROWS: Int32Array = /* @__PURE__ */ Int32Array.from({ length: 256 }, (_, access) =>
+  isStage1Access(access) ? rowOf(access) : 0,
 );
 
 /** A fetch is neither half of a read-modify-write nor made by LDTR; LDTR is EL1's. */
@@ -76,23 +80,33 @@ function isStage1Access(access: number): boolean {
 export abstract class AArch64Stage1 extends AArch64FastWalk {
   protected readonly stage2: AArch64Stage2 | null;
   protected registers: Registers;
-  protected half: AArch64Half;
-  protected readonly permissions: Uint8Array = PERMISSION;
+  protected readonly rules: Readonly<Record<AArch64RuleName, AArch64Rule>> = AARCH64_RULES;
+  protected readonly permissionRules: AArch64Permissions['rules'] = STAGE1_PERMISSIONS.rules;
+  protected readonly permissions: AArch64Permissions['table'] = STAGE1_PERMISSIONS.table;
   protected readonly cleanFlip: number = 0;
   protected readonly rows: Int32Array = ROWS;
   /** What an AT instruction without P does to PAN. */
   protected ignoresPan = false;
   private guarded: boolean;
+  /** SCTLR.M. */
+  private enabled = false;
+  /** SCTLR.C: data may be cached. */
+  private cachesData = false;
+  /** SCTLR.I: fetches may be. */
+  private cachesFetches = false;
+  /** HCR_EL2 of a walker without a second stage. */
+  private ownControls: AArch64HypervisorControls;
 
   /** @internal */
   protected constructor(options: AArch64WalkerOptions) {
-    const { features = {}, secondStage = null } = options;
-    super(options.memory, AARCH64_RULES.off, secondStage, features, 2);
+    const { features = {}, memory, pan = false, secondStage = null } = checkOptions(options);
+    super(memory, AARCH64_RULES.off, secondStage, features, 2);
     this.stage2 = secondStage;
-    this.guarded = options.pan ?? false;
-    const { hcr = 0n, mair = 0n, sctlr = SCTLR_ON, tcr = 0n, ttbr0 = 0n, ttbr1 = 0n } = options;
+    this.guarded = checkPan(pan);
+    const { mair = 0n, sctlr = SCTLR_ON, tcr = 0n, ttbr0 = 0n, ttbr1 = 0n } = options;
+    const { hcr = secondStage === null ? 0n : secondStage.hcr } = options;
     this.registers = checkRegisters({ tcr, ttbr0, ttbr1, sctlr, mair, hcr });
-    this.half = aarch64Half(0, this.registers.tcr, this.registers.ttbr0, this.features);
+    this.ownControls = hypervisorControls(this.registers.hcr);
     this.applyRegisters();
   }
 
@@ -103,10 +117,11 @@ export abstract class AArch64Stage1 extends AArch64FastWalk {
    */
   snapshot(): AArch64WalkerSnapshot {
     const hex = (value: bigint): string => `0x${value.toString(16)}`;
-    const { features, pan, stage2 } = this;
-    const { hcr, mair, sctlr, tcr, ttbr0, ttbr1 } = this.registers;
+    const { hcr, pan, stage2 } = this;
+    const { mair, sctlr, tcr, ttbr0, ttbr1 } = this.registers;
     const tables = { tcr: hex(tcr), ttbr0: hex(ttbr0), ttbr1: hex(ttbr1) };
     const controls = { sctlr: hex(sctlr), mair: hex(mair), hcr: hex(hcr) };
+    const features = { ...this.features };
     const secondStage = stage2 === null ? null : stage2.stageType;
     return { v: 1, type: 'aarch64-walker', ...tables, ...controls, pan, features, secondStage };
   }
@@ -136,9 +151,9 @@ export abstract class AArch64Stage1 extends AArch64FastWalk {
     return this.registers.mair;
   }
 
-  /** HCR_EL2; stage 1 reads DC of it. */
+  /** HCR_EL2: with a second stage, that stage's. */
   get hcr(): bigint {
-    return this.registers.hcr;
+    return this.stage2 === null ? this.registers.hcr : this.stage2.hcr;
   }
 
   /** PSTATE.PAN: EL1 may not access data that EL0 may access. Takes effect at once. */
@@ -147,46 +162,69 @@ export abstract class AArch64Stage1 extends AArch64FastWalk {
   }
 
   set pan(value: boolean) {
-    this.guarded = value;
-    this.row = value ? this.row | ROW_PAN : this.row & ~ROW_PAN;
+    this.guarded = checkPan(value);
+    this.setRow(value ? this.row | ROW_PAN : this.row & ~ROW_PAN);
   }
 
   /** The ASID of the current address space: TTBR1's with TCR.A1, else TTBR0's; 8 bits unless TCR.AS. */
   get asid(): number {
     const { tcr, ttbr0, ttbr1 } = this.registers;
-    const ttbr = bits(tcr, 22, 22) === 1 ? ttbr1 : ttbr0;
-    return bits(ttbr, bits(tcr, 36, 36) === 1 ? 63 : 55, 48);
+    const field = fieldsOf(tcrRegister, tcr);
+    const ttbr = field('A1') === 1 ? ttbr1 : ttbr0;
+    return Number(BigInt.asUintN(field('AS') === 1 ? 16 : 8, ttbr >> 48n));
   }
 
   /**
-   * Writes registers, several at once if you like. Reserved bits are kept and ignored.
+   * Writes registers, several at once if you like. Reserved bits are kept and ignored. With a second stage, HCR_EL2 is
+   * that stage's: it is written there.
    *
    * @param values - The registers to change, by name.
    * @returns That they are written, and that nothing is invalidated by that.
-   * @throws `VmError` `out-of-range` for a value that is no 64-bit pattern, `unsupported` for SCTLR.EE (big-endian); then
-   * nothing is written.
+   * @throws `VmError` `bad-argument` for a name that is no register, `out-of-range` for a value that is no 64-bit pattern,
+   * `unsupported` for SCTLR.EE (big-endian); then nothing is written.
    */
   setRegisters(values: Partial<AArch64Registers>): AArch64RegisterWrite {
-    this.registers = checkRegisters({ ...this.registers, ...values });
+    checkRegisterNames(values, REGISTER_NAMES);
+    this.registers = checkRegisters({ ...this.registers, hcr: this.hcr, ...values });
     this.applyRegisters();
     return { kind: 'written', invalidates: 'none' };
   }
 
   private applyRegisters(): void {
-    const { features } = this;
-    const { hcr, sctlr, tcr, ttbr0, ttbr1 } = this.registers;
-    const on = bits(sctlr, 0, 0) === 1 && bits(hcr, 12, 12) === 0;
+    const { features, registers, stage2 } = this;
+    const { hcr, ttbr0, ttbr1 } = registers;
+    if (stage2 === null) this.ownControls = hypervisorControls(hcr);
+    else if (stage2.hcr !== hcr) stage2.setRegisters({ hcr });
+    const sctlr = fieldsOf(sctlrRegister, registers.sctlr);
+    this.enabled = sctlr('M') === 1;
+    this.cachesData = sctlr('C') === 1;
+    this.cachesFetches = sctlr('I') === 1;
     const row =
-      (features.pan3 && bits(sctlr, 57, 57) === 1 ? ROW_EPAN : 0) |
-      (bits(sctlr, 19, 19) === 1 ? ROW_WXN : 0) |
+      (features.pan3 && sctlr('EPAN') === 1 ? ROW_EPAN : 0) |
+      (sctlr('WXN') === 1 ? ROW_WXN : 0) |
       (this.guarded ? ROW_PAN : 0);
+    const tcr = fieldsOf(tcrRegister, registers.tcr);
     const halves = [aarch64Half(0, tcr, ttbr0, features), aarch64Half(1, tcr, ttbr1, features)];
-    const updates = { accessFlag: bits(tcr, 39, 39) === 1, dirty: bits(tcr, 40, 40) === 1 };
-    this.apply(on, halves, row, updates);
+    this.apply(halves, row, { accessFlag: tcr('HA') === 1, dirty: tcr('HD') === 1 });
   }
 
-  protected override own(rule: AArch64Rule): AArch64Rule {
-    return rule;
+  /** What HCR_EL2 says now. */
+  private get controls(): AArch64HypervisorControls {
+    return this.stage2 === null ? this.ownControls : this.stage2.controls;
+  }
+
+  protected override get on(): boolean {
+    return this.enabled && !this.controls.noStage1;
+  }
+
+  /** Every table of a nested walk comes this way, the root first. */
+  protected override hostRelative(pfn: number): number {
+    return this.on ? super.hostRelative(pfn) : -1;
+  }
+
+  protected override takenAt({ fault }: AArch64Rule): 1 | 2 {
+    const { takesAll, takesExternalAborts } = this.controls;
+    return takesAll || (takesExternalAborts && fault === 'ExternalAbortOnWalk') ? 2 : 1;
   }
 
   protected override rowNow(access: number): number {
@@ -208,8 +246,8 @@ export abstract class AArch64Stage1 extends AArch64FastWalk {
   }
 
   override entryProt(low: number, high: number, leaf: boolean): number {
-    if (!leaf) return tableRights(this.half.flat ? 0 : high);
-    return leafRights(permissionBits(low, high, 0, this.keepsDirty), low);
+    if (!leaf) return tableGrants(this.half.flat ? 0 : high);
+    return leafGrants(low, high, 0, this.keepsDirty);
   }
 
   override leafAttributes(
@@ -217,56 +255,81 @@ export abstract class AArch64Stage1 extends AArch64FastWalk {
     high: number,
     level: number,
     _inherited: number,
+    access?: number,
   ): LeafAttributes {
-    const { half } = this;
+    const fetch = access !== undefined && (access & 3) === Access.Fetch;
     if (level < 0) {
-      const dc = (this.registers.hcr & 0x1000n) !== 0n;
-      const attr = dc ? DEFAULT_CACHEABLE : OFF_ATTRIBUTES;
-      return { pageBytes: 4096, global: false, aarch64: this.combined(attr, 0, false) };
+      const { attr, sh } = this.attributesOff(fetch);
+      const aarch64 = { ...this.reported(attr, sh, access), contiguous: false };
+      return { pageBytes: 4096, global: false, aarch64 };
     }
-    const attr = Number((this.registers.mair >> BigInt(8 * ((low >>> 2) & 7))) & 0xffn);
-    const sh = half.shareability < 0 ? (low >>> 8) & 3 : half.shareability;
-    const groups = aarch64ContiguousBits(4096 * half.granuleFrames, level) > 0;
-    const contiguous = groups && (high & Contiguous) !== 0;
-    return {
-      pageBytes: 4096 * half.format.levelPages[level]! * half.granuleFrames,
-      global: (low & NG) === 0,
-      aarch64: this.combined(attr, sh, contiguous),
-    };
+    const index = (low & AttrIndx) >>> 2;
+    const attr = Number((this.registers.mair >> BigInt(8 * index)) & 0xffn);
+    const { contiguous, pageBytes, sh } = this.shapeOf(low, high, level);
+    const aarch64 = { ...this.reported(this.effective(attr, fetch), sh, access), contiguous };
+    return { pageBytes, global: (low & NG) === 0, aarch64 };
   }
 
-  /** Attributes as PAR_EL1 reports them, combined with those of stage 2 where that took part. */
-  private combined(
+  /** What stage 1 makes of memory while it is off (D8 The effects of disabling an address translation stage). */
+  private attributesOff(fetch: boolean): { readonly attr: number; readonly sh: number } {
+    if (this.controls.defaultCacheable) return { attr: WRITE_BACK, sh: NON_SHAREABLE };
+    if (!fetch) return { attr: DEVICE, sh: OUTER_SHAREABLE };
+    // Fetches: write-through, read-allocate, while SCTLR.I lets them be cached.
+    const attr = this.cachesFetches ? WRITE_THROUGH : NON_CACHEABLE;
+    return { attr, sh: OUTER_SHAREABLE };
+  }
+
+  /**
+   * What SCTLR.C and I leave of the attributes of a descriptor. A fetch from Device memory that has not been made
+   * execute-never is from Non-cacheable memory here; the manual also allows a permission fault.
+   */
+  private effective(attr: number, fetch: boolean): number {
+    const device = aarch64IsDevice(attr);
+    const uncached = fetch ? device || !this.cachesFetches : !device && !this.cachesData;
+    return uncached ? aarch64Uncached(attr) : attr;
+  }
+
+  /** Attributes as PAR_EL1 reports them: of an access, together with those of stage 2 where that took part. */
+  private reported(
     attr: number,
     sh: number,
-    contiguous: boolean,
-  ): NonNullable<LeafAttributes['aarch64']> {
+    access: number | undefined,
+  ): { readonly attr: number; readonly sh: number } {
     const { stage2 } = this;
-    if (stage2 === null || this.stage1Only) {
-      return { attr, sh: aarch64ReportedShareability(attr, sh), contiguous };
+    if (stage2 === null || this.stage1Only || access === undefined) {
+      return { attr, sh: aarch64ReportedShareability(attr, sh) };
     }
-    return { ...stage2.combine(attr, aarch64IsDevice(attr) ? 2 : sh), contiguous };
+    return stage2.combine(attr, sh, access);
   }
 
   protected override leafRights(): number {
     if (this.leafShift < 0) return ROOT_RIGHTS;
-    const permission = permissionBits(
-      this.leafLow,
-      this.leafHigh,
-      this.leafTables,
-      this.keepsDirty,
-    );
-    return this.protOf(leafRights(permission, this.leafLow)) | (this.leafLow & NG ? LOCAL : 0);
+    const { leafHigh, leafLow, leafTables } = this;
+    const rights = this.protOf(leafGrants(leafLow, leafHigh, leafTables, this.keepsDirty));
+    return rights | ((leafLow & NG) !== 0 ? LOCAL : 0);
   }
 
-  /** Execution is EL0's on EL0's pages, else EL1's; WXN and EL0's right to write take it away (D8.4.2). */
   override protOf(rights: number): number {
-    const writable = (rights & Prot.Write) !== 0;
-    const user = (rights & Prot.User) !== 0;
-    const allowed = (rights & (user ? EL0_EXECUTE : EL1_EXECUTE)) !== 0;
-    const executable = allowed && !(writable && (this.row & ROW_WXN) !== 0);
-    return (rights & 11) | (executable ? Prot.Execute : 0);
+    return grantedProt(rights, (this.row & ROW_WXN) !== 0);
   }
+}
+
+/** What JavaScript may pass instead. */
+function checkOptions(options: AArch64WalkerOptions): AArch64WalkerOptions {
+  if (typeof options !== 'object' || options === null) {
+    throw unfit('options', options, 'an object with a memory');
+  }
+  const { secondStage } = options;
+  if (secondStage === undefined) return options;
+  // Not `instanceof`: who walks one stage need not load the other.
+  const second = secondStage?.fault instanceof AArch64Fault && 'combine' in secondStage;
+  if (!second) throw unfit('secondStage', secondStage, 'an AArch64Stage2');
+  return options;
+}
+
+function checkPan(pan: boolean): boolean {
+  if (typeof pan !== 'boolean') throw unfit('pan', pan, 'a boolean');
+  return pan;
 }
 
 function checkRegisters(values: Readonly<Record<keyof Registers, Address>>): Registers {
@@ -279,36 +342,9 @@ function checkRegisters(values: Readonly<Record<keyof Registers, Address>>): Reg
     mair: checkBits('mair', mair),
     hcr: checkBits('hcr', hcr),
   };
-  if (bits(checked.sctlr, 25, 25) === 1) {
+  if (fieldsOf(sctlrRegister, checked.sctlr)('EE') === 1) {
     const expected = 'EE clear: big-endian tables are not supported';
     throw new VmError('unsupported', { argument: 'sctlr', value: checked.sctlr, expected });
   }
   return checked;
-}
-
-/** Permission bits as inherited rights. */
-function leafRights(permission: number, low: number): number {
-  const readOnly = (permission & READ_ONLY) !== 0;
-  const user = (permission & MAY_EL0) !== 0;
-  return (
-    Prot.Read |
-    (readOnly ? 0 : Prot.Write) |
-    (user ? Prot.User : 0) |
-    ((low & NG) !== 0 ? LOCAL : 0) |
-    ((permission & NO_EL0_EXECUTE) !== 0 ? 0 : EL0_EXECUTE) |
-    ((permission & NO_EL1_EXECUTE) !== 0 ? 0 : EL1_EXECUTE)
-  );
-}
-
-/** What a table leaves of rights. */
-function tableRights(high: number): number {
-  const { APTable0, APTable1, PXNTable, UXNTable } = AARCH64_PTE_HIGH;
-  return (
-    Prot.Read |
-    ((high & APTable1) !== 0 ? 0 : Prot.Write) |
-    ((high & APTable0) !== 0 ? 0 : Prot.User) |
-    LOCAL |
-    ((high & UXNTable) !== 0 ? 0 : EL0_EXECUTE) |
-    ((high & PXNTable) !== 0 ? 0 : EL1_EXECUTE)
-  );
 }

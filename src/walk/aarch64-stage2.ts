@@ -10,28 +10,37 @@ import {
 import type { PhysicalMemory } from '../memory/index.js';
 import {
   AARCH64_PTE_HIGH,
+  AARCH64_STAGE2_PTE,
+  AARCH64_STAGE2_PTE_HIGH,
   aarch64CombineAttributes,
   aarch64CombineShareability,
-  aarch64ContiguousBits,
   aarch64IsDevice,
   aarch64ReportedShareability,
+  aarch64Uncached,
+  vtcrRegister,
 } from '../pte/index.js';
 import { AArch64FastWalk } from './aarch64-fast.js';
-import { type AArch64Half, aarch64Stage2Half, bits } from './aarch64-half.js';
-import type { AArch64Features, AArch64RegisterWrite } from './aarch64-options.js';
+import { type AArch64Features, checkRegisterNames, unfit } from './aarch64-features.js';
+import { aarch64Stage2Half, fieldsOf } from './aarch64-half.js';
+import { type AArch64HypervisorControls, hypervisorControls } from './aarch64-hypervisor.js';
+import type { AArch64RegisterWrite } from './aarch64-options.js';
 import {
-  AARCH64_STAGE2_RULES,
-  type AArch64Rule,
+  type AArch64Permissions,
+  NO_READ,
   ROW_ATOMIC,
   rowOf,
-  STAGE2_PERMISSION,
-  STAGE2_RULE_OF,
-} from './aarch64-rules.js';
+  STAGE2_PERMISSIONS,
+  WRITABLE,
+} from './aarch64-permission.js';
+import type { AArch64Rule } from './aarch64-rules.js';
+import { AARCH64_STAGE2_RULES, type AArch64Stage2RuleName } from './aarch64-stage2-rules.js';
 import type { LeafAttributes } from './report.js';
 import type { SecondStage } from './second-stage.js';
 import { inPage, isPageNumber, LOCAL, ROOT_RIGHTS } from './walker.js';
 
-const { Contiguous, DBM } = AARCH64_PTE_HIGH;
+const { DBM } = AARCH64_PTE_HIGH;
+const { MemAttr, Read } = AARCH64_STAGE2_PTE;
+const { XN } = AARCH64_STAGE2_PTE_HIGH;
 
 /** The accesses of stage 1: whose they are matters to execution alone. */
 const ACCESS_BITS = 3 | Access.User | Access.ReadModifyWrite | Access.ImplicitSupervisor;
@@ -39,13 +48,20 @@ const ACCESS_BITS = 3 | Access.User | Access.ReadModifyWrite | Access.ImplicitSu
 /** HCR_EL2 for a guest: RW and VM. */
 const HCR_GUEST = 0x8000_0001n;
 
-/** MemAttr of write-back memory, which stage 2 off counts as. */
-const WRITE_BACK = 0b1111;
-const NON_CACHEABLE = 0x44;
+/** Attributes and shareability as in PAR_EL1. */
+const WRITE_BACK = 0xff;
+const NON_SHAREABLE = 0;
+const OUTER_SHAREABLE = 2;
 
-/** By access: its row; 64 for what is no access of stage 2. */
-const ROWS: Int32Array = /* @__PURE__ */ Int32Array.from({ length: 128 }, (_, access) =>
-  isStage2Access(access) ? stage2Row(access) : 64,
+const REGISTER_NAMES = ['vtcr', 'vttbr', 'hcr'] as const;
+
+/** The registers by name, and what a caller may write. */
+type Registers = Readonly<Record<(typeof REGISTER_NAMES)[number], bigint>>;
+type RegisterValues = Readonly<Record<(typeof REGISTER_NAMES)[number], Address>>;
+
+/** By access: its row; 0 for what is no access of stage 2. */
+const ROWS: Int32Array = /* @__PURE__ */ Int32Array.from({ length: 256 }, (_, access) =>
+  isStage2Access(access) ? stage2Row(access) : 0,
 );
 
 /** In stage 2 a read-modify-write needs both rights, which S2AP gives one by one. */
@@ -70,7 +86,7 @@ export interface AArch64Stage2Options {
   readonly vtcr?: Address;
   /** VTTBR_EL2. @defaultValue 0 */
   readonly vttbr?: Address;
-  /** HCR_EL2: VM, PTW, CD and FWB matter. @defaultValue 0x80000001: RW and VM */
+  /** HCR_EL2: VM, DC, PTW, CD, ID and FWB matter. @defaultValue 0x80000001: RW and VM */
   readonly hcr?: Address;
   /** What the CPU has. @defaultValue everything */
   readonly features?: Partial<AArch64Features>;
@@ -102,6 +118,9 @@ export interface AArch64Stage2Snapshot {
  * Stage 2 of an AArch64 guest: from intermediate to physical addresses (Arm ARM DDI 0487, D8). Pages are counted in
  * 4 KiB whatever the granule.
  *
+ * An access says for whom it is made as in stage 1; with `Access.ImplicitSupervisor` it reads, or as a write updates, a
+ * stage 1 descriptor. Faults are stage 2's, to EL2.
+ *
  * @example
  * ```ts
  * import { Access } from 'pagewright/core';
@@ -128,18 +147,25 @@ export class AArch64Stage2 extends AArch64FastWalk implements SecondStage {
   /** Its hardware update. */
   readonly updateAccess: number = Access.Write | Access.ImplicitSupervisor;
 
-  protected half: AArch64Half;
-  protected readonly permissions: Uint8Array = STAGE2_PERMISSION;
+  protected readonly rules: Readonly<Record<AArch64Stage2RuleName, AArch64Rule>> =
+    AARCH64_STAGE2_RULES;
+  protected readonly permissionRules: AArch64Permissions['rules'] = STAGE2_PERMISSIONS.rules;
+  protected readonly permissions: AArch64Permissions['table'] = STAGE2_PERMISSIONS.table;
   protected readonly cleanFlip: number = 0x80;
   protected readonly rows: Int32Array = ROWS;
-  private registers: Readonly<Record<'vtcr' | 'vttbr' | 'hcr', bigint>>;
+  private registers: Registers;
+  /** What HCR_EL2 says. @internal */
+  controls: AArch64HypervisorControls;
 
   /** @param options - Memory, registers and features. */
   constructor(options: AArch64Stage2Options) {
+    if (typeof options !== 'object' || options === null) {
+      throw unfit('options', options, 'an object with a memory');
+    }
     super(options.memory, AARCH64_STAGE2_RULES.off, null, options.features ?? {}, 1);
     const { hcr = HCR_GUEST, vtcr = 0n, vttbr = 0n } = options;
     this.registers = checkRegisters({ vtcr, vttbr, hcr });
-    this.half = aarch64Stage2Half(this.registers.vtcr, this.registers.vttbr, this.features);
+    this.controls = hypervisorControls(this.registers.hcr);
     this.applyRegisters();
     this.observer = options.observer ?? null;
   }
@@ -182,7 +208,7 @@ export class AArch64Stage2 extends AArch64FastWalk implements SecondStage {
       vtcr: hex(vtcr),
       vttbr: hex(vttbr),
       hcr: hex(hcr),
-      features,
+      features: { ...features },
     };
   }
 
@@ -203,7 +229,8 @@ export class AArch64Stage2 extends AArch64FastWalk implements SecondStage {
 
   /** The VMID, 8 bits unless VTCR.VS. */
   get vmid(): number {
-    return bits(this.vttbr, bits(this.vtcr, 19, 19) === 1 ? 63 : 55, 48);
+    const wide = fieldsOf(vtcrRegister, this.vtcr)('VS') === 1;
+    return Number(BigInt.asUintN(wide ? 16 : 8, this.vttbr >> 48n));
   }
 
   /**
@@ -211,11 +238,13 @@ export class AArch64Stage2 extends AArch64FastWalk implements SecondStage {
    *
    * @param values - The registers to change, by name.
    * @returns That they are written, and that nothing is invalidated by that.
-   * @throws `VmError` `out-of-range` for a value that is no 64-bit pattern; then nothing is written.
+   * @throws `VmError` `bad-argument` for a name that is no register, `out-of-range` for a value that is no 64-bit pattern;
+   * then nothing is written.
    */
   setRegisters(
     values: Partial<Readonly<Record<'vtcr' | 'vttbr' | 'hcr', Address>>>,
   ): AArch64RegisterWrite {
+    checkRegisterNames(values, REGISTER_NAMES);
     this.registers = checkRegisters({ ...this.registers, ...values });
     this.applyRegisters();
     return { kind: 'written', invalidates: 'none' };
@@ -235,51 +264,95 @@ export class AArch64Stage2 extends AArch64FastWalk implements SecondStage {
 
   /** The fast path; with HCR.PTW none for tables, whose memory type matters then. @internal */
   fastFrame(low: number, high: number, access: number): number {
-    const guarded = this.guardsTables && (access & Access.ImplicitSupervisor) !== 0;
+    const guarded = this.controls.protectsTables && (access & Access.ImplicitSupervisor) !== 0;
     return guarded ? -1 : this.fastWalk(low, high, access);
+  }
+
+  /** What follows is the access of an AT instruction. @internal */
+  beginAt(): void {
+    this.translating = true;
+  }
+
+  /** The AT instruction is done. @internal */
+  finishAt(): void {
+    this.translating = false;
   }
 
   /**
    * Memory attributes of stage 1 combined with those of the last translation of this stage.
    *
-   * @param attr - Eight bits, as in MAIR_EL1.
+   * @param attr - Eight bits, as in MAIR_EL1: what stage 1 makes of memory for this access.
    * @param sh - Shareability: 0 none, 2 outer, 3 inner.
+   * @param access - `Access` bits: fetches may see other memory than data. By default a read.
    * @returns The same, as PAR_EL1 reports them.
    */
   combine(
     attr: number,
     sh: number,
+    access: number = Access.Read,
   ): {
     /** Eight bits, as in PAR_EL1.ATTR. */
     readonly attr: number;
     /** Two bits, as in PAR_EL1.SH. */
     readonly sh: number;
   } {
-    const translated = this.leafShift >= 0;
-    const memAttr = translated ? (this.leafLow >>> 2) & 15 : WRITE_BACK;
-    const forced = translated && bits(this.hcr, 46, 46) === 1;
-    const combined = aarch64CombineAttributes(attr, memAttr, forced);
-    // HCR.CD: what stage 2 makes of data is not cached.
-    const cached = translated && bits(this.hcr, 32, 32) === 1 && !aarch64IsDevice(combined);
-    const result = cached ? NON_CACHEABLE : combined;
-    const own = this.half.shareability < 0 ? (this.leafLow >>> 8) & 3 : this.half.shareability;
-    const both = translated ? aarch64CombineShareability(sh, own) : sh;
-    return { attr: result, sh: aarch64ReportedShareability(result, both) };
+    const { leafHigh, leafLevel, leafLow } = this;
+    if (leafLevel < 0) return { attr, sh: aarch64ReportedShareability(attr, sh) };
+    const type = this.combinedType(attr, leafLow, access);
+    // Device memory is outer shareable whatever its descriptor says.
+    const first = aarch64IsDevice(attr) ? OUTER_SHAREABLE : sh;
+    const both = aarch64CombineShareability(first, this.shapeOf(leafLow, leafHigh, leafLevel).sh);
+    return { attr: type, sh: aarch64ReportedShareability(type, both) };
   }
 
-  /** HCR.PTW. */
-  private guardsTables = false;
+  /** The memory type of stage 1 with that of a leaf of this stage. */
+  private combinedType(attr: number, low: number, access: number): number {
+    const { forced, uncachedData, uncachedFetches } = this.controls;
+    const type = aarch64CombineAttributes(attr, (low & MemAttr) >>> 2, forced);
+    const device = aarch64IsDevice(type);
+    // HCR.ID is for fetches, to which Device memory that is not execute-never is Non-cacheable as well; CD is for data.
+    const fetch = (access & 3) === Access.Fetch;
+    const uncached = fetch ? device || uncachedFetches : !device && uncachedData;
+    return uncached ? aarch64Uncached(type) : type;
+  }
 
   private applyRegisters(): void {
     const { hcr, vtcr, vttbr } = this.registers;
-    this.guardsTables = bits(hcr, 2, 2) === 1;
-    const halves = [aarch64Stage2Half(vtcr, vttbr, this.features)];
-    const updates = { accessFlag: bits(vtcr, 21, 21) === 1, dirty: bits(vtcr, 22, 22) === 1 };
-    this.apply(bits(hcr, 0, 0) === 1, halves, 0, updates);
+    this.controls = hypervisorControls(hcr);
+    const fields = fieldsOf(vtcrRegister, vtcr);
+    const half = aarch64Stage2Half(fields, vttbr, this.features);
+    this.apply([half], 0, { accessFlag: fields('HA') === 1, dirty: fields('HD') === 1 });
   }
 
-  protected override own(rule: AArch64Rule): AArch64Rule {
-    return STAGE2_RULE_OF.get(rule) ?? rule;
+  protected override get on(): boolean {
+    return this.controls.stage2;
+  }
+
+  /** Faults of this stage are stage 2's, also when it is asked by itself. */
+  protected override stop(
+    refusal: AArch64Rule,
+    level: number,
+    vpn: number,
+    access: number,
+    offset: number,
+  ): number {
+    const result = super.stop(refusal, level, vpn, access, offset);
+    const { fault } = this;
+    const update = (access & 3) === Access.Write;
+    fault.stage = 2;
+    fault.purpose =
+      (access & Access.ImplicitSupervisor) === 0
+        ? 'access'
+        : update
+          ? 'table-update'
+          : 'table-read';
+    fault.guestPfn = vpn;
+    fault.guestOffset = offset;
+    return result;
+  }
+
+  protected override takenAt(): 2 {
+    return 2;
   }
 
   protected override rowNow(access: number): number {
@@ -287,15 +360,18 @@ export class AArch64Stage2 extends AArch64FastWalk implements SecondStage {
   }
 
   protected override permissionOf(low: number, high: number, _tables: number): number {
-    const writable = this.keepsDirty && (high & DBM) !== 0 ? 2 : 0;
-    return ((low >>> 6) & 3) | writable | (((high >>> 21) & 3) << 2);
+    const writable = this.keepsDirty && (high & DBM) !== 0 ? WRITABLE : 0;
+    return (((low ^ Read) >>> 6) & (NO_READ | WRITABLE)) | writable | ((high & XN) >>> 19);
   }
 
-  /** HCR.PTW: stage 1 tables may not lie in what stage 2 makes Device (D24.2 HCR_EL2.PTW). */
-  protected override refusesTable(access: number, low: number): boolean {
-    if (!this.guardsTables || (access & Access.ImplicitSupervisor) === 0) return false;
-    const forced = bits(this.hcr, 46, 46) === 1;
-    return (low & (forced ? 0x10 : 0x30)) === 0;
+  /** HCR.PTW: stage 1 tables may not lie in what stage 2 makes Device. */
+  protected override tableRule(access: number, low: number): AArch64Rule | null {
+    const { forced, protectsTables } = this.controls;
+    if (!protectsTables || (access & Access.ImplicitSupervisor) === 0) return null;
+    const device = aarch64IsDevice(
+      aarch64CombineAttributes(WRITE_BACK, (low & MemAttr) >>> 2, forced),
+    );
+    return device ? AARCH64_STAGE2_RULES.deviceTable : null;
   }
 
   protected override hostAccess(access: number): number {
@@ -310,8 +386,8 @@ export class AArch64Stage2 extends AArch64FastWalk implements SecondStage {
     if (!leaf) return ROOT_RIGHTS;
     const permission = this.permissionOf(low, high, 0);
     return (
-      ((permission & 1) !== 0 ? Prot.Read : 0) |
-      ((permission & 2) !== 0 ? Prot.Write : 0) |
+      ((permission & NO_READ) === 0 ? Prot.Read : 0) |
+      ((permission & WRITABLE) !== 0 ? Prot.Write : 0) |
       // Executable when it is at one exception level at least.
       (permission >>> 2 === 2 ? 0 : Prot.Execute) |
       Prot.User |
@@ -319,24 +395,22 @@ export class AArch64Stage2 extends AArch64FastWalk implements SecondStage {
     );
   }
 
-  override leafAttributes(low: number, high: number, level: number): LeafAttributes {
-    const { half } = this;
+  override leafAttributes(
+    low: number,
+    high: number,
+    level: number,
+    _inherited: number,
+    access: number = Access.Read,
+  ): LeafAttributes {
     if (level < 0) {
-      return { pageBytes: 4096, global: false, aarch64: { attr: 0xff, sh: 0, contiguous: false } };
+      const aarch64 = { attr: WRITE_BACK, sh: NON_SHAREABLE, contiguous: false };
+      return { pageBytes: 4096, global: false, aarch64 };
     }
-    const forced = bits(this.hcr, 46, 46) === 1;
-    const attr = aarch64CombineAttributes(0xff, (low >>> 2) & 15, forced);
-    const sh = half.shareability < 0 ? (low >>> 8) & 3 : half.shareability;
-    const groups = aarch64ContiguousBits(4096 * half.granuleFrames, level) > 0;
-    return {
-      pageBytes: 4096 * half.format.levelPages[level]! * half.granuleFrames,
-      global: false,
-      aarch64: {
-        attr,
-        sh: aarch64ReportedShareability(attr, sh),
-        contiguous: groups && (high & Contiguous) !== 0,
-      },
-    };
+    // By itself, that is, over write-back memory of stage 1's.
+    const attr = this.combinedType(WRITE_BACK, low, access);
+    const { contiguous, pageBytes, sh } = this.shapeOf(low, high, level);
+    const aarch64 = { attr, sh: aarch64ReportedShareability(attr, sh), contiguous };
+    return { pageBytes, global: false, aarch64 };
   }
 
   protected override leafRights(): number {
@@ -344,9 +418,7 @@ export class AArch64Stage2 extends AArch64FastWalk implements SecondStage {
   }
 }
 
-function checkRegisters(
-  values: Readonly<Record<'vtcr' | 'vttbr' | 'hcr', Address>>,
-): Readonly<Record<'vtcr' | 'vttbr' | 'hcr', bigint>> {
+function checkRegisters(values: RegisterValues): Registers {
   const { hcr, vtcr, vttbr } = values;
   return {
     vtcr: checkBits('vtcr', vtcr),

@@ -1,13 +1,14 @@
-import { VmError } from '../core/index.js';
 import type { PhysicalMemory } from '../memory/index.js';
-import type { PteFormat } from '../pte/index.js';
+import { AARCH64_PTE_HIGH, type PteFormat } from '../pte/index.js';
+import { AArch64FastHalf, NO_ROOT } from './aarch64-fast-half.js';
+import { type AArch64Features, aarch64Features } from './aarch64-features.js';
 import type { AArch64Half } from './aarch64-half.js';
-import { type AArch64Features, ALL_FEATURES } from './aarch64-options.js';
+import { ROW_E0PD } from './aarch64-permission.js';
 import type { WalkRule } from './rule.js';
 import type { SecondStage } from './second-stage.js';
 import { RadixWalker } from './walker.js';
 
-const PHYSICAL_BITS: readonly number[] = [32, 36, 40, 42, 44, 48, 52];
+const { DBM } = AARCH64_PTE_HIGH;
 
 /** The bits of a stage's registers that say what hardware updates. @internal */
 export interface AArch64Updates {
@@ -18,7 +19,7 @@ export interface AArch64Updates {
 }
 
 /**
- * What follows from the registers of either stage, in flat fields.
+ * What follows from the registers of either stage.
  *
  * @public
  */
@@ -27,11 +28,12 @@ export abstract class AArch64State extends RadixWalker {
   readonly features: AArch64Features;
 
   /** Whether the stage translates. */
-  protected on = false;
+  protected abstract get on(): boolean;
+
   /** TTBR0's half and TTBR1's; stage 2 has one. */
   protected halves: readonly AArch64Half[] = [];
-  /** The half of the last walk, or that an enumeration is in. */
-  protected abstract half: AArch64Half;
+  /** Which half the last walk was in, or an enumeration is. */
+  protected slot = 0;
   /** State that counts for permission, as row bits of the permission table. */
   protected row = 0;
   /** Hardware sets the access flag. */
@@ -41,32 +43,14 @@ export abstract class AArch64State extends RadixWalker {
 
   /** 1 when bit 55 of an address chooses its half, 0 for stage 2. */
   protected readonly halfMask: number;
+  /** For the fast path: TTBR0's half. */
+  protected readonly lower: AArch64FastHalf = new AArch64FastHalf();
+  /** TTBR1's. */
+  protected readonly upper: AArch64FastHalf = new AArch64FastHalf();
   /** Bits 47:43 of an upper word must be the window's. */
   protected pointerWanted = 0;
-  /** By half: the bits of the root's index. */
-  protected readonly rootMasks: Int32Array = new Int32Array(2);
-  /** For the fast path, by half: see `windowChanged`. */
-  protected readonly rootsRelative: Int32Array = new Int32Array(2);
-  /** By half: the word of the root's first entry in its frame. */
-  protected readonly rootWords: Int32Array = new Int32Array(2);
-  /** By half: log2 of the 4 KiB pages that an entry of the root maps. */
-  protected readonly topShifts: Int32Array = new Int32Array(2);
-  /** By half: log2 of the 4 KiB frames in a granule, which is also the shift of the last level. */
-  protected readonly granuleShifts: Int32Array = new Int32Array(2);
-  /** By half, for data and then for fetches: the bits of the halves of a page number that must all be the half's. */
-  protected readonly outsideHigh: Int32Array = new Int32Array(4);
-  /** By half: the same of bits 25:0. */
-  protected readonly outsideLow: Int32Array = new Int32Array(2);
-  /** By half: bits of a table's high word that count as attributes: 30:27, or none with HPD. */
-  protected readonly tableAttributes: Int32Array = new Int32Array(2);
-  /** By half: bits of a low word that the fast path wants clear: those of addresses beyond 2^48. */
-  protected readonly splitMasks: Int32Array = new Int32Array(2);
-  /** By half: bits of a high word that lie beyond the output size. */
-  protected readonly beyondOutput: Int32Array = new Int32Array(2);
-  /** By half: bit n set: there are blocks whose shift is `n`. */
-  protected readonly blockShifts: Int32Array = new Int32Array(2);
-  /** By half: EL0 may not use it. */
-  protected readonly userDisabled: Int32Array = new Int32Array(2);
+  /** DBM while hardware keeps dirty state. */
+  protected dirtyMask = 0;
 
   /** @internal */
   protected constructor(
@@ -77,36 +61,20 @@ export abstract class AArch64State extends RadixWalker {
     halves: 1 | 2,
   ) {
     super(memory, initial, secondStage);
-    this.features = { ...ALL_FEATURES, ...features };
+    this.features = aarch64Features(features);
     this.halfMask = halves - 1;
-    checkFeatures(this.features);
   }
 
   protected override derived(): Readonly<Record<string, unknown>> {
-    const { keepsDirty, on, row, setsAccessFlag } = this;
-    const { beyondOutput, blockShifts, granuleShifts, outsideHigh, outsideLow } = this;
-    const {
-      pointerWanted,
-      rootMasks,
-      rootWords,
-      rootsRelative,
-      splitMasks,
-      tableAttributes,
-      topShifts,
-      userDisabled,
-    } = this;
-    const flags = { keepsDirty, on, row, setsAccessFlag };
-    const shape = { beyondOutput, blockShifts, granuleShifts, outsideHigh, outsideLow, topShifts };
-    const roots = {
-      pointerWanted,
-      rootMasks,
-      rootWords,
-      rootsRelative,
-      splitMasks,
-      tableAttributes,
-      userDisabled,
-    };
-    return { ...super.derived(), ...flags, ...shape, ...roots };
+    const { dirtyMask, keepsDirty, lower, on, pointerWanted, row, setsAccessFlag, upper } = this;
+    const flags = { dirtyMask, keepsDirty, on, pointerWanted, row, setsAccessFlag };
+    const halves = { lower: Object.values(lower), upper: Object.values(upper) };
+    return { ...super.derived(), ...flags, ...halves };
+  }
+
+  /** The half of the last walk, or that an enumeration is in. */
+  protected get half(): AArch64Half {
+    return this.halves[this.slot]!;
   }
 
   /** The format of TTBR0's half or of stage 2, or `null` while the stage is off. */
@@ -140,7 +108,8 @@ export abstract class AArch64State extends RadixWalker {
   }
 
   override useRoot(slot: number): void {
-    this.half = this.halves[slot]!;
+    // A cursor that is at no root yet says -1.
+    this.slot = Math.max(slot, 0);
   }
 
   override findPresent(
@@ -169,68 +138,42 @@ export abstract class AArch64State extends RadixWalker {
     this.pointerWanted = this.windowHigh << 11;
     for (let slot = 0; slot < this.halves.length; slot++) {
       const root = this.rootAt(slot);
-      const known = this.secondStage === null ? this.inWindow(root) : root < 2 ** 31;
-      this.rootsRelative[slot] = this.on && root >= 0 && known ? root - first : -1;
+      this.fastHalf(slot).root = root >= 0 && this.reachesRoot(root) ? root - first : NO_ROOT;
     }
+  }
+
+  /**
+   * Whether the fast path may begin at a root. Under a second stage it asks `hostRelative`, which knows whether this stage
+   * is on: HCR_EL2 may change there unheard.
+   */
+  private reachesRoot(root: number): boolean {
+    return this.secondStage === null ? this.on && this.inWindow(root) : root < 2 ** 31;
+  }
+
+  private fastHalf(slot: number): AArch64FastHalf {
+    return slot === 0 ? this.lower : this.upper;
   }
 
   /** Takes over what the registers say. */
-  protected apply(
-    on: boolean,
-    halves: readonly AArch64Half[],
-    row: number,
-    updates: AArch64Updates,
-  ): void {
+  protected apply(halves: readonly AArch64Half[], row: number, updates: AArch64Updates): void {
     const { hafdbs } = this.features;
-    this.on = on;
     this.halves = halves;
-    this.half = halves[0]!;
-    this.row = row;
+    this.slot = 0;
     this.setsAccessFlag = hafdbs !== 'none' && updates.accessFlag;
     this.keepsDirty = this.setsAccessFlag && hafdbs === 'dirty' && updates.dirty;
-    for (let slot = 0; slot < halves.length; slot++) this.applyHalf(slot);
+    this.dirtyMask = this.keepsDirty ? DBM : 0;
+    halves.forEach((half, slot) => {
+      this.fastHalf(slot).update(half);
+    });
+    this.setRow(row);
     this.bindWindow();
   }
 
-  private applyHalf(slot: number): void {
-    const { flat, format, frameEnd, rootByte, topByteIgnored, userDisabled } = this.halves[slot]!;
-    const granuleShift = format.pageShift - 12;
-    const stride = format.pageShift - 3;
-    this.rootWords[slot] = rootByte >>> 2;
-    this.granuleShifts[slot] = granuleShift;
-    this.topShifts[slot] = granuleShift + stride * (format.levels - 1);
-    this.rootMasks[slot] = 2 ** format.indexBits.at(-1)! - 1;
-    const pageBits = format.virtualBits - 12;
-    this.outsideLow[slot] = pageBits >= 26 ? 0 : -(2 ** pageBits) & 0x3ffffff;
-    const high = pageBits <= 26 ? 0x3ffffff : -(2 ** (pageBits - 26)) & 0x3ffffff;
-    for (const kind of [0, 1] as const) {
-      // The tag is bits 51:44 of the page number.
-      this.outsideHigh[2 * slot + kind] = high & (topByteIgnored[kind] ? 0x3ffff : -1);
-    }
-    this.tableAttributes[slot] = flat ? 0 : 0x78000000;
-    this.splitMasks[slot] = (format.splitTableMask | format.splitLeafMask[0]!) << format.splitShift;
-    // Bits 49:32 of an entry, from the output size up.
-    const outputBits = Math.log2(frameEnd) + 12;
-    const addressHigh = format.frameBits + format.frameShift > 48 ? 0x3ffff : 0xffff;
-    this.beyondOutput[slot] =
-      outputBits >= 48 ? addressHigh & ~0xffff : addressHigh & -(2 ** (outputBits - 32));
-    let blocks = 0;
-    for (let level = 1; level < format.levels; level++) {
-      if ((format.leafLevels >>> level) & 1) blocks |= 1 << (granuleShift + stride * level);
-    }
-    this.blockShifts[slot] = blocks;
-    this.userDisabled[slot] = userDisabled ? 1 : 0;
-  }
-}
-
-function checkFeatures(features: AArch64Features): void {
-  const { hafdbs, physicalBits } = features;
-  if (!PHYSICAL_BITS.includes(physicalBits)) {
-    const expected = '32, 36, 40, 42, 44, 48 or 52';
-    throw new VmError('bad-argument', { argument: 'physicalBits', value: physicalBits, expected });
-  }
-  if (hafdbs !== 'none' && hafdbs !== 'access-flag' && hafdbs !== 'dirty') {
-    const expected = 'none, access-flag or dirty';
-    throw new VmError('bad-argument', { argument: 'hafdbs', value: hafdbs, expected });
+  /** Takes over state that counts for permission. */
+  protected setRow(row: number): void {
+    this.row = row;
+    this.halves.forEach((half, slot) => {
+      this.fastHalf(slot).row = half.userDisabled ? row | ROW_E0PD : row;
+    });
   }
 }

@@ -5,9 +5,8 @@ import {
   bigintFromHex,
   checkVersion,
   pageAndOffset,
-  VmError,
 } from '../core/index.js';
-import { AARCH64_EXCEPTION_CLASS } from '../pte/index.js';
+import { unfit } from './aarch64-features.js';
 import type { AArch64WalkerOptions, AArch64WalkerSnapshot } from './aarch64-options.js';
 import { AArch64Stage1 } from './aarch64-stage1.js';
 import { checkRestoredStage, checkSecondStage } from './second-stage.js';
@@ -37,6 +36,16 @@ const AT_INSTRUCTIONS: readonly string[] = [
 ];
 
 /**
+ * How an AT instruction is executed.
+ *
+ * @public
+ */
+export interface AArch64AtOptions {
+  /** The exception level that executes it. The S12 forms are undefined at EL1. @defaultValue 2 */
+  readonly el?: 1 | 2;
+}
+
+/**
  * What an AT instruction did.
  *
  * @public
@@ -49,12 +58,19 @@ export type AArch64AtResult =
       readonly par: bigint;
     }
   | {
-      /** The instruction itself took a data abort to EL2: an external abort on a walk. */
+      /**
+       * The instruction itself took a data abort, and PAR_EL1 is unknown: for an external abort on a walk, and when EL1
+       * executed it, for a refusal of stage 2 to let stage 1 read or update a descriptor.
+       */
       readonly kind: 'exception';
-      /** ESR_EL2, of an instruction executed at EL2. */
+      /** The exception level that takes it. */
+      readonly el: 1 | 2;
+      /** ESR of that level. */
       readonly esr: bigint;
-      /** FAR_EL2. */
+      /** FAR of that level. */
       readonly far: bigint;
+      /** HPFAR_EL2; `null` where the manual leaves it unknown, and at EL1. */
+      readonly hpfar: bigint | null;
     };
 
 /**
@@ -150,20 +166,22 @@ export class AArch64Walker extends AArch64Stage1 {
   }
 
   /**
-   * Executes an address translation instruction (Arm ARM, C5.5 and D8.14 Address translation instructions). It may set
-   * access flags, but no dirty state; without P it ignores PSTATE.PAN. Where there is a second stage, the S1 forms give
-   * the intermediate address: only the tables go through stage 2.
+   * Executes an address translation instruction (Arm ARM DDI 0487, D8 Address translation instructions). It may set access
+   * flags, but no dirty state; without P it ignores PSTATE.PAN. Where there is a second stage, the S1 forms give the
+   * intermediate address: only the tables go through stage 2.
    *
    * @param instruction - Which one.
    * @param va - The virtual address.
+   * @param options - Where it is executed.
    * @returns PAR_EL1, or the exception that the instruction took.
-   * @throws `VmError` for a bad address or instruction.
+   * @throws `VmError` for a bad address, instruction or exception level, or an S12 form at EL1.
    */
-  at(instruction: AArch64AtInstruction, va: Address): AArch64AtResult {
-    if (!AT_INSTRUCTIONS.includes(instruction)) {
-      const expected = `one of ${AT_INSTRUCTIONS.join(' ')}`;
-      throw new VmError('bad-argument', { argument: 'instruction', value: instruction, expected });
-    }
+  at(
+    instruction: AArch64AtInstruction,
+    va: Address,
+    options: AArch64AtOptions = {},
+  ): AArch64AtResult {
+    const from = checkAt(instruction, options);
     const { vpn, offset } = pageAndOffset(va);
     const kind = instruction.includes('W') ? Access.Write : Access.Read;
     const access = kind | (instruction.includes('E0') ? Access.User : 0);
@@ -172,30 +190,43 @@ export class AArch64Walker extends AArch64Stage1 {
     this.stage1Only = !instruction.startsWith('S12');
     try {
       const pfn = this.checkAndComplete(vpn, access, offset, 1, true);
-      return pfn < 0 ? this.atFault() : { kind: 'par', par: this.par(pfn) };
+      return pfn < 0 ? this.atFault(from) : { kind: 'par', par: this.par(pfn, access) };
     } finally {
       this.translating = false;
       this.ignoresPan = false;
       this.stage1Only = false;
+      this.stage2?.finishAt();
     }
   }
 
+  /** An AT instruction sets no dirty state in stage 2 either, but where stage 1 sets an access flag. */
+  protected override hostTarget(
+    pfn: number,
+    access: number,
+    offset: number,
+    bytes: number,
+    update: boolean,
+  ): number {
+    if (this.translating) this.stage2?.beginAt();
+    return super.hostTarget(pfn, access, offset, bytes, update);
+  }
+
   /** PAR_EL1 of a translation that succeeded. */
-  private par(pfn: number): bigint {
+  private par(pfn: number, access: number): bigint {
     const { leafHigh, leafLevel, leafLow } = this;
-    const { aarch64 } = this.leafAttributes(leafLow, leafHigh, leafLevel, 0);
+    const { aarch64 } = this.leafAttributes(leafLow, leafHigh, leafLevel, 0, access);
     const { attr = 0, sh = 0 } = aarch64 ?? {};
     // Bit 11 is RES1; NS (bit 9) is as the Non-secure state reads it, whose value is unknown: 0 here.
     return (BigInt(attr) << 56n) | addressFromVpn(pfn) | 0x800n | (BigInt(sh) << 7n);
   }
 
-  private atFault(): AArch64AtResult {
-    const { far, fsc, reason, s1ptw, stage } = this.fault;
-    if (reason === 'bus-error') {
-      // CM and WnR are set for the AT instruction itself, whatever it translates for.
-      const iss = 0x140 | (s1ptw ? 0x80 : 0) | fsc;
-      const exception = BigInt(AARCH64_EXCEPTION_CLASS.DataAbortSame) << 26n;
-      return { kind: 'exception', esr: exception | 0x0200_0000n | BigInt(iss), far };
+  private atFault(from: 1 | 2): AArch64AtResult {
+    const { fault } = this;
+    const { far, fsc, hpfar, kind, s1ptw, stage } = fault;
+    // RVMRFQ: from EL1, what stage 2 refuses to stage 1 is for EL2 to mend.
+    if (kind === 'ExternalAbortOnWalk' || (from === 1 && s1ptw)) {
+      const el = from === 2 ? 2 : fault.el;
+      return { kind: 'exception', el, esr: fault.instructionEsr(from), far, hpfar };
     }
     const stage2 = stage === 2 ? 0x200 | (s1ptw ? 0x100 : 0) : 0;
     return { kind: 'par', par: BigInt(0x801 | stage2 | (fsc << 1)) };
@@ -221,4 +252,16 @@ export class AArch64Walker extends AArch64Stage1 {
     }
     return this.checkAndComplete(vpn, access, offset, bytes, update);
   }
+}
+
+/** The exception level that executes an instruction. */
+function checkAt(instruction: AArch64AtInstruction, { el = 2 }: AArch64AtOptions): 1 | 2 {
+  if (!AT_INSTRUCTIONS.includes(instruction)) {
+    throw unfit('instruction', instruction, `one of ${AT_INSTRUCTIONS.join(' ')}`);
+  }
+  if (el !== 1 && el !== 2) throw unfit('el', el, '1 or 2');
+  if (el === 1 && instruction.startsWith('S12')) {
+    throw unfit('el', el, '2 for an S12 instruction, which is undefined at EL1');
+  }
+  return el;
 }

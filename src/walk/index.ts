@@ -3,10 +3,11 @@
  *
  * @packageDocumentation
  */
-export { AArch64CompleteWalk, AArch64Fault } from './aarch64-complete.js';
+export { AArch64CompleteWalk } from './aarch64-complete.js';
 export { AArch64FastWalk } from './aarch64-fast.js';
+export { AArch64Fault } from './aarch64-fault.js';
+export type { AArch64Features } from './aarch64-features.js';
 export type {
-  AArch64Features,
   AArch64Registers,
   AArch64RegisterWrite,
   AArch64WalkerOptions,
@@ -14,7 +15,7 @@ export type {
 } from './aarch64-options.js';
 export {
   AARCH64_RULES,
-  AARCH64_STAGE2_RULES,
+  type AArch64CommonRuleName,
   type AArch64Rule,
   type AArch64RuleName,
 } from './aarch64-rules.js';
@@ -24,9 +25,11 @@ export {
   type AArch64Stage2Options,
   type AArch64Stage2Snapshot,
 } from './aarch64-stage2.js';
+export { AARCH64_STAGE2_RULES, type AArch64Stage2RuleName } from './aarch64-stage2-rules.js';
 export { AArch64State } from './aarch64-state.js';
 export {
   type AArch64AtInstruction,
+  type AArch64AtOptions,
   type AArch64AtResult,
   AArch64Walker,
 } from './aarch64-walker.js';

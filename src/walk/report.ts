@@ -125,10 +125,14 @@ export interface FaultEncoding {
     readonly fsc: number;
     /** The architecture's level, -1 to 3. */
     readonly level: number;
-    /** ESR_EL1, or ESR_EL2 when stage 2 refused. */
+    /** The exception level that takes the abort: 2 when stage 2 refused, or HCR_EL2 sends it there. */
+    readonly el: 1 | 2;
+    /** ESR of that level; bits 24:14 of a data abort of stage 2, which describe the instruction, are 0. */
     readonly esr: bigint;
     /** FAR. */
     readonly far: bigint;
+    /** HPFAR_EL2 when stage 2 refused; `null` where the manual leaves it unknown. */
+    readonly hpfar: bigint | null;
     /** The stage that refused. */
     readonly stage: 1 | 2;
     /** Whether stage 2 refused the reading or updating of a stage 1 descriptor. */

@@ -211,12 +211,18 @@ export abstract class RadixWalker extends TableWindow {
   /** The frame that a leaf gives to a page. @internal */
   abstract frameFor(low: number, high: number, level: number, vpn: number): number;
 
-  /** What a leaf says beside frame and rights; `inherited` is what all entries leave. @internal */
+  /**
+   * What a leaf says beside frame and rights; `inherited` is what all entries leave. An `access` is the one that it
+   * answers (AArch64's fetches see other memory than its data); without one it is asked for the leaf's own sake.
+   *
+   * @internal
+   */
   abstract leafAttributes(
     low: number,
     high: number,
     level: number,
     inherited: number,
+    access?: number,
   ): LeafAttributes;
 
   /** The same as one number, equal for equal attributes. @internal */
@@ -299,7 +305,7 @@ export abstract class RadixWalker extends TableWindow {
     const { leafHigh, leafLevel: level, leafLow, secondStage } = this;
     const rights = this.leafRights();
     const pa = addressFromVpn(result, offset, this.pageShift);
-    const attributes = this.leafAttributes(leafLow, leafHigh, level, rights);
+    const attributes = this.leafAttributes(leafLow, leafHigh, level, rights, access);
     let prot = rights & ALL_PROT;
     // Spreads come last: one that other properties follow makes V8 build the object in the runtime, 10 us (measured).
     if (secondStage === null) {

@@ -9,6 +9,8 @@ export interface AArch64Question {
   readonly va: bigint;
   readonly access: number;
   readonly at: (typeof AT)[number] | null;
+  /** The exception level that executes that. */
+  readonly el: 1 | 2;
 }
 
 /** Tables, registers and questions for an AArch64 walker. */
@@ -22,6 +24,8 @@ export interface AArch64Case {
   /** Where RAM begins. */
   readonly base: bigint;
   readonly words: BigUint64Array;
+  /** The first word that can't be written where part of memory only reads. */
+  readonly writable: number;
   readonly questions: readonly AArch64Question[];
 }
 
@@ -119,7 +123,10 @@ function fill(
   }
 }
 
-function drawTcr(draw: Draw, low: Stage, high: Stage): bigint {
+/** Widths of addresses by IPS. */
+const SIZES = [32, 36, 40, 42, 44, 48, 52, 52] as const;
+
+function drawTcr(draw: Draw, low: Stage, high: Stage, ips: number): bigint {
   const tg0 = { 12: 0, 14: 2, 16: 1 }[low.granuleBits]!;
   const tg1 = { 12: 2, 14: 1, 16: 3 }[high.granuleBits]!;
   const flag = (at: number, times = 3): bigint => bits(once(draw, times), at);
@@ -127,12 +134,12 @@ function drawTcr(draw: Draw, low: Stage, high: Stage): bigint {
     bits(64 - low.inputBits, 0) |
     flag(7, 40) |
     bits(draw(4), 12) |
-    bits(once(draw, 60) ? 3 : tg0, 14) |
+    bits(once(draw, 30) ? 3 : tg0, 14) |
     bits(64 - high.inputBits, 16) |
     flag(23, 40) |
     bits(draw(4), 28) |
-    bits(once(draw, 60) ? 0 : tg1, 30) |
-    bits(once(draw, 6) ? draw(8) : low.wide ? 6 : 5, 32) |
+    bits(once(draw, 30) ? 0 : tg1, 30) |
+    bits(ips, 32) |
     [37, 38, 39, 40, 41, 42, 51, 52].reduce((all, at) => all | flag(at), 0n) |
     flag(55, 20) |
     flag(56, 20) |
@@ -147,7 +154,7 @@ function drawVtcr(draw: Draw, stage: Stage): bigint {
     bits(64 - inputBits, 0) |
     bits(once(draw, 40) ? draw(4) : sl0 & 3, 6) |
     bits(draw(4), 12) |
-    bits(once(draw, 60) ? 3 : { 12: 0, 14: 2, 16: 1 }[granuleBits]!, 14) |
+    bits(once(draw, 30) ? 3 : { 12: 0, 14: 2, 16: 1 }[granuleBits]!, 14) |
     bits(once(draw, 6) ? draw(8) : wide ? 6 : 5, 16) |
     bits(draw(4), 21) |
     bits(1, 31) |
@@ -184,7 +191,8 @@ function drawQuestion(draw: Draw, low: Stage, high: Stage): AArch64Question {
   const kind = drawKind(draw);
   const lent = (kind & 3) === Access.Fetch ? 0 : Access.Unprivileged;
   const whose = pick(draw, [0, Access.User, lent]);
-  return { va: va & ~7n, access: kind | whose, at };
+  const el = at?.startsWith('S12') || !once(draw, 2) ? 2 : 1;
+  return { va: va & ~7n, access: kind | whose, at, el };
 }
 
 /** Attributes that the manual defines: Device, Normal, tagged, and those of FEAT_XS. */
@@ -214,13 +222,22 @@ export function drawAArch64Case(
   const words = new BigUint64Array((bytes1 + bytes2) / 8);
   const top = low.wide ? 52 : 48;
   const end = BigInt(bytes1 + bytes2);
-  const base = pick(draw, [0x4000_0000n, 0x4000_0000n, 0n, (1n << BigInt(top)) - end]);
+  const ips = once(draw, 3) ? draw(8) : low.wide ? 6 : 5;
+  const size = BigInt(SIZES[ips]!);
+  const base = pick(draw, [
+    ...[0x4000_0000n, 0x4000_0000n, 0x4000_0000n, 0n, (1n << BigInt(top)) - end],
+    // Across the end of the output size.
+    (1n << size) - BigInt(nested ? bytes1 / 2 : 2 ** granuleBits * (1 + draw(3))),
+  ]);
   const table1 = (table: number): bigint => base + BigInt(table * 2 ** granuleBits);
   const table2 = (table: number): bigint =>
     base + BigInt(bytes1) + BigInt(table * 2 ** second.granuleBits);
   const intermediate = (): bigint => {
-    const within = pattern(draw, 64) % (1n << BigInt(Math.max(1, Math.min(second.inputBits, 48))));
-    return (within >> BigInt(granuleBits)) << BigInt(granuleBits);
+    const reach = BigInt(Math.max(granuleBits + 1, Math.min(second.inputBits, 48, Number(size))));
+    const within = pattern(draw, 64) % (1n << reach);
+    // Sometimes just above the output size.
+    const address = once(draw, 12) ? (1n << size) + (within % (1n << 20n)) : within;
+    return (address >> BigInt(granuleBits)) << BigInt(granuleBits);
   };
   fill(draw, words, 0, low, (table) => (nested ? intermediate() : table1(table)));
   if (nested) {
@@ -236,13 +253,28 @@ export function drawAArch64Case(
   return {
     features: drawFeatures(draw),
     registers: {
-      tcr: drawTcr(draw, low, high),
+      tcr: drawTcr(draw, low, high, ips),
       ttbr0: ttbr(root()),
       ttbr1: ttbr(root()),
-      sctlr: 0x30d0_0800n | bits(!once(draw, 30), 0) | flag(19) | flag(57),
+      sctlr:
+        0x30d0_0800n |
+        bits(!once(draw, 30), 0) |
+        bits(!once(draw, 4), 2) |
+        bits(!once(draw, 4), 12) |
+        flag(19) |
+        flag(57),
       mair: drawMair(draw),
       pan: once(draw, 2),
-      hcr: bits(1, 31) | bits(!once(draw, 20), 0) | flag(2) | flag(12, 30) | flag(32) | flag(46),
+      hcr:
+        bits(1, 31) |
+        bits(!once(draw, 12), 0) |
+        flag(2) |
+        flag(12, 16) |
+        flag(27, 20) |
+        flag(32) |
+        flag(33) |
+        flag(37) |
+        flag(46),
       vtcr: drawVtcr(draw, second),
       vttbr: ttbr(table2(0)),
     },
@@ -250,6 +282,7 @@ export function drawAArch64Case(
     late: once(draw, 2),
     base,
     words,
+    writable: draw(words.length / 512) * 512,
     questions: Array.from({ length: questions }, () => drawQuestion(draw, low, high)),
   };
 }

@@ -15,12 +15,18 @@ export class AArch64Trial {
   private readonly walker: AArch64Walker;
   private readonly found: Uint8Array;
 
-  constructor(subject: AArch64Case, memory: PhysicalMemory) {
+  /** Word offset from which memory only reads. */
+  private readonly writable: number;
+
+  constructor(subject: AArch64Case, place: Place) {
+    const { memory, seal } = place(subject);
     this.subject = subject;
     this.memory = memory;
     this.found = new Uint8Array(subject.words.byteLength);
     const { vpn, offset } = pageAndOffset(subject.base);
     memory.writeBytes(vpn, offset, bytesOf(subject.words));
+    this.writable = seal === undefined ? subject.words.length : subject.writable;
+    seal?.();
     this.walker = makeWalker(subject, memory);
   }
 
@@ -38,16 +44,13 @@ export class AArch64Trial {
     const { walker } = this;
     const { access, va } = question;
     const { vpn, offset } = pageAndOffset(va);
-    const expected = this.reference(question);
-    check(
-      'probe',
-      question,
-      this.numberText(walker.probe(vpn, access, offset), va),
-      text(expected),
-    );
+    // What changes nothing does not find out that it could not.
+    const dry = this.reference(question, () => true);
+    check('probe', question, this.numberText(walker.probe(vpn, access, offset), va), text(dry));
     const { outcome } = walker.explain(va, access);
-    check('explain', question, this.objectText(outcome), this.expectedObject(expected));
+    check('explain', question, this.objectText(outcome), this.expectedObject(dry));
     this.compareMemory('probe and explain', question);
+    const expected = this.reference(question);
     check('walk', question, this.numberText(walker.walk(vpn, access, offset), va), text(expected));
     this.apply(expected);
     this.compareMemory('walk', question);
@@ -68,18 +71,22 @@ export class AArch64Trial {
     instruction: NonNullable<AArch64Question['at']>,
   ): void {
     const expected = this.reference(question);
-    const result = this.walker.at(instruction, question.va);
-    const got = result.kind === 'exception' ? `abort ${result.esr}` : parText(result.par);
-    check(instruction, question, got, atText(expected));
+    const { el, va } = question;
+    const result = this.walker.at(instruction, va, { el });
+    const got = result.kind === 'exception' ? abortText(result) : parText(result.par);
+    check(instruction, question, got, atText(expected, el));
     this.apply(expected);
     this.compareMemory(instruction, question);
   }
 
-  private reference({ access, at, va }: AArch64Question): ReferenceAArch64Outcome {
+  private reference(
+    { access, at, va }: AArch64Question,
+    takesWrites = (pa: bigint) => this.takesWrites(pa),
+  ): ReferenceAArch64Outcome {
     const { base, features, nested, registers, words } = this.subject;
     const read = (pa: bigint): bigint | null => words[Number((pa - base) / 8n)] ?? null;
     const inside = (pa: bigint): bigint | null => (pa < base ? null : read(pa));
-    const common = { read: inside, registers, features, nested, va };
+    const common = { read: inside, takesWrites, registers, features, nested, va };
     return at === null
       ? referenceAArch64Walk({ ...common, access })
       : referenceAArch64Walk({
@@ -89,6 +96,10 @@ export class AArch64Trial {
         });
   }
 
+  private takesWrites(pa: bigint): boolean {
+    return pa < this.subject.base + BigInt(8 * this.writable);
+  }
+
   private apply({ writes }: ReferenceAArch64Outcome): void {
     const { base, words } = this.subject;
     for (const { pa, value } of writes) words[Number((pa - base) / 8n)] = value;
@@ -96,8 +107,8 @@ export class AArch64Trial {
 
   private numberText(result: number, va: bigint): string {
     if (result >= 0) return `pa ${addressOf(result, Number(va & 4095n)).toString(16)}`;
-    const { aarch64Level, esr, far, fsc, gpa, s1ptw, stage } = this.walker.fault;
-    return faultText({ fsc, level: aarch64Level, esr, far, stage, ptw: s1ptw, ipa: gpa });
+    const { aarch64Level: level, el, esr, far, fsc, gpa, hpfar, s1ptw, stage } = this.walker.fault;
+    return faultText({ fsc, level, el, esr, far, hpfar, stage, ptw: s1ptw, ipa: gpa });
   }
 
   private objectText(outcome: Translation): string {
@@ -128,6 +139,12 @@ export class AArch64Trial {
   }
 }
 
+/** Memory for a case, and how to make part of it read-only once it is filled. */
+export type Place = (subject: AArch64Case) => {
+  readonly memory: PhysicalMemory;
+  readonly seal?: () => void;
+};
+
 function bytesOf(words: BigUint64Array): Uint8Array {
   return new Uint8Array(words.buffer);
 }
@@ -137,27 +154,29 @@ function makeWalker(subject: AArch64Case, memory: PhysicalMemory): AArch64Walker
   const { hcr, pan, vtcr, vttbr, ...stage1 } = registers;
   const stage2 = { hcr, vtcr, vttbr };
   const secondStage = new AArch64Stage2({ memory, features, ...(late ? {} : stage2) });
+  // HCR_EL2 is one register, wherever it is written.
   const walker = new AArch64Walker({
     memory,
     features,
-    ...(nested && { secondStage }),
-    ...(late ? { pan: !pan, tcr: 25n, sctlr: 0n } : { ...stage1, hcr, pan }),
+    ...(nested ? { secondStage } : { hcr }),
+    ...(late ? { pan: !pan, tcr: 25n, sctlr: 0n } : { ...stage1, pan }),
   });
   if (!late) return walker;
-  secondStage.setRegisters(stage2);
-  walker.setRegisters({ ...stage1, hcr });
+  if (nested) secondStage.setRegisters({ vtcr, vttbr, hcr: hcr ^ 0x1000_1000n });
+  walker.setRegisters({ ...stage1, ...(pan && { hcr }) });
+  secondStage.setRegisters({ hcr });
   walker.pan = pan;
   return walker;
 }
 
 type Fault = Pick<
   Extract<ReferenceAArch64Outcome, { kind: 'fault' }>,
-  'fsc' | 'level' | 'esr' | 'far' | 'stage' | 'ptw' | 'ipa'
+  'fsc' | 'level' | 'el' | 'esr' | 'far' | 'hpfar' | 'stage' | 'ptw' | 'ipa'
 >;
 
-function faultText({ esr, far, fsc, ipa, level, ptw, stage }: Fault): string {
+function faultText({ el, esr, far, fsc, hpfar, ipa, level, ptw, stage }: Fault): string {
   const where = stage === 2 ? `, ipa ${ipa?.toString(16)}` : '';
-  const registers = `esr ${esr.toString(16)}, far ${far.toString(16)}`;
+  const registers = `el ${el}, esr ${esr.toString(16)}, far ${far.toString(16)}, hpfar ${hpfar?.toString(16)}`;
   return `fsc ${fsc}, level ${level}, ${registers}, stage ${stage}, ptw ${ptw}${where}`;
 }
 
@@ -171,15 +190,27 @@ function parText(par: bigint): string {
   return F === 1 ? `fst ${FST}, s ${S}, ptw ${PTW}` : `page ${PA}, attr ${ATTR}, sh ${SH}`;
 }
 
-/** What an AT instruction makes of the answer: an external abort is taken, all else is reported. */
-function atText(outcome: ReferenceAArch64Outcome): string {
+/** The exception that an AT instruction took. */
+function abortText({ el, esr, far, hpfar }: Pick<Fault, 'el' | 'esr' | 'far' | 'hpfar'>): string {
+  return `abort at el ${el}, esr ${esr.toString(16)}, far ${far.toString(16)}, hpfar ${hpfar?.toString(16)}`;
+}
+
+/**
+ * What an AT instruction makes of the answer (AArch64.AT): it takes an external abort itself, and at EL1 a refusal of
+ * stage 2 to a walk of stage 1; all else is reported.
+ */
+function atText(outcome: ReferenceAArch64Outcome, from: 1 | 2): string {
   if (outcome.kind === 'page') {
     const { attr, pa, sh } = outcome;
     return `page ${pa >> 12n}, attr ${attr}, sh ${sh}`;
   }
-  const { fsc, ptw, stage } = outcome;
-  if (fsc >= 0x13 && fsc <= 0x17) {
-    return `abort ${0x9600_0140 + fsc + (ptw ? 0x80 : 0)}`;
+  const { far, fsc, hpfar, ptw, stage } = outcome;
+  if ((fsc >= 0x13 && fsc <= 0x17) || (from === 1 && ptw)) {
+    const el = from === 2 ? 2 : outcome.el;
+    const exception = el > from ? 0x24n : 0x25n;
+    // IL, CM and WnR.
+    const esr = (exception << 26n) | BigInt(0x200_0000 | 0x100 | 0x40 | (ptw ? 0x80 : 0) | fsc);
+    return abortText({ el, esr, far, hpfar });
   }
   return `fst ${fsc}, s ${stage - 1}, ptw ${Number(ptw)}`;
 }
