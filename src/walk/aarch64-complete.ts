@@ -8,7 +8,7 @@ import {
 } from '../pte/index.js';
 import { AArch64Fault } from './aarch64-fault.js';
 import type { AArch64Half } from './aarch64-half.js';
-import { type AArch64Permissions, ROW_EL0 } from './aarch64-permission.js';
+import { ROW_EL0 } from './aarch64-permission.js';
 import { AARCH64_RULES, type AArch64CommonRuleName, type AArch64Rule } from './aarch64-rules.js';
 import { AArch64State } from './aarch64-state.js';
 import { UPDATE_ATTEMPTS } from './entry-access.js';
@@ -39,10 +39,6 @@ export abstract class AArch64CompleteWalk extends AArch64State {
 
   /** The rules of this stage. */
   protected abstract readonly rules: Readonly<Record<AArch64CommonRuleName, AArch64Rule>>;
-  /** Its rules of permission. */
-  protected abstract readonly permissionRules: AArch64Permissions['rules'];
-  /** By row and permission bits, which of them decides. */
-  protected abstract readonly permissions: AArch64Permissions['table'];
   /** 0x80 when bit 7 set means writable (stage 2), 0 when it means read-only. */
   protected abstract readonly cleanFlip: number;
 
@@ -179,9 +175,9 @@ export abstract class AArch64CompleteWalk extends AArch64State {
       return this.stop(this.rules.accessFlag, level, vpn, access, offset);
     }
     const permission = this.permissionOf(low, high, tables);
-    const permitted = this.permissions[(row << 4) | permission]!;
-    const refusal =
-      permitted === 0 ? this.tableRule(access, low) : this.permissionRules[permitted]!;
+    const { rules, table } = this.permissions;
+    const decisive = table[(row << 4) | permission]!;
+    const refusal = decisive === 0 ? this.tableRule(access, low) : rules[decisive]!;
     if (refusal !== null) return this.stop(refusal, level, vpn, access, offset);
     const outcome = this.updateLeaf(level, row, update);
     if (outcome === 0) return CHANGED;

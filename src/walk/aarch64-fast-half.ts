@@ -1,5 +1,10 @@
-import type { PteFormat } from '../pte/index.js';
+import { AARCH64_PTE_HIGH, type PteFormat } from '../pte/index.js';
 import type { AArch64Half } from './aarch64-half.js';
+
+const { DBM } = AARCH64_PTE_HIGH;
+
+/** Nothing is allowed. */
+const NOTHING: Int32Array = new Int32Array(0);
 
 /** {@link AArch64FastHalf.root} without one: negative, whatever page of a root of several is added. */
 export const NO_ROOT = -4096;
@@ -40,13 +45,17 @@ export class AArch64FastHalf {
   splitMask = 0;
   /** Bits of a leaf's high word that lie beyond the output size. */
   beyondOutput = 0;
-  /** Bit n set: there are blocks whose shift is `n`. */
-  blockShifts = 0;
-  /** State that counts for permission, as row bits of the permission table. */
-  row = 0;
+  /** Bit n set: an entry whose shift is `n` is neither a page nor a block that the fast path knows. */
+  noLeaf = 0;
+  /** 1 for 4 KiB granules whose descriptors have no address bits below 12. */
+  plain = 0;
+  /** DBM while hardware keeps dirty state. */
+  dirtyMask = 0;
+  /** By access, which permission bits allow it: see `allowedBy`. */
+  allowed: Int32Array = NOTHING;
 
   /** Takes over what the registers say; roots are found when the window is. */
-  update(half: AArch64Half): void {
+  update(half: AArch64Half, keepsDirty: boolean): void {
     const { flat, format, rootByte } = half;
     const stride = format.pageShift - 3;
     this.root = NO_ROOT;
@@ -58,7 +67,9 @@ export class AArch64FastHalf {
     this.splitMask = (format.splitTableMask | format.splitLeafMask[0]!) << format.splitShift;
     this.setOutside(half);
     this.setOutput(half);
-    this.blockShifts = blockShifts(format, this.granuleShift, stride);
+    this.dirtyMask = keepsDirty ? DBM : 0;
+    this.plain = this.granuleShift === 0 && this.splitMask === 0 ? 1 : 0;
+    this.noLeaf = ~leafShifts(format, this.granuleShift, stride);
   }
 
   /** Which addresses belong to the half. */
@@ -84,8 +95,9 @@ export class AArch64FastHalf {
   }
 }
 
-function blockShifts(format: PteFormat, granuleShift: number, stride: number): number {
-  let shifts = 0;
+/** A bitmap: the shifts of pages and blocks. Modulo 32, those of the levels above have no bit there. */
+function leafShifts(format: PteFormat, granuleShift: number, stride: number): number {
+  let shifts = 1 << granuleShift;
   for (let level = 1; level < format.levels; level++) {
     const shift = granuleShift + stride * level;
     if ((format.leafLevels >>> level) & 1 && shift <= LARGEST_SHIFT) shifts |= 1 << shift;

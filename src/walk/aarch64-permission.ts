@@ -16,11 +16,6 @@ export const ROW_ATOMIC = 8;
 export const ROW_EPAN = 16;
 /** Row bit: SCTLR.WXN. */
 export const ROW_WXN = 32;
-/** Row bit for the fast path: TCR.E0PDn, EL0 may not use the half. */
-export const ROW_E0PD = 64;
-/** Row bit of every access that there is: without it the fast path has no permission for anything. */
-export const ROW_KNOWN = 128;
-
 /** In permission bits, with what the tables take away: EL0 may not access. */
 export const NO_EL0_ACCESS = 1;
 /** See {@link NO_EL0_ACCESS}: AP[2]. */
@@ -38,7 +33,33 @@ export const WRITABLE = 2;
 export function rowOf(access: number): number {
   const store = (access & Access.ReadModifyWrite) !== 0 ? Access.Write : 0;
   const unprivileged = (access & (Access.User | Access.Unprivileged)) !== 0 ? ROW_EL0 : 0;
-  return ROW_KNOWN | (access & 3) | store | unprivileged;
+  return (access & 3) | store | unprivileged;
+}
+
+/** The same in stage 2, where a read-modify-write needs both rights, which S2AP gives one by one. */
+export function stage2RowOf(access: number): number {
+  return rowOf(access) | ((access & Access.ReadModifyWrite) !== 0 ? ROW_ATOMIC : 0);
+}
+
+/** The accesses of the EL1&0 regime. */
+const STAGE1_ACCESS = 3 | Access.User | Access.Unprivileged | Access.ReadModifyWrite;
+
+/** A fetch is neither half of a read-modify-write nor made by LDTR; LDTR is EL1's. */
+export function isStage1Access(access: number): boolean {
+  const unprivileged = (access & Access.Unprivileged) !== 0;
+  return (
+    (access & ~STAGE1_ACCESS) === 0 &&
+    (rowOf(access) & 3) !== 3 &&
+    !(unprivileged && ((access & Access.User) !== 0 || (access & 3) === Access.Fetch))
+  );
+}
+
+/** The accesses of stage 1 to stage 2: whose they are matters to execution alone. */
+const STAGE2_ACCESS = 3 | Access.User | Access.ReadModifyWrite | Access.ImplicitSupervisor;
+
+/** A fetch is never half of a read-modify-write. */
+export function isStage2Access(access: number): boolean {
+  return (access & ~STAGE2_ACCESS) === 0 && (rowOf(access) & 3) !== 3;
 }
 
 /** The AP, PXN and UXN bits of a leaf with what its tables take away, as the permission table wants them. */
@@ -114,25 +135,50 @@ function stage2Rule(row: number, bits: number): AArch64Rule {
 export interface AArch64Permissions {
   /** First the one that lets everything through. */
   readonly rules: readonly AArch64Rule[];
-  /** By row and permission bits, the number of a rule; {@link UNDECIDED} where the fast path can't tell. */
+  /** By row and permission bits, the number of a rule. */
   readonly table: Uint8Array;
+  /**
+   * For the fast path, by state (the bits of a row from {@link ROW_PAN} up) and whether EL0 may use the half (0) or not (8):
+   * by access, a bitmap of the permission bits that allow it; bit 4 of these is DBM, while hardware keeps dirty state.
+   */
+  readonly allowed: readonly Int32Array[];
 }
 
 /** Rows of a table. */
-const ROWS = 256;
-const UNDECIDED = 255;
+const ROWS = 64;
+/** In the numbers of {@link AArch64Permissions.allowed}: E0PD. */
+export const STATE_E0PD = 8;
+/** {@link ROW_PAN} as a shift. */
+export const STATE_SHIFT = 3;
+/** Every access of AArch64 is below. */
+const ACCESSES = 64;
 
 function permissions(
   rules: readonly AArch64Rule[],
   ruleOf: (row: number, bits: number) => AArch64Rule,
+  rowFor: (access: number) => number | null,
+  writable: number,
 ): AArch64Permissions {
-  const table = Uint8Array.from({ length: ROWS * 16 }, (_, at) => {
-    const row = at >> 4;
-    const barred = (row & ROW_E0PD) !== 0 && (row & ROW_EL0) !== 0;
-    if ((row & ROW_KNOWN) === 0 || barred) return UNDECIDED;
-    return rules.indexOf(ruleOf(row, at & 15));
-  });
-  return { rules, table };
+  const table = Uint8Array.from({ length: ROWS * 16 }, (_, at) =>
+    rules.indexOf(ruleOf(at >> 4, at & 15)),
+  );
+  // What DBM makes writable may be clean: then a store has a bit to set, and everything else may do what it may there.
+  const allows = (row: number, bits: number): boolean => {
+    const clean = bits >= 16 && (bits & 2) !== writable;
+    if (clean && (row & 3) === Access.Write) return false;
+    return table[(row << 4) | (clean ? (bits & 13) | writable : bits & 15)] === 0;
+  };
+  const allowed = Array.from({ length: 16 }, (_, state) =>
+    Int32Array.from({ length: ACCESSES }, (_, access) => {
+      const own = rowFor(access);
+      if (own === null || (state >= STATE_E0PD && (own & ROW_EL0) !== 0)) return 0;
+      const row = own | ((state % STATE_E0PD) << STATE_SHIFT);
+      let map = 0;
+      for (let bits = 0; bits < 32; bits++) if (allows(row, bits)) map |= 1 << bits;
+      return map;
+    }),
+  );
+  return { rules, table, allowed };
 }
 
 /** Those of stage 1. */
@@ -147,6 +193,8 @@ export const STAGE1_PERMISSIONS: AArch64Permissions = /* @__PURE__ */ permission
     AARCH64_RULES.writableExecuteNever,
   ],
   stage1Rule,
+  (access) => (isStage1Access(access) ? rowOf(access) : null),
+  0,
 );
 
 /** Those of stage 2. */
@@ -158,4 +206,6 @@ export const STAGE2_PERMISSIONS: AArch64Permissions = /* @__PURE__ */ permission
     AARCH64_STAGE2_RULES.notExecutable,
   ],
   stage2Rule,
+  (access) => (isStage2Access(access) ? stage2RowOf(access) : null),
+  WRITABLE,
 );

@@ -20,6 +20,7 @@ import type {
 } from './aarch64-options.js';
 import {
   type AArch64Permissions,
+  isStage1Access,
   permissionBits,
   ROW_EL0,
   ROW_EPAN,
@@ -39,9 +40,6 @@ const { AttrIndx, NG } = AARCH64_PTE;
 /** SCTLR_EL1 with the MMU on: the RES1 bits of Armv8.0, I, C and M. */
 const SCTLR_ON = 0x30d0_1805n;
 
-/** The accesses of the EL1&0 regime. */
-const ACCESS_BITS = 3 | Access.User | Access.Unprivileged | Access.ReadModifyWrite;
-
 /** Attributes as in MAIR_EL1. */
 const DEVICE = 0x00;
 const NON_CACHEABLE = 0x44;
@@ -57,21 +55,6 @@ const REGISTER_NAMES = ['tcr', 'ttbr0', 'ttbr1', 'sctlr', 'mair', 'hcr'] as cons
 /** The registers by name. */
 type Registers = Readonly<Record<(typeof REGISTER_NAMES)[number], bigint>>;
 
-/** By access: its row; 0 for what is no access of EL1&0. */
-const ROWS: Int32Array = /* @__PURE__ */ Int32Array.from({ length: 256 }, (_, access) =>
-  isStage1Access(access) ? rowOf(access) : 0,
-);
-
-/** A fetch is neither half of a read-modify-write nor made by LDTR; LDTR is EL1's. */
-function isStage1Access(access: number): boolean {
-  const unprivileged = (access & Access.Unprivileged) !== 0;
-  return (
-    (access & ~ACCESS_BITS) === 0 &&
-    (rowOf(access) & 3) !== 3 &&
-    !(unprivileged && ((access & Access.User) !== 0 || (access & 3) === Access.Fetch))
-  );
-}
-
 /**
  * The registers of stage 1 of the EL1&0 regime, and what its entries mean.
  *
@@ -81,10 +64,8 @@ export abstract class AArch64Stage1 extends AArch64FastWalk {
   protected readonly stage2: AArch64Stage2 | null;
   protected registers: Registers;
   protected readonly rules: Readonly<Record<AArch64RuleName, AArch64Rule>> = AARCH64_RULES;
-  protected readonly permissionRules: AArch64Permissions['rules'] = STAGE1_PERMISSIONS.rules;
-  protected readonly permissions: AArch64Permissions['table'] = STAGE1_PERMISSIONS.table;
+  protected readonly permissions: AArch64Permissions = STAGE1_PERMISSIONS;
   protected readonly cleanFlip: number = 0;
-  protected readonly rows: Int32Array = ROWS;
   /** What an AT instruction without P does to PAN. */
   protected ignoresPan = false;
   private guarded: boolean;

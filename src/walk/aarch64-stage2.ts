@@ -26,10 +26,10 @@ import { type AArch64HypervisorControls, hypervisorControls } from './aarch64-hy
 import type { AArch64RegisterWrite } from './aarch64-options.js';
 import {
   type AArch64Permissions,
+  isStage2Access,
   NO_READ,
-  ROW_ATOMIC,
-  rowOf,
   STAGE2_PERMISSIONS,
+  stage2RowOf,
   WRITABLE,
 } from './aarch64-permission.js';
 import type { AArch64Rule } from './aarch64-rules.js';
@@ -41,9 +41,6 @@ import { inPage, isPageNumber, LOCAL, ROOT_RIGHTS } from './walker.js';
 const { DBM } = AARCH64_PTE_HIGH;
 const { MemAttr, Read } = AARCH64_STAGE2_PTE;
 const { XN } = AARCH64_STAGE2_PTE_HIGH;
-
-/** The accesses of stage 1: whose they are matters to execution alone. */
-const ACCESS_BITS = 3 | Access.User | Access.ReadModifyWrite | Access.ImplicitSupervisor;
 
 /** HCR_EL2 for a guest: RW and VM. */
 const HCR_GUEST = 0x8000_0001n;
@@ -58,21 +55,6 @@ const REGISTER_NAMES = ['vtcr', 'vttbr', 'hcr'] as const;
 /** The registers by name, and what a caller may write. */
 type Registers = Readonly<Record<(typeof REGISTER_NAMES)[number], bigint>>;
 type RegisterValues = Readonly<Record<(typeof REGISTER_NAMES)[number], Address>>;
-
-/** By access: its row; 0 for what is no access of stage 2. */
-const ROWS: Int32Array = /* @__PURE__ */ Int32Array.from({ length: 256 }, (_, access) =>
-  isStage2Access(access) ? stage2Row(access) : 0,
-);
-
-/** In stage 2 a read-modify-write needs both rights, which S2AP gives one by one. */
-function stage2Row(access: number): number {
-  return rowOf(access) | ((access & Access.ReadModifyWrite) !== 0 ? ROW_ATOMIC : 0);
-}
-
-/** A fetch is never half of a read-modify-write. */
-function isStage2Access(access: number): boolean {
-  return (access & ~ACCESS_BITS) === 0 && (rowOf(access) & 3) !== 3;
-}
 
 /**
  * What an {@link AArch64Stage2} is made from.
@@ -149,10 +131,8 @@ export class AArch64Stage2 extends AArch64FastWalk implements SecondStage {
 
   protected readonly rules: Readonly<Record<AArch64Stage2RuleName, AArch64Rule>> =
     AARCH64_STAGE2_RULES;
-  protected readonly permissionRules: AArch64Permissions['rules'] = STAGE2_PERMISSIONS.rules;
-  protected readonly permissions: AArch64Permissions['table'] = STAGE2_PERMISSIONS.table;
+  protected readonly permissions: AArch64Permissions = STAGE2_PERMISSIONS;
   protected readonly cleanFlip: number = 0x80;
-  protected readonly rows: Int32Array = ROWS;
   private registers: Registers;
   /** What HCR_EL2 says. @internal */
   controls: AArch64HypervisorControls;
@@ -356,7 +336,7 @@ export class AArch64Stage2 extends AArch64FastWalk implements SecondStage {
   }
 
   protected override rowNow(access: number): number {
-    return stage2Row(access);
+    return stage2RowOf(access);
   }
 
   protected override permissionOf(low: number, high: number, _tables: number): number {

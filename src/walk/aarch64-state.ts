@@ -1,14 +1,12 @@
 import type { PhysicalMemory } from '../memory/index.js';
-import { AARCH64_PTE_HIGH, type PteFormat } from '../pte/index.js';
+import type { PteFormat } from '../pte/index.js';
 import { AArch64FastHalf, NO_ROOT } from './aarch64-fast-half.js';
 import { type AArch64Features, aarch64Features } from './aarch64-features.js';
 import type { AArch64Half } from './aarch64-half.js';
-import { ROW_E0PD } from './aarch64-permission.js';
+import { type AArch64Permissions, STATE_E0PD, STATE_SHIFT } from './aarch64-permission.js';
 import type { WalkRule } from './rule.js';
 import type { SecondStage } from './second-stage.js';
 import { RadixWalker } from './walker.js';
-
-const { DBM } = AARCH64_PTE_HIGH;
 
 /** The bits of a stage's registers that say what hardware updates. @internal */
 export interface AArch64Updates {
@@ -49,8 +47,9 @@ export abstract class AArch64State extends RadixWalker {
   protected readonly upper: AArch64FastHalf = new AArch64FastHalf();
   /** Bits 47:43 of an upper word must be the window's. */
   protected pointerWanted = 0;
-  /** DBM while hardware keeps dirty state. */
-  protected dirtyMask = 0;
+
+  /** The rules of permission. */
+  protected abstract readonly permissions: AArch64Permissions;
 
   /** @internal */
   protected constructor(
@@ -66,8 +65,8 @@ export abstract class AArch64State extends RadixWalker {
   }
 
   protected override derived(): Readonly<Record<string, unknown>> {
-    const { dirtyMask, keepsDirty, lower, on, pointerWanted, row, setsAccessFlag, upper } = this;
-    const flags = { dirtyMask, keepsDirty, on, pointerWanted, row, setsAccessFlag };
+    const { keepsDirty, lower, on, pointerWanted, row, setsAccessFlag, upper } = this;
+    const flags = { keepsDirty, on, pointerWanted, row, setsAccessFlag };
     const halves = { lower: Object.values(lower), upper: Object.values(upper) };
     return { ...super.derived(), ...flags, ...halves };
   }
@@ -161,9 +160,8 @@ export abstract class AArch64State extends RadixWalker {
     this.slot = 0;
     this.setsAccessFlag = hafdbs !== 'none' && updates.accessFlag;
     this.keepsDirty = this.setsAccessFlag && hafdbs === 'dirty' && updates.dirty;
-    this.dirtyMask = this.keepsDirty ? DBM : 0;
     halves.forEach((half, slot) => {
-      this.fastHalf(slot).update(half);
+      this.fastHalf(slot).update(half, this.keepsDirty);
     });
     this.setRow(row);
     this.bindWindow();
@@ -173,7 +171,8 @@ export abstract class AArch64State extends RadixWalker {
   protected setRow(row: number): void {
     this.row = row;
     this.halves.forEach((half, slot) => {
-      this.fastHalf(slot).row = half.userDisabled ? row | ROW_E0PD : row;
+      const state = (row >> STATE_SHIFT) | (half.userDisabled ? STATE_E0PD : 0);
+      this.fastHalf(slot).allowed = this.permissions.allowed[state]!;
     });
   }
 }
