@@ -247,7 +247,7 @@ export abstract class AArch64Stage1 extends AArch64FastWalk {
     const index = (low & AttrIndx) >>> 2;
     const attr = Number((this.registers.mair >> BigInt(8 * index)) & 0xffn);
     const { contiguous, pageBytes, sh } = this.shapeOf(low, high, level);
-    const aarch64 = { ...this.reported(this.effective(attr, fetch), sh, access), contiguous };
+    const aarch64 = { ...this.reported(this.effectiveAttr(attr, fetch), sh, access), contiguous };
     return { pageBytes, global: (low & NG) === 0, aarch64 };
   }
 
@@ -264,7 +264,7 @@ export abstract class AArch64Stage1 extends AArch64FastWalk {
    * What SCTLR.C and I leave of the attributes of a descriptor. A fetch from Device memory that has not been made
    * execute-never is from Non-cacheable memory here; the manual also allows a permission fault.
    */
-  private effective(attr: number, fetch: boolean): number {
+  private effectiveAttr(attr: number, fetch: boolean): number {
     const device = aarch64IsDevice(attr);
     const uncached = fetch ? device || !this.cachesFetches : !device && !this.cachesData;
     return uncached ? aarch64Uncached(attr) : attr;
