@@ -31,7 +31,7 @@ export function indexShifts(
 
 /** A further piece of the frame number, ready for use. */
 export function checkSplit(
-  { bits, frameBit, leaves, shift, tables }: FrameSplit = NO_SPLIT,
+  split: FrameSplit | undefined,
   levels: number,
 ): {
   readonly shift: number;
@@ -39,6 +39,7 @@ export function checkSplit(
   readonly tableMask: number;
   readonly leafMask: readonly number[];
 } {
+  const { bits, frameBit, leaves, shift, tables } = split ?? NO_SPLIT;
   const mask = 2 ** bits - 1;
   return {
     shift: checkInteger('frameSplit.shift', shift, 0, 31),
