@@ -37,6 +37,8 @@ export interface ReferenceRiscvInput {
   readonly access: number;
   /** The size of the access. */
   readonly bytes: number;
+  /** Called before an entry gets accessed and dirty bits. */
+  readonly update?: (pa: bigint, value: bigint) => void;
   /** Physical memory protection: whether an access to physical memory is allowed. */
   readonly protect?: (
     pa: bigint,
@@ -106,12 +108,12 @@ function privilegeOf(input: ReferenceRiscvInput): ReferencePrivilege {
 }
 
 /** Whether an entry uses a bit or an encoding that the manual reserves, beside V, R, W and X. */
-function usesReserved(
+export function usesReserved(
   pte: bigint,
   leaf: boolean,
   level: number,
-  mode: Mode,
-  registers: ReferenceRiscvRegisters,
+  mode: Pick<Mode, 'pteSize'>,
+  registers: Pick<ReferenceRiscvRegisters, 'pbmte' | 'svnapot' | 'svrsw60t59b'>,
 ): boolean {
   const [user, accessed, dirty] = [bit(pte, 4), bit(pte, 6), bit(pte, 7)];
   if (!leaf && (user || accessed || dirty)) return true;
@@ -141,6 +143,8 @@ function userBitAllows(
 
 /** Whether a leaf's R, W and X bits admit the access. */
 function rightsAllow(pte: bigint, store: boolean, input: ReferenceRiscvInput): boolean {
+  // 21.3.1: for HLVX, execute permission takes the place of read permission.
+  if (input.access & Access.Hlvx) return bit(pte, 3);
   const [readable, writable, executable] = [bit(pte, 1), bit(pte, 2), bit(pte, 3)];
   if ((input.access & 3) === Access.Fetch) return executable;
   if (store) return writable;
@@ -225,7 +229,9 @@ export function referenceRiscvWalk(input: ReferenceRiscvInput): ReferenceRiscvOu
     if (!bit(pte, 6) || (store && !bit(pte, 7))) {
       if (!registers.adue) return pageFault();
       if (!protect(address, mode.pteSize, 'write', 'supervisor')) return accessFault();
-      writes.push({ pa: address, value: pte | (store ? 0xc0n : 0x40n) });
+      const value = pte | (store ? 0xc0n : 0x40n);
+      input.update?.(address, value);
+      writes.push({ pa: address, value });
     }
 
     // 10. The low bits of the page number come from the virtual address: those of a large page or a NAPOT group.

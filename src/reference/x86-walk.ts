@@ -49,6 +49,8 @@ export type ReferenceX86Outcome =
       readonly pageBytes: bigint;
       /** PAT, PCD and PWT of the leaf as a number. */
       readonly patIndex: number;
+      /** 4.6: whether the linear address is a user-mode one; without paging all are. */
+      readonly userAddress: boolean;
       readonly writes: readonly ReferenceX86Write[];
     }
   | {
@@ -187,7 +189,10 @@ export function referenceX86Walk(input: ReferenceX86Input): ReferenceX86Outcome 
   const fetch = (access & 3) === Access.Fetch;
   const write = !fetch && (access & (Access.Write | Access.ReadModifyWrite)) !== 0;
   if (!control.paging) {
-    return { kind: 'page', pa: va, pageBytes: 4096n, patIndex: 0, writes: [] };
+    return {
+      ...{ kind: 'page', pa: va, pageBytes: 4096n, patIndex: 0 },
+      ...{ userAddress: true, writes: [] },
+    };
   }
 
   // 4.8: the entries used by a translation get A; the last one D when the access writes.
@@ -266,6 +271,7 @@ export function referenceX86Walk(input: ReferenceX86Input): ReferenceX86Outcome 
       pageBytes,
       // 4.9.2: PAT is bit 7 of a PTE, bit 12 of a larger page's entry; PCD is bit 4, PWT bit 3.
       patIndex: Number(field(entry, 4, 3)) + (bit(entry, level === 1 ? 7 : 12) ? 4 : 0),
+      userAddress,
       writes: changes([...passed, { pa, entry }], write),
     };
   }

@@ -153,6 +153,9 @@ const MISCONFIGURATIONS: readonly EptRuleCase[] = [
       last: page(RWX),
     }),
   ),
+  misconfigured('reservedBits', 'PS in a PML4E that would be a page', {
+    entries: { [PML4E]: WB | PS | RWX },
+  }),
   misconfigured('reservedBits', 'PS in a PML5E', {
     entries: { 0: frame(1) | RWX | PS },
     options: FIVE,
@@ -277,6 +280,17 @@ const VIOLATIONS: readonly EptRuleCase[] = [
     last: page(R),
     access: TABLE_READ,
   }),
+  violation(
+    'notWritable',
+    VIOLATION,
+    'the updating of one, which is a read, too',
+    3 | 0x28 | TABLE,
+    {
+      last: page(R | X | A | D),
+      options: AD,
+      access: Write | ImplicitSupervisor,
+    },
+  ),
   violation('notWritable', VIOLATION, 'the updating of a guest table', 2 | 0x28 | TABLE, {
     last: page(R | X),
     access: Write | ImplicitSupervisor,

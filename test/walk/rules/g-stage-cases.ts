@@ -66,7 +66,8 @@ const NARROW: readonly GStageRuleCase[] = [
   }),
   row(GUEST, 'a second quarter of the root', {
     rule: 'translated',
-    entries: { [ROOT + 4 * 1024]: ppn(0x800) | RWX },
+    // In the first quarter something else is mapped there.
+    entries: { [ROOT + 4 * 1024]: ppn(0x800) | RWX, [TABLE + 4 * 5]: ppn(0x77) | RWX },
     va: (1n << 32n) + 0x5000n,
     access: Read,
     answer: 0x805,
