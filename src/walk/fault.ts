@@ -22,7 +22,7 @@ export class WalkFault {
   pageShift = 12;
   /** The stage that refused: 2 when the second stage of a nested walk did. `level` and `rule` are that stage's. */
   stage: 1 | 2 = 1;
-  /** What the second stage was asked for when it refused. */
+  /** What the second stage was asked for when it refused; like `guestPfn` of no meaning while `stage` is 1. */
   purpose: SecondStagePurpose = 'access';
   /** The page number of the guest-physical address that the second stage refused. */
   guestPfn = 0;
@@ -44,7 +44,7 @@ export class WalkFault {
     return addressFromVpn(this.vpn, this.offset, this.pageShift);
   }
 
-  /** The guest-physical address that the second stage refused. */
+  /** The guest-physical address that the second stage refused; of no meaning while `stage` is 1. */
   get gpa(): bigint {
     return addressFromVpn(this.guestPfn, this.guestOffset, this.pageShift);
   }

@@ -1,4 +1,4 @@
-import { Access, Prot, VmError } from '../core/index.js';
+import { Access, VmError } from '../core/index.js';
 import { BUS_ERROR } from '../memory/index.js';
 import { CR4, EFER, patIndex, X86_PAGE_FAULT, X86_PTE } from '../pte/index.js';
 import { isAccessOf } from './access-check.js';
@@ -7,13 +7,12 @@ import type { FaultTranslation, LeafAttributes } from './report.js';
 import type { WalkRule } from './rule.js';
 import { LEAF, LOCAL, NO_LEAF, POINTER, SKIP } from './walker.js';
 import { X86Fault } from './x86-fault.js';
-import { isUser, needsWritable, rightsRule, rowOf, X86_RULES } from './x86-rules.js';
+import { isUser, needsWritable, protOf, rightsRule, rowOf, X86_RULES } from './x86-rules.js';
 import { FRAME_HIGH, KEYS_SUPERVISOR, KEYS_USER, X86State } from './x86-state.js';
 
-const { P, RW, US, A, D, PS, G } = X86_PTE;
+const { P, US, A, D, PS, G } = X86_PTE;
 
 // The optimiser knows a module's own constants, and reads imported ones from their cells at every use (measured).
-const { Read: READ, Write: WRITE, Execute: EXECUTE, User: USER } = Prot;
 const [NOTHING, TABLE, PAGE] = [SKIP, POINTER, LEAF] as const;
 const FRAME_BITS = FRAME_HIGH;
 
@@ -79,10 +78,9 @@ export abstract class X86CompleteWalk extends X86State {
 
   /** An address that is none of the mode's. */
   protected refuseAddress(rule: WalkRule, vpn: number, access: number, offset: number): number {
+    const result = this.noPageFault(rule, this.top, vpn, access, offset);
     this.fault.vector = 13;
-    this.fault.errorCode = 0;
-    this.fault.exit = null;
-    return this.refuse(this.own(rule), this.top, vpn, access, offset);
+    return result;
   }
 
   private beginPath(): void {
@@ -216,7 +214,6 @@ export abstract class X86CompleteWalk extends X86State {
     bytes: number,
     update: boolean,
   ): number {
-    if (this.nested === null) return pfn;
     const host = this.hostTarget(pfn, this.hostAccess(access), offset, bytes, update);
     return host < 0 ? this.refuseSecondStage(vpn, access, offset) : host;
   }
@@ -402,8 +399,3 @@ const REFUSED = -3;
 
 /** An entry was no longer what had been read; beside frame numbers and faults. */
 const CHANGED = Number.NEGATIVE_INFINITY;
-
-/** U/S and R/W of all entries, and XD of any, as {@link Prot} bits. Everything present can be read. */
-function protOf(and: number, or: number): number {
-  return READ | (and & RW ? WRITE : 0) | (or < 0 ? 0 : EXECUTE) | (and & US ? USER : 0);
-}

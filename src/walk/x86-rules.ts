@@ -1,4 +1,4 @@
-import { Access } from '../core/index.js';
+import { Access, Prot } from '../core/index.js';
 import { X86_PTE } from '../pte/index.js';
 import { rule, type WalkRule } from './rule.js';
 
@@ -208,3 +208,11 @@ export function asUser(access: number): number {
 
 /** The table of nested paging, where no state matters. */
 export const NESTED_RIGHTS: Int32Array = /* @__PURE__ */ rightsTable(0, asUser);
+
+// The optimiser knows a module's own constants, and reads imported ones from their cells at every use (measured).
+const { Read: READ, Write: WRITE, Execute: EXECUTE, User: USER } = Prot;
+
+/** U/S and R/W of all entries, and XD of any, as {@link Prot} bits. Everything present can be read. */
+export function protOf(and: number, or: number): number {
+  return READ | (and & RW ? WRITE : 0) | (or < 0 ? 0 : EXECUTE) | (and & US ? USER : 0);
+}

@@ -1,9 +1,11 @@
 import { EPT_RULES, NPT_RULES, RISCV_G_RULES, type WalkRule } from 'pagewright/walk';
 import { describe, expect, it } from 'vitest';
-import { EPT_CASES, eptOf } from './rules/ept-cases.js';
-import { G_STAGE_CASES, gStageOf, SV32_GUEST_CASES, sv32Guest } from './rules/g-stage-cases.js';
+import { EPT_CASES } from './rules/ept-cases.js';
+import { eptOf } from './rules/ept-row.js';
+import { G_STAGE_CASES, gStageOf } from './rules/g-stage-cases.js';
 import { NPT_CASES, nptOf } from './rules/npt-cases.js';
 import type { RuleCase } from './rules/rule-case.js';
+import { SV32_GUEST_CASES, sv32Guest } from './rules/sv32-guest-cases.js';
 import { X86_GUEST_CASES, x86Guest } from './rules/x86-guest-cases.js';
 
 type Stage = ReturnType<typeof eptOf> | ReturnType<typeof nptOf> | ReturnType<typeof gStageOf>;

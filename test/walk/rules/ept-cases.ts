@@ -1,64 +1,40 @@
 import { Access } from 'pagewright/core';
-import { type EptRuleName, X86Ept, type X86EptOptions } from 'pagewright/walk';
-import { memoryOf, type RuleCase } from './rule-case.js';
+import {
+  A,
+  AD,
+  D,
+  type EptRuleCase,
+  FINAL,
+  FIVE,
+  FLAGS,
+  frame,
+  MISCONFIGURATION,
+  MODE_BASED,
+  misconfigured,
+  PDE,
+  PDPTE,
+  PML4E,
+  PRIORITY,
+  PS,
+  PTE,
+  page,
+  pointers,
+  QUALIFICATION,
+  R,
+  RWX,
+  TABLE,
+  TABLE_READ,
+  TRANSLATION,
+  translated,
+  VIOLATION,
+  violation,
+  W,
+  WB,
+  X,
+  XU,
+} from './ept-row.js';
 
 const { Fetch, ImplicitSupervisor, Read, ReadModifyWrite, User, Write } = Access;
-
-/** What a hypervisor finds: the qualification of a violation, a misconfiguration, or nothing. */
-type EptAnswer = { readonly violation: number } | 'misconfiguration' | 'bus-error';
-
-/** A row for each rule of Intel SDM Vol. 3C, chapter 29.3, and 28.2.1 for what an exit says. */
-export interface EptRuleCase extends RuleCase<EptRuleName, X86EptOptions, X86Ept, EptAnswer> {
-  readonly section: string;
-}
-
-const TRANSLATION = '29.3.2 EPT Translation Mechanism';
-const MISCONFIGURATION = '29.3.3.1 EPT Misconfigurations';
-const VIOLATION = '29.3.3.2 EPT Violations';
-const PRIORITY = '29.3.3.3 Prioritization of EPT Misconfigurations and EPT Violations';
-const FLAGS = '29.3.5 Accessed and Dirty Flags for EPT';
-const QUALIFICATION = '28.2.1 Basic VM-Exit Information, Table 28-7';
-
-const [R, W, X, PS, A, D, XU] = [1n, 2n, 4n, 0x80n, 0x100n, 0x200n, 0x400n];
-const RWX = R | W | X;
-const WB = 6n << 3n;
-const frame = (pfn: number): bigint => BigInt(pfn) << 12n;
-const page = (bits: bigint): bigint => frame(0x77) | WB | bits;
-/** Where the entries of the tables are; `last` is that of the last one. */
-const [PML4E, PDPTE, PDE, PTE] = [4096, 8192, 12288, 16384];
-/** Bits 8:7 of a qualification: the linear address was being translated. */
-const FINAL = 0x180;
-/** Bit 7 alone: a guest's table was. */
-const TABLE = 0x80;
-const AD = { eptp: 0x105en };
-const MODE_BASED = { modeBasedExecute: true };
-const FIVE = { eptp: 0x26n };
-/** A table of the guest is read. */
-const TABLE_READ = Read | ImplicitSupervisor;
-
-const translated = (
-  section: string,
-  given: string,
-  row: Omit<EptRuleCase, 'rule' | 'section' | 'given' | 'answer'>,
-  answer = 0x77,
-): EptRuleCase => ({ rule: 'translated', section, given, answer, ...row });
-
-const misconfigured = (
-  rule: EptRuleName,
-  given: string,
-  row: Omit<EptRuleCase, 'rule' | 'section' | 'given' | 'answer' | 'access'>,
-): EptRuleCase => ({
-  ...{ rule, section: MISCONFIGURATION, given, access: Read, answer: 'misconfiguration' },
-  ...row,
-});
-
-const violation = (
-  rule: EptRuleName,
-  section: string,
-  given: string,
-  bits: number,
-  row: Omit<EptRuleCase, 'rule' | 'section' | 'given' | 'answer'>,
-): EptRuleCase => ({ rule, section, given, answer: { violation: bits }, ...row });
 
 const TRANSLATIONS: readonly EptRuleCase[] = [
   translated(TRANSLATION, 'a 4 KiB page', { last: page(RWX), access: Write }),
@@ -414,17 +390,3 @@ export const EPT_CASES: readonly EptRuleCase[] = [
   ...QUALIFICATIONS,
   ...UPDATES,
 ];
-
-/** The tables that lead to the last one, with the same rights. */
-function pointers(rights: bigint): Readonly<Record<number, bigint>> {
-  return { [PML4E]: frame(2) | rights, [PDPTE]: frame(3) | rights, [PDE]: frame(4) | rights };
-}
-
-/** The EPT of a case: four levels from 0x1000, or a fifth at 0. */
-export function eptOf(row: EptRuleCase): X86Ept {
-  const tables = { 0: frame(1) | RWX, ...pointers(RWX), [PTE]: row.last ?? 0n };
-  const memory = memoryOf({ ...tables, ...row.entries }, row.memory ?? 'ram');
-  const stage = new X86Ept({ memory, eptp: 0x101en, ...row.options });
-  row.set?.(stage);
-  return stage;
-}
