@@ -57,9 +57,7 @@ export function checkDescription(description: PteFormatDescription): void {
   checkText('name', name);
   if (source !== undefined) checkText('source', source);
   checkOneOf('entryBytes', entryBytes, [1, 2, 4, 8]);
-  if (Math.log2(checkInteger('pageBytes', pageBytes, 16, 2 ** 20)) % 1 !== 0) {
-    throw mistake('pageBytes', pageBytes, 'a power of two');
-  }
+  checkPageBytes(pageBytes);
   if (misaligned !== undefined) checkOneOf('misaligned', misaligned, ['fault', 'ignored']);
   if (writeOnly !== undefined) checkOneOf('writeOnly', writeOnly, ['allowed', 'reserved']);
   checkFlag('signExtended', description.signExtended);
@@ -77,6 +75,12 @@ export function checkDescription(description: PteFormatDescription): void {
   if (misaligned !== undefined && !levels.some(({ huge }) => huge)) {
     throw mistake('misaligned', misaligned, 'nothing, without a level that has huge pages');
   }
+}
+
+/** Checks the size of a page, and returns it. */
+export function checkPageBytes(pageBytes: number): number {
+  if (Math.log2(checkInteger('pageBytes', pageBytes, 16, 2 ** 20)) % 1 === 0) return pageBytes;
+  throw mistake('pageBytes', pageBytes, 'a power of two');
 }
 
 function checkLevels({ entryBytes, levels, pageBytes }: PteFormatDescription): void {

@@ -1,6 +1,6 @@
 /**
- * What an entry's bits mean: the formats of RISC-V and x86 page tables, and the registers around them, with every field
- * as data.
+ * What an entry's bits mean: the formats of RISC-V, x86 and AArch64 page tables, formats of your own and of textbooks,
+ * and the registers around them, with every field as data.
  *
  * @packageDocumentation
  */

@@ -1,13 +1,45 @@
-import { checkInteger, VmError } from '../core/index.js';
+import { checkInteger, checkOptions, type OptionNames, VmError } from '../core/index.js';
 import { definePteFormat } from './define-format.js';
+import { checkPageBytes } from './define-format-check.js';
 import type { PteFormat } from './format.js';
 
 /**
- * A single-level table as a format: one entry for every page of the address space.
+ * What {@link linearFormat} makes a format of.
+ *
+ * @public
+ */
+export interface LinearFormatOptions {
+  /** Width of a virtual address: 1 to 26 bits more than the page's offset has. */
+  readonly virtualBits: number;
+  /** Bytes in a page: a power of two from 16 to 2^20. */
+  readonly pageBytes: number;
+  /** Bytes in an entry. */
+  readonly entryBytes: 1 | 2 | 4 | 8;
+  /** The valid bit. */
+  readonly valid: number;
+  /** The highest and lowest bit of the frame number. */
+  readonly frame: readonly [high: number, low: number];
+  /** The format's name. @defaultValue 'linear' */
+  readonly name?: string;
+}
+
+const LINEAR: OptionNames<LinearFormatOptions> = {
+  virtualBits: true,
+  pageBytes: true,
+  entryBytes: true,
+  valid: true,
+  frame: true,
+  name: true,
+};
+
+/**
+ * A single-level table as a format: one entry for every page of the address space, which has at least two. For a table
+ * without bits, of pages of any size, see `LinearTable` of `pagewright/textbook`.
  *
  * @param options - The shape.
  * @returns A format with one level.
- * @throws `VmError` for shapes that make no format.
+ * @throws `VmError` `bad-argument` or `out-of-range` for shapes that make no format; `details.argument` is the option at
+ * fault.
  *
  * @example
  * ```ts
@@ -24,35 +56,26 @@ import type { PteFormat } from './format.js';
  * ```
  * @public
  */
-export function linearFormat(options: {
-  /** Width of a virtual address. */
-  readonly virtualBits: number;
-  /** Bytes in a page: a power of two from 16 up. */
-  readonly pageBytes: number;
-  /** Bytes in an entry. */
-  readonly entryBytes: 1 | 2 | 4 | 8;
-  /** The valid bit. */
-  readonly valid: number;
-  /** The highest and lowest bit of the frame number. */
-  readonly frame: readonly [high: number, low: number];
-  /** The format's name. @defaultValue 'linear' */
-  readonly name?: string;
-}): PteFormat {
+export function linearFormat(options: LinearFormatOptions): PteFormat {
+  checkOptions('', options, LINEAR);
   const { entryBytes, frame, name = 'linear', pageBytes, valid, virtualBits } = options;
-  const offsetBits = Math.log2(checkInteger('pageBytes', pageBytes, 16, 2 ** 20));
-  if (offsetBits % 1 !== 0) {
-    const expected = 'a power of two';
-    throw new VmError('bad-argument', { argument: 'pageBytes', value: pageBytes, expected });
-  }
+  const offsetBits = Math.log2(checkPageBytes(pageBytes));
   const bits =
     checkInteger('virtualBits', virtualBits, offsetBits + 1, offsetBits + 26) - offsetBits;
-  return definePteFormat({
-    name,
+  // Whatever the entries are: 0 for what is no size at all, which `definePteFormat` names.
+  const tableBytes = Math.max(
     pageBytes,
-    entryBytes,
-    levels: [{ bits, tableBytes: Math.max(pageBytes, 2 ** bits * entryBytes) }],
-    bits: { valid, frame },
-  });
+    2 ** bits * (Number.isInteger(entryBytes) ? entryBytes : 0),
+  );
+  const levels = [{ bits, tableBytes }];
+  try {
+    return definePteFormat({ name, pageBytes, entryBytes, levels, bits: { valid, frame } });
+  } catch (error) {
+    // Here the bits are options by themselves.
+    if (!(error instanceof VmError) || !error.details.argument.startsWith('bits.')) throw error;
+    const argument = error.details.argument.slice(5);
+    throw new VmError(error.code, { ...error.details, argument });
+  }
 }
 
 /**
@@ -137,8 +160,9 @@ export const ostep6: PteFormat = /* @__PURE__ */ definePteFormat({
 });
 
 /**
- * The 32-bit machine of most textbooks: 10 bits of directory, 10 bits of table, 12 bits of offset, four-byte entries with
- * the bits where x86 has them, and no huge pages.
+ * The 32-bit machine of most textbooks: 10 bits of directory, 10 bits of table, 12 bits of offset, no huge pages. The
+ * bits are where x86 has them, and do there what they do in x86's 32-bit paging without large pages: directory entries
+ * limit the rights, and have an accessed bit of their own.
  *
  * @example
  * ```ts
@@ -147,6 +171,7 @@ export const ostep6: PteFormat = /* @__PURE__ */ definePteFormat({
  *
  * splitAddress(textbook32, 0xc0403004).indexes.map((part) => part.index); // => [769, 3]
  * textbook32.build({ kind: 'leaf', pfn: 0x12345, fields: { W: 1 } }); // => 0x12345003n
+ * textbook32.build({ kind: 'pointer', level: 1, pfn: 0x6, fields: { W: 1, U: 1 } }); // => 0x6007n
  * ```
  * @public
  */
@@ -157,4 +182,5 @@ export const textbook32: PteFormat = /* @__PURE__ */ definePteFormat({
   entryBytes: 4,
   levels: [{ bits: 10 }, { bits: 10 }],
   bits: { valid: 0, write: 1, user: 2, accessed: 5, dirty: 6, frame: [31, 12] },
+  pointers: { rights: true, accessed: true },
 });

@@ -1,4 +1,10 @@
-import { type Address, checkBits, checkInteger } from '../core/index.js';
+import {
+  type Address,
+  checkBits,
+  checkInteger,
+  checkOptions,
+  type OptionNames,
+} from '../core/index.js';
 import { type AddressLookup, type Lookup, LookupTrace } from './lookup.js';
 
 /**
@@ -7,11 +13,13 @@ import { type AddressLookup, type Lookup, LookupTrace } from './lookup.js';
  * @public
  */
 export interface BaseAndLimitOptions {
-  /** Where the address space begins in physical memory, in bytes. */
+  /** Where the address space begins in physical memory, in bytes: 0 to 2^53 - 1. */
   readonly base: number;
-  /** How many bytes it has. */
+  /** How many bytes it has: 0 to 2^53 - 1. */
   readonly limit: number;
 }
+
+const OPTIONS: OptionNames<BaseAndLimitOptions> = { base: true, limit: true };
 
 /**
  * Dynamic relocation: an address below the limit lies that far behind the base (OSTEP, chapter "Mechanism: Address
@@ -34,8 +42,12 @@ export class BaseAndLimit implements AddressLookup {
   /** How many bytes it has. */
   readonly limit: number;
 
-  /** @param options - The two registers. */
+  /**
+   * @param options - The two registers.
+   * @throws `VmError` for registers out of range, or no options.
+   */
   constructor(options: BaseAndLimitOptions) {
+    checkOptions('', options, OPTIONS);
     this.base = checkInteger('base', options.base, 0, Number.MAX_SAFE_INTEGER);
     this.limit = checkInteger('limit', options.limit, 0, Number.MAX_SAFE_INTEGER);
   }

@@ -5,9 +5,13 @@
  * @packageDocumentation
  */
 export { BaseAndLimit, type BaseAndLimitOptions } from './base-and-limit.js';
-export { HashedTable, type HashedTableOptions } from './hashed-table.js';
-export { InvertedTable, type InvertedTableOptions } from './inverted-table.js';
-export { LinearTable, type LinearTableOptions } from './linear-table.js';
+export { HashedTable, type HashedTableOptions, type HashedTableSnapshot } from './hashed-table.js';
+export {
+  InvertedTable,
+  type InvertedTableOptions,
+  type InvertedTableSnapshot,
+} from './inverted-table.js';
+export { LinearTable, type LinearTableOptions, type LinearTableSnapshot } from './linear-table.js';
 export type { AddressLookup, Lookup, LookupFault, LookupStep } from './lookup.js';
 export { nestedReferences, type PageAndOffset, splitPage } from './paging-arithmetic.js';
 export { type Segment, SegmentTable, type SegmentTableOptions } from './segment-table.js';

@@ -1,6 +1,14 @@
-import { type Address, checkInteger, VmError } from '../core/index.js';
+import {
+  type Address,
+  checkInteger,
+  checkOptions,
+  checkVersion,
+  type OptionNames,
+  VmError,
+} from '../core/index.js';
 import { type AddressLookup, type Lookup, LookupTrace } from './lookup.js';
 import { cutAddress } from './paging-arithmetic.js';
+import { damaged, eachSaved } from './saved-list.js';
 
 /**
  * What an {@link InvertedTable} is made from.
@@ -8,11 +16,29 @@ import { cutAddress } from './paging-arithmetic.js';
  * @public
  */
 export interface InvertedTableOptions {
-  /** Bytes in a page, 1 up. */
+  /** Bytes in a page: 1 to 2^52, also what is no power of two. */
   readonly pageBytes: number;
   /** Frames of physical memory: entries in the table, 1 to 2^20. */
   readonly frames: number;
 }
+
+/**
+ * What {@link InvertedTable.snapshot} returns.
+ *
+ * @public
+ */
+export interface InvertedTableSnapshot extends InvertedTableOptions {
+  /** The version of this shape. */
+  readonly v: 1;
+  /** The tag. */
+  readonly type: 'inverted-table';
+  /** The process for which `lookup` looks. */
+  readonly process: number;
+  /** What is where: process, page and frame, in the order of the frames. */
+  readonly entries: readonly (readonly [process: number, page: number, frame: number])[];
+}
+
+const OPTIONS: OptionNames<InvertedTableOptions> = { pageBytes: true, frames: true };
 
 /**
  * One entry a frame, which says what process's page is there. A lookup searches the table from frame 0 on; the entry's
@@ -32,27 +58,88 @@ export interface InvertedTableOptions {
  * @public
  */
 export class InvertedTable implements AddressLookup {
-  /** The process for which `lookup` looks. */
-  process = 0;
   /** Bytes in a page. */
   readonly pageBytes: number;
   /** Entries in the table. */
   readonly frames: number;
   private readonly entries: ({ readonly process: number; readonly page: number } | null)[];
+  private current = 0;
 
-  /** @param options - The shape of the table. */
+  /**
+   * @param options - The shape of the table.
+   * @throws `VmError` for sizes out of range, or no options.
+   */
   constructor(options: InvertedTableOptions) {
+    checkOptions('', options, OPTIONS);
     this.pageBytes = checkInteger('pageBytes', options.pageBytes, 1, 2 ** 52);
     this.frames = checkInteger('frames', options.frames, 1, 2 ** 20);
     this.entries = Array.from({ length: this.frames }, () => null);
   }
 
   /**
-   * Puts a page into a frame, instead of what was there.
+   * The table of a snapshot.
    *
-   * @param process - Whose page.
-   * @param page - Its number.
-   * @param frame - The frame.
+   * @param snapshot - What `snapshot` returned.
+   * @returns A table that answers as the saved one did.
+   * @throws `VmError` `unsupported` for another version, `bad-image` for what was tampered with; otherwise as the
+   * constructor and `insert`.
+   */
+  static restore(snapshot: InvertedTableSnapshot): InvertedTable {
+    checkVersion(snapshot, 1, 'inverted-table');
+    const { entries, frames, pageBytes, process } = snapshot;
+    const table = new InvertedTable({ pageBytes, frames });
+    table.process = process;
+    eachSaved('snapshot.entries', entries, 3, ([owner, page, frame]) => {
+      const taken = (table.entries[frame!] ?? null) !== null;
+      if (taken) throw damaged('snapshot.entries', frame, 'each frame once');
+      table.insert(owner!, page!, frame!);
+    });
+    return table;
+  }
+
+  /**
+   * Everything; `InvertedTable.restore` makes the same table of it.
+   *
+   * @returns Plain data, versioned. O(frames).
+   */
+  snapshot(): InvertedTableSnapshot {
+    const { frames, pageBytes, process } = this;
+    const entries = this.entries.flatMap((entry, frame) =>
+      entry === null ? [] : [[entry.process, entry.page, frame] as const],
+    );
+    return { v: 1, type: 'inverted-table', pageBytes, frames, process, entries };
+  }
+
+  /**
+   * Verifies that no page of a process is in two frames.
+   *
+   * @throws An `Error` that names the page that is.
+   */
+  checkInvariants(): void {
+    const seen = new Set<string>();
+    for (const entry of this.entries) {
+      if (entry === null) continue;
+      const name = `page ${entry.page} of process ${entry.process}`;
+      if (seen.has(name)) throw new Error(`${name} is in two frames`);
+      seen.add(name);
+    }
+  }
+
+  /** The process for which `lookup` looks: 0 to 2^53 - 1, at first 0; anything else is a `VmError`. */
+  get process(): number {
+    return this.current;
+  }
+
+  set process(process: number) {
+    this.current = checkInteger('process', process, 0, Number.MAX_SAFE_INTEGER);
+  }
+
+  /**
+   * Puts a page into a frame, instead of what was there. O(frames), as is `lookup`, which stops at the page.
+   *
+   * @param process - Whose page, 0 to 2^53 - 1.
+   * @param page - Its number, 0 to 2^53 - 1.
+   * @param frame - The frame, below `frames`.
    * @throws `VmError` for numbers out of range, or `overlap` when the page is in another frame already.
    */
   insert(process: number, page: number, frame: number): void {
@@ -84,7 +171,7 @@ export class InvertedTable implements AddressLookup {
     const trace = new LookupTrace();
     for (let frame = 0; frame < this.frames; frame++) {
       const entry = this.entries[frame];
-      const matches = entry?.process === this.process && entry.page === page;
+      const matches = entry?.process === this.current && entry.page === page;
       if (!trace.read('compare entry', frame, matches)) continue;
       return trace.found(BigInt(frame) * BigInt(this.pageBytes) + BigInt(offset));
     }

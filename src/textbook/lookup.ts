@@ -66,7 +66,8 @@ export interface AddressLookup {
    * @param va - The virtual address, in bytes; all 64-bit patterns are taken.
    * @param access - `Access` bits. @defaultValue a load by the supervisor
    * @returns The physical address or a fault, with the steps.
-   * @throws `VmError` for an address of more than 64 bits, or no address at all.
+   * @throws `VmError` for an address of more than 64 bits, no address at all, or `access` that is none where rights are
+   * asked.
    */
   lookup(va: Address, access?: number): Lookup;
 }

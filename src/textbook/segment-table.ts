@@ -1,4 +1,14 @@
-import { Access, type Address, checkInteger, isAccess, Prot, VmError } from '../core/index.js';
+import {
+  Access,
+  type Address,
+  checkInteger,
+  checkList,
+  checkOptions,
+  isAccess,
+  type OptionNames,
+  Prot,
+  VmError,
+} from '../core/index.js';
 import { type AddressLookup, type Lookup, LookupTrace } from './lookup.js';
 import { cutAddress } from './paging-arithmetic.js';
 
@@ -9,10 +19,11 @@ import { cutAddress } from './paging-arithmetic.js';
  */
 export interface Segment {
   /**
-   * The physical address of its first byte; of a segment that grows down, of the byte behind its last one.
+   * The physical address of its first byte; of a segment that grows down, of the byte behind its last one. 0 to
+   * 2^52 - 1.
    */
   readonly base: number;
-  /** How many bytes it has. */
+  /** How many bytes it has: 0 to 2^52 - 1, and where it grows down no more than `base`. */
   readonly limit: number;
   /** Whether it grows towards lower addresses, as stacks do. @defaultValue 'up' */
   readonly grows?: 'up' | 'down';
@@ -29,11 +40,17 @@ export interface SegmentTableOptions {
   /** The segments, by number. */
   readonly segments: readonly Segment[];
   /**
-   * Bits of an offset: the bits above are the segment's number, which a linear address then carries. Without it
+   * Bits of an offset, 1 to 52: the bits above are the segment's number, which a linear address then carries. Without it
    * only `lookupIn` can be used, which is told the segment.
    */
   readonly offsetBits?: number;
 }
+
+const OPTIONS: OptionNames<SegmentTableOptions> = { segments: true, offsetBits: true };
+const SEGMENT: OptionNames<Segment> = { base: true, limit: true, grows: true, prot: true };
+
+/** The greatest base and limit: their sum is an exact number. */
+const GREATEST = 2 ** 52 - 1;
 
 /**
  * Segmentation: a base and a limit for each segment, chosen by the top bits of the address or told with it (OSTEP,
@@ -61,13 +78,14 @@ export class SegmentTable implements AddressLookup {
   readonly segments: readonly Segment[];
   private readonly offsetBits: number | null;
 
-  /** @param options - The segments, and how an address is cut. */
+  /**
+   * @param options - The segments, and how an address is cut.
+   * @throws `VmError` for bases, limits and rights out of range, a segment that grows below address 0, or no options.
+   */
   constructor(options: SegmentTableOptions) {
+    checkOptions('', options, OPTIONS);
     const { offsetBits, segments } = options;
-    if (!Array.isArray(segments)) {
-      const expected = 'an array of segments';
-      throw new VmError('bad-argument', { argument: 'segments', value: segments, expected });
-    }
+    checkList('segments', segments);
     this.segments = segments.map(checkSegment);
     this.offsetBits =
       offsetBits === undefined ? null : checkInteger('offsetBits', offsetBits, 1, 52);
@@ -143,23 +161,21 @@ export class SegmentTable implements AddressLookup {
 
 function rightFor(access: number): number {
   if ((access & 3) === Access.Fetch) return Prot.Execute;
-  return (access & Access.Write) !== 0 ? Prot.Write : Prot.Read;
+  // The load of a read-modify-write counts as its store, as for walkers.
+  return (access & (Access.Write | Access.ReadModifyWrite)) !== 0 ? Prot.Write : Prot.Read;
 }
 
 function checkSegment(segment: Segment, index: number): Segment {
   const path = `segments[${index}]`;
-  if (typeof segment !== 'object' || segment === null) {
-    const expected = 'a segment';
-    throw new VmError('bad-argument', { argument: path, value: segment, expected });
-  }
+  checkOptions(path, segment, SEGMENT);
   const { base, grows = 'up', limit, prot = 15 } = segment;
   if (grows !== 'up' && grows !== 'down') {
     const expected = 'up or down';
     throw new VmError('bad-argument', { argument: `${path}.grows`, value: grows, expected });
   }
-  checkInteger(`${path}.base`, base, 0, Number.MAX_SAFE_INTEGER / 2);
+  checkInteger(`${path}.base`, base, 0, GREATEST);
   // What grows down may not reach below physical address 0.
-  checkInteger(`${path}.limit`, limit, 0, grows === 'down' ? base : Number.MAX_SAFE_INTEGER / 2);
+  checkInteger(`${path}.limit`, limit, 0, grows === 'down' ? base : GREATEST);
   checkInteger(`${path}.prot`, prot, 0, 15);
   return { base, limit, grows, prot };
 }

@@ -1,4 +1,4 @@
-import { checkInteger, VmError } from '../core/index.js';
+import { checkInteger, checkList, checkOptions, type OptionNames, VmError } from '../core/index.js';
 
 /**
  * A sparse address space.
@@ -8,9 +8,9 @@ import { checkInteger, VmError } from '../core/index.js';
 export interface SparseLayout {
   /** Width of virtual addresses, 1 to 64 bits. */
   readonly virtualBits: number;
-  /** Bytes in a page: a power of two. */
+  /** Bytes in a page: a power of two that leaves 1 to 52 bits of page number. */
   readonly pageBytes: number;
-  /** What is mapped: first page and number of pages, in order and apart. */
+  /** What is mapped: first page and number of pages, in order; a range may begin where the one before ends. */
   readonly ranges: readonly {
     /** The first page. */
     readonly page: number;
@@ -56,7 +56,7 @@ export type TableOrganisation =
       readonly kind: 'inverted';
       /** Bytes in an entry: process, page and link. */
       readonly entryBytes: number;
-      /** Frames of physical memory. */
+      /** Frames of physical memory, at least one for every page that is mapped. */
       readonly frames: number;
     };
 
@@ -85,7 +85,8 @@ export interface TableCost {
  * @param layout - What is mapped.
  * @param organisation - How the table is organised.
  * @returns Bytes, in all and by part; above 2^53 they are rounded. O(ranges x levels), however much is mapped.
- * @throws `VmError` for ranges out of order or out of the address space, and organisations that do not fit it.
+ * @throws `VmError` for ranges out of order or out of the address space, organisations that do not fit it, and names that
+ * are no options.
  *
  * @example
  * ```ts
@@ -99,9 +100,9 @@ export interface TableCost {
  * @public
  */
 export function tableCost(layout: SparseLayout, organisation: TableOrganisation): TableCost {
-  checkObject('layout', layout);
-  checkObject('organisation', organisation);
   const pageBits = checkLayout(layout);
+  checkOrganisation(organisation);
+  const mapped = layout.ranges.reduce((total, range) => total + range.pages, 0);
   switch (organisation.kind) {
     case 'linear': {
       const entryBytes = checkEntryBytes(organisation.entryBytes);
@@ -111,28 +112,36 @@ export function tableCost(layout: SparseLayout, organisation: TableOrganisation)
       return radixCost(layout, organisation, pageBits);
     case 'hashed': {
       const { bucketBytes, buckets, entryBytes } = organisation;
-      const pages = layout.ranges.reduce((total, range) => total + range.pages, 0);
       const array = checkInteger('buckets', buckets, 1, 2 ** 40) * checkEntryBytes(bucketBytes);
-      const elements = pages * checkEntryBytes(entryBytes);
+      const elements = mapped * checkEntryBytes(entryBytes);
       return sum([
         { name: 'buckets', tables: 1, bytes: array },
-        { name: 'elements', tables: pages, bytes: elements },
+        { name: 'elements', tables: mapped, bytes: elements },
       ]);
     }
     case 'inverted': {
-      const frames = checkInteger('frames', organisation.frames, 1, 2 ** 52);
+      const frames = checkInteger('frames', organisation.frames, Math.max(1, mapped), 2 ** 52);
       const bytes = frames * checkEntryBytes(organisation.entryBytes);
       return sum([{ name: 'table', tables: 1, bytes }]);
     }
-    default: {
-      const expected = 'an organisation: linear, radix, hashed or inverted';
-      throw new VmError('bad-argument', {
-        argument: 'organisation',
-        value: organisation,
-        expected,
-      });
-    }
   }
+}
+
+/** The options of every kind of organisation. */
+const ORGANISATIONS: Readonly<Record<TableOrganisation['kind'], Readonly<Record<string, true>>>> = {
+  linear: { kind: true, entryBytes: true },
+  radix: { kind: true, entryBytes: true, indexBits: true, leafLevel: true },
+  hashed: { kind: true, bucketBytes: true, buckets: true, entryBytes: true },
+  inverted: { kind: true, entryBytes: true, frames: true },
+};
+
+function checkOrganisation(organisation: TableOrganisation): void {
+  const kind = typeof organisation === 'object' && organisation !== null ? organisation.kind : '';
+  if (!Object.hasOwn(ORGANISATIONS, kind)) {
+    const expected = 'an organisation: linear, radix, hashed or inverted';
+    throw new VmError('bad-argument', { argument: 'organisation', value: organisation, expected });
+  }
+  checkOptions('organisation', organisation, ORGANISATIONS[organisation.kind]);
 }
 
 function sum(parts: TableCost['parts']): TableCost {
@@ -195,8 +204,12 @@ function checkAlignment({ ranges }: SparseLayout, group: number): void {
   }
 }
 
+const LAYOUT: OptionNames<SparseLayout> = { virtualBits: true, pageBytes: true, ranges: true };
+
 /** Checks a layout; returns the bits of a page number. */
-function checkLayout({ pageBytes, ranges, virtualBits }: SparseLayout): number {
+function checkLayout(layout: SparseLayout): number {
+  checkOptions('', layout, LAYOUT, 'layout');
+  const { pageBytes, ranges, virtualBits } = layout;
   checkInteger('virtualBits', virtualBits, 1, 64);
   const offsetBits = Math.log2(checkInteger('pageBytes', pageBytes, 1, 2 ** 40));
   if (offsetBits % 1 !== 0 || offsetBits >= virtualBits || virtualBits - offsetBits > 52) {
@@ -207,22 +220,12 @@ function checkLayout({ pageBytes, ranges, virtualBits }: SparseLayout): number {
   checkList('ranges', ranges);
   let next = 0;
   for (const range of ranges) {
-    checkObject('ranges', range);
+    checkOptions('ranges', range, { page: true, pages: true });
     const { page, pages } = range;
     checkInteger('ranges.page', page, next, 2 ** pageBits - 1);
     next = page + checkInteger('ranges.pages', pages, 0, 2 ** pageBits - page);
   }
   return pageBits;
-}
-
-function checkObject(argument: string, value: unknown): void {
-  if (typeof value === 'object' && value !== null) return;
-  throw new VmError('bad-argument', { argument, value, expected: 'an object' });
-}
-
-function checkList(argument: string, value: unknown): void {
-  if (Array.isArray(value)) return;
-  throw new VmError('bad-argument', { argument, value, expected: 'an array' });
 }
 
 function checkEntryBytes(bytes: number): number {

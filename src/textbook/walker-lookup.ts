@@ -1,4 +1,4 @@
-import { Access, type Address, type FaultReason } from '../core/index.js';
+import { Access, type Address, type FaultReason, VmError } from '../core/index.js';
 import type { RadixWalker, WalkReport } from '../walk/index.js';
 import { type AddressLookup, type Lookup, type LookupFault, LookupTrace } from './lookup.js';
 import { cutAddress } from './paging-arithmetic.js';
@@ -36,7 +36,8 @@ function noteEntries({ steps, target }: WalkReport, action: string, trace: Looku
  * too. When an entry is there and still refuses, the last step is the rule in the manual's words. Nothing is changed.
  *
  * @param walker - Any walker, such as a `FormatWalker`.
- * @returns A lookup that asks it.
+ * @returns A lookup that asks it. O(levels) a lookup; it may throw as `explain`.
+ * @throws `VmError` `bad-argument` for what is no walker.
  *
  * @example
  * ```ts
@@ -56,6 +57,9 @@ function noteEntries({ steps, target }: WalkReport, action: string, trace: Looku
  * @public
  */
 export function walkerLookup(walker: RadixWalker): AddressLookup {
+  if (typeof walker?.explain !== 'function') {
+    throw new VmError('bad-argument', { argument: 'walker', value: walker, expected: 'a walker' });
+  }
   return {
     lookup(va: Address, access: number = Access.Read): Lookup {
       const trace = new LookupTrace();

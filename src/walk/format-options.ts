@@ -1,4 +1,4 @@
-import { checkInteger, Prot, VmError, type VmObserver } from '../core/index.js';
+import { checkInteger, type OptionNames, Prot, VmError, type VmObserver } from '../core/index.js';
 import type { PhysicalMemory } from '../memory/index.js';
 import type { PteFormat, PteFormatDescription } from '../pte/index.js';
 
@@ -39,7 +39,7 @@ export interface FormatWalkerOptions extends FormatPolicy {
   readonly memory: PhysicalMemory;
   /** What `definePteFormat` returned. */
   readonly format: PteFormat;
-  /** The frame of the root table, in the format's pages. */
+  /** The frame of the root table, in the format's pages: 0 to 2^53 - 1, and below 2^64 bytes. */
   readonly root: number;
   /** Receives the events of every walk. */
   readonly observer?: VmObserver;
@@ -60,6 +60,24 @@ export interface FormatWalkerSnapshot extends Required<FormatPolicy> {
   /** The frame of the root table. */
   readonly root: number;
 }
+
+/** The names of all that a policy says. */
+export const FORMAT_POLICY: OptionNames<FormatPolicy> = {
+  updates: true,
+  accessedOnFault: true,
+  supervisorOnUserPages: true,
+  supervisorIgnoresWrite: true,
+  executableIsReadable: true,
+};
+
+/** The names of all options. */
+export const FORMAT_WALKER_OPTIONS: OptionNames<FormatWalkerOptions> = {
+  ...FORMAT_POLICY,
+  memory: true,
+  format: true,
+  root: true,
+  observer: true,
+};
 
 const FLAGS = ['accessedOnFault', 'supervisorIgnoresWrite', 'executableIsReadable'] as const;
 

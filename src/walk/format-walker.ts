@@ -1,4 +1,4 @@
-import { Access, checkInteger, checkVersion, Prot, VmError } from '../core/index.js';
+import { Access, checkInteger, checkOptions, checkVersion, Prot, VmError } from '../core/index.js';
 import { BUS_ERROR } from '../memory/index.js';
 import { definePteFormat, PteFormat, type PteRoles, type WordMask } from '../pte/index.js';
 import { UPDATE_ATTEMPTS } from './entry-access.js';
@@ -6,6 +6,8 @@ import { WalkFault } from './fault.js';
 import {
   checkPolicy,
   DEFAULT_POLICY,
+  FORMAT_POLICY,
+  FORMAT_WALKER_OPTIONS,
   type FormatPolicy,
   type FormatWalkerOptions,
   type FormatWalkerSnapshot,
@@ -22,7 +24,8 @@ const CHANGED = Number.NEGATIVE_INFINITY;
 
 /**
  * The page walk of a format of your own. `vpn` and the frames that it returns count the format's pages, which may be as
- * small as 16 bytes; everything else is as with the walkers of real architectures.
+ * small as 16 bytes; everything else is as with the walkers of real architectures. Only second stages are not for it: it
+ * takes none, and is none for another walker.
  *
  * @example
  * ```ts
@@ -57,8 +60,12 @@ export class FormatWalker extends RadixWalker {
   /** The rights of the last successful walk. */
   private rights = ROOT_RIGHTS;
 
-  /** @param options - Memory, format, root and what the machine does. */
+  /**
+   * @param options - Memory, format, root and what the machine does.
+   * @throws `VmError` for a missing or unknown option, a format that `definePteFormat` did not make, a root out of range.
+   */
   constructor(options: FormatWalkerOptions) {
+    checkOptions('', options, FORMAT_WALKER_OPTIONS);
     const { format } = options;
     if (!(format instanceof PteFormat) || format.roles === null) {
       const expected = 'a format that definePteFormat made';
@@ -83,14 +90,15 @@ export class FormatWalker extends RadixWalker {
    * @param snapshot - What `snapshot` returned.
    * @param options - The memory, and an observer if you want one.
    * @returns A walker that answers as the saved one did.
-   * @throws `VmError` `unsupported` for another version; otherwise as the constructor and `definePteFormat`.
+   * @throws `VmError` `unsupported` for another version, `bad-image` for the snapshot of something else; otherwise as the
+   * constructor and `definePteFormat`.
    */
   static restore(
     snapshot: FormatWalkerSnapshot,
     options: Pick<FormatWalkerOptions, 'memory' | 'observer'>,
   ): FormatWalker {
     checkVersion(snapshot, 1, 'format-walker');
-    const { description, ...rest } = snapshot;
+    const { description, type: _, v: __, ...rest } = snapshot;
     return new FormatWalker({ ...rest, ...options, format: definePteFormat(description) });
   }
 
@@ -120,6 +128,7 @@ export class FormatWalker extends RadixWalker {
    * @throws `VmError` as the constructor; then nothing has changed.
    */
   setPolicy(changes: FormatPolicy): void {
+    checkOptions('', changes, FORMAT_POLICY, 'changes');
     this.machine = checkPolicy(changes, this.machine);
   }
 

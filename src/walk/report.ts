@@ -74,7 +74,7 @@ export interface PageTranslation extends LeafAttributes {
   readonly va: bigint;
   /** The physical address. */
   readonly pa: bigint;
-  /** The number of the 4 KiB frame that `pa` lies in. */
+  /** The number of the frame that `pa` lies in, in the walker's pages: of 4 KiB but for formats of your own. */
   readonly pfn: number;
   /** Under a second stage: the guest-physical address, which that stage translated to `pa`. */
   readonly gpa?: bigint;
@@ -297,7 +297,12 @@ export function walkReport(
     access: describeAccess(access),
     root: rootAddress(walker),
     steps,
-    rule: { id: decisive.id, source: decisive.source, text: decisive.text },
+    // The rules of formats of one's own cannot know where each of these is described.
+    rule: {
+      id: decisive.id,
+      source: format?.roles?.source ?? decisive.source,
+      text: decisive.text,
+    },
     updated,
     unread: format === null ? null : unreadEntry(walker, format, outcome.va, hostReports),
     target,

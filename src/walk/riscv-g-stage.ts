@@ -108,7 +108,8 @@ export class RiscvGStage extends RiscvFastWalk implements SecondStage {
    * @param snapshot - What `snapshot` returned.
    * @param options - The memory, and an observer if you want one.
    * @returns A G stage that answers as the saved one did.
-   * @throws `VmError` `unsupported` for another version; otherwise as the constructor.
+   * @throws `VmError` `unsupported` for another version, `bad-image` for the snapshot of something else; otherwise as the
+   * constructor.
    */
   static restore(
     snapshot: RiscvGStageSnapshot,

@@ -47,6 +47,12 @@ interface LastPage {
   readonly attributes: LeafAttributes;
 }
 
+/** The refusal of an access that is none, or none of this architecture. */
+function noAccess(access: number): VmError {
+  const expected = 'Access bits that this architecture has, with one kind';
+  return new VmError('bad-argument', { argument: 'access', value: access, expected });
+}
+
 /** Whether a number is an integer from 0 to 2^52 - 1. */
 export function isPageNumber(vpn: number): boolean {
   return Math.floor(vpn) === vpn && vpn >= 0 && vpn < 2 ** 52;
@@ -93,11 +99,11 @@ export abstract class RadixWalker extends TableWindow {
    * Translates for an access, exactly as the hardware: sets accessed and dirty bits, raises faults. Hot: numbers in,
    * number out, no allocation.
    *
-   * @param vpn - The page number: the 64-bit virtual address shifted right by 12.
+   * @param vpn - The page number: the 64-bit virtual address shifted right by `pageShift`, 12 but for formats of your own.
    * @param access - `Access` bits.
    * @param offset - The byte in the page; it matters to fault addresses and to physical memory protection.
    * @param bytes - The size of the access, which must end in the page; it matters to physical memory protection.
-   * @returns The number of the 4 KiB frame, or `-(1 + code)` for a fault that then waits in `fault`. O(levels).
+   * @returns The number of the frame, in the same pages, or `-(1 + code)` for a fault that then waits in `fault`. O(levels).
    * @throws `VmError` when an argument is out of range: a caller's mistake, never a guest's.
    */
   abstract walk(vpn: number, access: number, offset?: number, bytes?: number): number;
@@ -124,6 +130,8 @@ export abstract class RadixWalker extends TableWindow {
    */
   translate(va: Address, access: number): Plain<Translation> {
     const { vpn, offset } = this.split(va);
+    // The fast path takes what is no number for a caller's business; not so here.
+    if (!isAccess(access)) throw noAccess(access);
     const pfn = this.walk(vpn, access, offset);
     return this.answer(pfn, vpn, offset, access);
   }
@@ -164,7 +172,8 @@ export abstract class RadixWalker extends TableWindow {
   /** An address in the walker's pages. */
   private split(va: Address): { readonly vpn: number; readonly offset: number } {
     if (this.pageShift === 12) return pageAndOffset(va);
-    const pattern = checkBits('va', va);
+    // Page numbers are exact numbers: with pages of less than 2^11 bytes they do not reach all of 2^64.
+    const pattern = checkBits('va', va, Math.min(64, 53 + this.pageShift));
     const offset = Number(BigInt.asUintN(this.pageShift, pattern));
     return { vpn: Number(pattern >> BigInt(this.pageShift)), offset };
   }
@@ -358,8 +367,7 @@ export abstract class RadixWalker extends TableWindow {
     checkInteger('offset', offset, 0, pageBytes - 1);
     checkInteger('bytes', bytes, 1, pageBytes - offset);
     if (!isAccess(access) || !this.supportsAccess(access)) {
-      const expected = 'Access bits that this architecture has, with one kind';
-      throw new VmError('bad-argument', { argument: 'access', value: access, expected });
+      throw noAccess(access);
     }
     if (this.busy) {
       const expected = 'no walk by the walker that is at work, from its observer or a device';

@@ -72,7 +72,8 @@ export class X86Ept extends X86EptCompleteWalk implements X86SecondStage {
    * @param snapshot - What `snapshot` returned.
    * @param options - The memory, and an observer if you want one.
    * @returns An EPT that answers as the saved one did.
-   * @throws `VmError` `unsupported` for another version; otherwise as the constructor.
+   * @throws `VmError` `unsupported` for another version, `bad-image` for the snapshot of something else; otherwise as the
+   * constructor.
    */
   static restore(
     snapshot: X86EptSnapshot,

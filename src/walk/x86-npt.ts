@@ -89,7 +89,8 @@ export class X86Npt extends X86FastWalk implements X86SecondStage {
    * @param snapshot - What `snapshot` returned.
    * @param options - The memory, and an observer if you want one.
    * @returns One that answers as the saved one did.
-   * @throws `VmError` `unsupported` for another version; otherwise as the constructor.
+   * @throws `VmError` `unsupported` for another version, `bad-image` for the snapshot of something else; otherwise as the
+   * constructor.
    */
   static restore(
     snapshot: X86NptSnapshot,

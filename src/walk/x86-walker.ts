@@ -51,8 +51,8 @@ export class X86Walker extends X86Instructions {
    * @param snapshot - What `snapshot` returned.
    * @param options - The memory, a second stage if the saved walker had one, and an observer if you want one.
    * @returns A walker that answers as the saved one did.
-   * @throws `VmError` `unsupported` for another version, `bad-argument` for another kind of second stage than the saved
-   * walker's; otherwise as the constructor.
+   * @throws `VmError` `unsupported` for another version, `bad-image` for the snapshot of something else, `bad-argument` for
+   * another kind of second stage than the saved walker's; otherwise as the constructor.
    */
   static restore(
     snapshot: X86WalkerSnapshot,

@@ -214,7 +214,11 @@ describe('the cost of tables', () => {
       entryBytes: 24,
     });
     expect(hashed.bytes).toBe(16 * 8 + 1025 * 24);
-    expect(tableCost(layout, { kind: 'inverted', entryBytes: 16, frames: 64 }).bytes).toBe(1024);
+    const inverted = { kind: 'inverted', entryBytes: 16 } as const;
+    expect(tableCost(layout, { ...inverted, frames: 2048 }).bytes).toBe(16 * 2048);
+    // Every page that is mapped is in a frame.
+    expect(tableCost(layout, { ...inverted, frames: 1025 }).bytes).toBe(16 * 1025);
+    expect(codeOf(() => tableCost(layout, { ...inverted, frames: 1024 }))).toBe('out-of-range');
   });
 
   it('counts a table once however many ranges touch it', () => {
