@@ -4,11 +4,14 @@ import {
   linearFormat,
   ostep6,
   type PteFormat,
+  sv32,
   sv39,
   sv48,
+  sv57,
   textbook32,
   x86Long4,
   x86Long5,
+  x86Pae,
 } from 'pagewright/pte';
 import {
   type AddressLookup,
@@ -23,7 +26,7 @@ import {
 } from 'pagewright/textbook';
 import { FormatWalker } from 'pagewright/walk';
 import { Fields, Malformed } from '../fields.js';
-import { frameTable, integers } from './textbook-input.js';
+import { frameTable, integers, putEntry } from './textbook-input.js';
 import { nestedWalkReferences } from './textbook-nested.js';
 
 // What the text, the figures and the exercises of books ask.
@@ -51,26 +54,49 @@ function checkedAddress(input: Fields, found: Extract<Lookup, { kind: 'found' }>
   return pa;
 }
 
+/** A page table in memory where a format can say it; books also have pages that no format has. */
 function tableLookup(
   input: Fields,
   pageBytes: number,
   frames: ReadonlyMap<number, number>,
 ): AddressLookup {
-  if (!input.has('vaBits')) {
-    const table = new LinearTable({ pageBytes, pages: frames.size });
+  const format = formatOf(input, pageBytes, frames);
+  if (format === null) {
+    const table = new LinearTable({ pageBytes, pages: pagesOf(input, pageBytes, frames) });
     for (const [page, frame] of frames) table.map(page, frame);
     return table;
   }
-  const virtualBits = input.integer('vaBits', 1, 32);
-  const format =
-    virtualBits === ostep6.virtualBits && pageBytes === 16
-      ? ostep6
-      : linearFormat({ virtualBits, pageBytes, entryBytes: 1, valid: 7, frame: [6, 0] });
-  const memory = PhysicalMemory.allocate(4096, { base: 0 });
+  const pages = 2 ** format.indexBits[0]!;
+  const memory = new PhysicalMemory();
+  memory.addSparse({ base: 0, bytes: pages * format.entryBytes });
   for (const [page, pfn] of frames) {
-    memory.write(page, 1, format.build({ kind: 'leaf', level: 0, pfn }));
+    if (page >= pages) throw new Malformed(`there is no page ${page}`);
+    const entry = format.build({ kind: 'leaf', level: 0, pfn });
+    putEntry(memory, format, page * format.entryBytes, entry);
   }
   return walkerLookup(new FormatWalker({ memory, format, root: 0 }));
+}
+
+/** Pages of the address space; a list of frames has them all, and of pages by number nobody says where they end. */
+function pagesOf(input: Fields, pageBytes: number, frames: ReadonlyMap<number, number>): number {
+  if (input.has('vaBits')) return Math.ceil(2 ** input.integer('vaBits', 1, 52) / pageBytes);
+  return Array.isArray(input.value('pageTable')) ? Math.max(1, frames.size) : 2 ** 52;
+}
+
+function formatOf(
+  input: Fields,
+  pageBytes: number,
+  frames: ReadonlyMap<number, number>,
+): PteFormat | null {
+  if (!input.has('vaBits')) return null;
+  const virtualBits = input.integer('vaBits', 1, 52);
+  const highest = Math.max(0, ...frames.values());
+  const ostep = virtualBits === ostep6.virtualBits && pageBytes === 2 ** ostep6.pageShift;
+  if (ostep && highest < 2 ** ostep6.frameBits) return ostep6;
+  const pageBits = virtualBits - Math.log2(pageBytes);
+  if (pageBytes < 16 || pageBits % 1 !== 0 || pageBits < 1 || pageBits > 26) return null;
+  const top = Math.min(51, 63 - Math.log2(pageBytes));
+  return linearFormat({ virtualBits, pageBytes, entryBytes: 8, valid: 63, frame: [top, 0] });
 }
 
 /** Silberschatz: references of a segment and an offset. */
@@ -106,17 +132,25 @@ export function pageOffset(input: Fields): unknown {
 const DECOMPOSED: ReadonlyMap<string, PteFormat> = new Map([
   ['x86-64-4level', x86Long4],
   ['x86-64-5level', x86Long5],
+  ['sv32', sv32],
   ['sv39', sv39],
   ['sv48', sv48],
+  ['sv57', sv57],
   ['x86-32', textbook32],
+  ['x86-pae', x86Pae],
 ]);
 
 export function decomposition(input: Fields): unknown {
   input.only(['mode', 'levels', 'bitsPerLevel', 'addresses']);
   const format = DECOMPOSED.get(input.text('mode'));
   if (format === undefined) throw new Malformed(`no format ${input.text('mode')}`);
-  const width = input.value('bitsPerLevel');
-  if (format.levels !== input.value('levels') || format.indexBits.some((bits) => bits !== width)) {
+  // One width for all levels, or a list from the root down: PAE's levels differ.
+  const told = input.value('bitsPerLevel');
+  const widths = Array.isArray(told)
+    ? integers(told, 'bitsPerLevel')
+    : Array(format.levels).fill(told);
+  const own = [...format.indexBits].reverse();
+  if (format.levels !== input.value('levels') || own.join() !== widths.join()) {
     throw new Malformed('the levels are not those of the format');
   }
   const indicesThenOffset = input.list('addresses').map((value) => {

@@ -1,3 +1,6 @@
+import type { Address } from 'pagewright/core';
+import type { PhysicalMemory } from 'pagewright/memory';
+import type { PteFormat } from 'pagewright/pte';
 import { Fields, list, Malformed } from '../fields.js';
 
 /** A list of addresses, frames, indexes. */
@@ -20,4 +23,17 @@ export function frameTable(value: unknown): ReadonlyMap<number, number> {
         return [Number(page), number!] as const;
       });
   return new Map(entries);
+}
+
+/** Puts an entry into memory, or refuses the case: an entry that is lost would be a page that is not there. */
+export function putEntry(
+  memory: PhysicalMemory,
+  { entryBytes }: PteFormat,
+  address: Address,
+  entry: bigint | number,
+): void {
+  const width = entryBytes === 1 || entryBytes === 2 || entryBytes === 4 ? entryBytes : 8;
+  if (memory.write(address, width, entry).kind !== 'ok') {
+    throw new Malformed(`no memory for the entry at ${address}`);
+  }
 }

@@ -12,7 +12,7 @@ import {
 } from 'pagewright/textbook';
 import { FormatWalker, type WalkStep } from 'pagewright/walk';
 import { type Fields, Malformed } from '../fields.js';
-import { integers } from './textbook-input.js';
+import { integers, putEntry } from './textbook-input.js';
 
 // The homework programs of Operating Systems: Three Easy Pieces.
 
@@ -44,11 +44,11 @@ export function ostepSegmentation(input: Fields): unknown {
   });
 }
 
-/** Such as `1k`. */
+/** Such as `1k`, as the programs take it: in upper case too. */
 function sizeOf(text: string): number {
-  const match = /^(\d{1,9})([km]?)$/.exec(text);
-  if (match === null) throw new Malformed(`${text} is no size`);
-  return Number(match[1]) * { '': 1, k: 1024, m: 2 ** 20 }[match[2] as '' | 'k' | 'm'];
+  const [, digits, unit = ''] = /^(\d{1,9})([kmg]?)$/i.exec(text) ?? [];
+  if (digits === undefined) throw new Malformed(`${text} is no size`);
+  return Number(digits) * 1024 ** ['', 'k', 'm', 'g'].indexOf(unit.toLowerCase());
 }
 
 function ostepSegment(segment: Fields): Segment {
@@ -58,7 +58,7 @@ function ostepSegment(segment: Fields): Segment {
   return { base, limit, grows: segment.oneOf('grows', ['up', 'down']) };
 }
 
-/** OSTEP, paging-linear-translate.py: 4-byte entries, bit 31 valid. Pages below 16 bytes are no format's. */
+/** OSTEP, paging-linear-translate.py: 4-byte entries, bit 31 valid. */
 export function ostepLinear(input: Fields): unknown {
   input.only([
     'addressSpaceSize',
@@ -75,10 +75,11 @@ export function ostepLinear(input: Fields): unknown {
   const entries = integers(input.value('pageTable'), 'pageTable');
   if (entries.length !== virtualBytes / pageBytes)
     throw new Malformed('pageTable has another size');
-  const lookup =
-    pageBytes < 16
-      ? smallPages(entries, pageBytes)
-      : linearWalker(entries, pageBytes, virtualBytes);
+  // No format has such small or large pages, or one page alone.
+  const asFormat = pageBytes >= 16 && pageBytes <= 2 ** 20 && entries.length > 1;
+  const lookup = asFormat
+    ? linearWalker(entries, pageBytes, virtualBytes)
+    : arrayOfFrames(entries, pageBytes);
   return integers(input.value('addresses'), 'addresses').map((va) => {
     const vpn = splitPage(va, pageBytes).page;
     const found = lookup.lookup(va);
@@ -88,7 +89,7 @@ export function ostepLinear(input: Fields): unknown {
   });
 }
 
-function smallPages(entries: readonly number[], pageBytes: number): AddressLookup {
+function arrayOfFrames(entries: readonly number[], pageBytes: number): AddressLookup {
   const table = new LinearTable({ pageBytes, pages: entries.length });
   entries.forEach((entry, page) => {
     if (entry >= 2 ** 31) table.map(page, entry - 2 ** 31);
@@ -106,7 +107,7 @@ function linearWalker(
   const memory = new PhysicalMemory();
   memory.addSparse({ base: 0, bytes: Math.max(4096, 4 * entries.length) });
   entries.forEach((entry, page) => {
-    memory.write(4 * page, 4, entry);
+    putEntry(memory, format, 4 * page, entry);
   });
   return walkerLookup(new FormatWalker({ memory, format, root: 0 }));
 }

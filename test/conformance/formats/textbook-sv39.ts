@@ -3,7 +3,7 @@ import { PhysicalMemory } from 'pagewright/memory';
 import { type DecodedEntry, sv39 } from 'pagewright/pte';
 import { mappings, RiscvWalker } from 'pagewright/walk';
 import { Fields, Malformed } from '../fields.js';
-import { integers } from './textbook-input.js';
+import { integers, putEntry } from './textbook-input.js';
 
 /** As xv6's vmprint and the grading script show them. */
 const FLAGS = ['V', 'R', 'W', 'X', 'U'] as const;
@@ -34,18 +34,19 @@ export function vmprint(input: Fields, expected: unknown): unknown {
     const table = tables.get(path.slice(0, -1).join());
     if (table === undefined) throw new Malformed(`no table for ${path.join('.')}`);
     const raw = entry.prefixedHex('pte');
-    memory.write(table + 8n * BigInt(path.at(-1)!), 8, raw);
+    const address = table + 8n * BigInt(path.at(-1)!);
+    putEntry(memory, sv39, address, raw);
     const decoded = sv39.decode(raw, 3 - path.length);
     const pa = addressFromVpn(decoded.pfn ?? 0);
     if (decoded.kind === 'pointer') tables.set(path.join(), pa);
-    return { path, decoded, pa };
+    return { path, decoded, pa, address };
   });
   const walker = new RiscvWalker({ memory, satp: (8n << 60n) | (root >> 12n) });
   const leaves = [...mappings(walker)];
   return {
-    entries: entries.map(({ decoded, pa, path }) => {
+    entries: entries.map(({ address, decoded, pa, path }) => {
       const leaf = decoded.kind === 'leaf';
-      const found = leaves.find(({ raw, pa: reached }) => raw === decoded.raw && reached === pa);
+      const found = leaves.find((mapping) => mapping.entry === address && mapping.pa === pa);
       return {
         path,
         pte: hex(decoded.raw),
