@@ -1,5 +1,5 @@
 /**
- * Virtual memory primitives. This root has the everyday names; each room has the rest: `pagewright/core`, `/memory`,
+ * Virtual memory primitives. This root has everyday names; the rooms have all: `pagewright/core`, `/memory`,
  * `/pte`, `/walk`, `/textbook`.
  *
  * @packageDocumentation
