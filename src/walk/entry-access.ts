@@ -13,7 +13,11 @@ export const TARGET: number = MAX_LEVELS;
 /** In `hostReports`: from here on, by level, the walks for updates. @internal */
 export const UPDATES: number = MAX_LEVELS + 1;
 
-/** Attempts to set accessed/dirty bits in an entry that other agents keep changing, before the walk gives up. */
+/**
+ * Attempts to set accessed/dirty bits in an entry that other agents keep changing, before the walk gives up.
+ *
+ * @public
+ */
 export const UPDATE_ATTEMPTS = 64;
 
 /**
@@ -29,12 +33,12 @@ export abstract class EntryAccess {
   readonly secondStage: SecondStage | null;
   /** The last fault; meaningful after a walk or probe returned a negative number. */
   abstract readonly fault: WalkFault;
-  /** The last complete walk. @internal */
+  /** The last complete walk, which the walk itself writes down. */
   readonly path: WalkPath;
-  /** The rule that decided the last complete walk. @internal */
+  /** The rule that decided the last complete walk. */
   rule: WalkRule;
 
-  /** log2 of the bytes of an entry. @internal */
+  /** log2 of the bytes of an entry. */
   entryShift = 3;
   /** log2 of the bytes of the pages that `walk` counts in. 12 for every real architecture, whatever its granule. */
   readonly pageShift: number;
@@ -52,7 +56,12 @@ export abstract class EntryAccess {
   /** The second stage's walks of an explanation: by level, and at the end that of the access; `null` at other times. */
   protected hostReports: (Plain<WalkReport> | null)[] | null = null;
 
-  /** @internal */
+  /**
+   * @param memory - The memory that holds the tables.
+   * @param initial - The rule that stands in `rule` before any walk: one that lets accesses through.
+   * @param secondStage - The second stage of a nested walk.
+   * @param pageShift - log2 of the bytes of a page, 4 to 20.
+   */
   protected constructor(
     memory: PhysicalMemory,
     initial: WalkRule,

@@ -1,4 +1,4 @@
-import { Access, checkInteger, checkOptions, checkVersion, Prot, VmError } from '../core/index.js';
+import { checkInteger, checkOptions, checkVersion, Prot, VmError } from '../core/index.js';
 import { BUS_ERROR } from '../memory/index.js';
 import { definePteFormat, PteFormat, type PteRoles, type WordMask } from '../pte/index.js';
 import { UPDATE_ATTEMPTS } from './entry-access.js';
@@ -13,11 +13,8 @@ import {
   type FormatWalkerSnapshot,
 } from './format-options.js';
 import { FORMAT_RULES, isStore, rightsRule } from './format-rules.js';
-import type { FaultEncoding, LeafAttributes } from './report.js';
 import type { WalkRule } from './rule.js';
 import { LEAF, LOCAL, NO_LEAF, POINTER, RadixWalker, ROOT_RIGHTS, SKIP } from './walker.js';
-
-const ACCESS_BITS = 3 | Access.User | Access.ReadModifyWrite;
 
 /** An entry was no longer what had been read; beside frame numbers and faults. */
 const CHANGED = Number.NEGATIVE_INFINITY;
@@ -57,8 +54,6 @@ export class FormatWalker extends RadixWalker {
   private readonly roles: PteRoles;
   private readonly root: number;
   private machine: Required<FormatPolicy>;
-  /** The rights of the last successful walk. */
-  private rights = ROOT_RIGHTS;
 
   /**
    * @param options - Memory, format, root and what the machine does.
@@ -75,9 +70,7 @@ export class FormatWalker extends RadixWalker {
     this.shape = format;
     this.roles = format.roles;
     this.fault.pageShift = format.pageShift;
-    this.top = format.levels - 1;
-    this.entryShift = Math.log2(format.entryBytes);
-    this.presentLow = format.presentLow;
+    this.useShape(format);
     const end = Math.min(2 ** 53, 2 ** (64 - format.pageShift));
     this.root = checkInteger('root', options.root, 0, end - 1);
     this.machine = checkPolicy(options, DEFAULT_POLICY);
@@ -136,34 +129,8 @@ export class FormatWalker extends RadixWalker {
     return this.shape;
   }
 
-  override get rootCount(): number {
-    return 1;
-  }
-
   override rootAt(_slot: number): number {
     return this.root;
-  }
-
-  override rootBase(_slot: number): number {
-    return 0;
-  }
-
-  override get leafLevel(): number {
-    if (this.leafShift < 0) return -1;
-    return this.shape.levelPages.indexOf(2 ** this.leafShift);
-  }
-
-  // Tables of any size at any place: every walk is complete, and no window is kept.
-  protected override windowChanged(): void {
-    this.closeWindow();
-  }
-
-  override walk(vpn: number, access: number, offset = 0, bytes = 1): number {
-    return this.checkAndComplete(vpn, access, offset, bytes, true);
-  }
-
-  override probe(vpn: number, access: number, offset = 0, bytes = 1): number {
-    return this.checkAndComplete(vpn, access, offset, bytes, false);
   }
 
   protected override complete(
@@ -176,7 +143,6 @@ export class FormatWalker extends RadixWalker {
     this.leafShift = NO_LEAF;
     this.leafLow = 0;
     this.leafHigh = 0;
-    this.rights = ROOT_RIGHTS;
     for (let attempt = 0; attempt < UPDATE_ATTEMPTS; attempt++) {
       this.path.begin(this.shape, this.top, this.root);
       if (!this.isInside(vpn)) {
@@ -264,12 +230,7 @@ export class FormatWalker extends RadixWalker {
       if (outcome === 0) return CHANGED;
       if (outcome < 0) return this.refuse(FORMAT_RULES.updateMissing, above, vpn, access, offset);
     }
-    this.rule = FORMAT_RULES.translated;
-    this.leafShift = Math.log2(this.shape.levelPages[level]!);
-    this.leafLow = path.low[level]!;
-    this.leafHigh = path.high[level]!;
-    this.rights = rights;
-    return this.frameFor(this.leafLow, this.leafHigh, level, vpn);
+    return this.arrive(FORMAT_RULES.translated, vpn, rights);
   }
 
   /** Sets bits that an entry of the path lacks; 1, 0 or `BUS_ERROR` as `setBits` has it. */
@@ -315,39 +276,8 @@ export class FormatWalker extends RadixWalker {
     );
   }
 
-  override tableFrame(low: number, high: number): number {
-    return this.shape.tablePfn(low, high);
-  }
-
-  override frameFor(low: number, high: number, level: number, vpn: number): number {
-    return this.shape.leafPfn(low, high, level) + (vpn % this.shape.levelPages[level]!);
-  }
-
-  override leafAttributes(
-    _low: number,
-    _high: number,
-    level: number,
-    inherited: number,
-  ): LeafAttributes {
-    const pageBytes = 2 ** this.pageShift * this.shape.levelPages[level]!;
-    return { pageBytes, global: (inherited & LOCAL) === 0 };
-  }
-
   override attributeKey(low: number, high: number, level: number): number {
     return (level << 1) | (has(low, high, this.roles.global) ? 1 : 0);
-  }
-
-  protected override supportsAccess(access: number): boolean {
-    const modify = (access & Access.ReadModifyWrite) !== 0;
-    return (access & ~ACCESS_BITS) === 0 && !(modify && (access & 3) === Access.Fetch);
-  }
-
-  protected override leafRights(): number {
-    return this.rights;
-  }
-
-  protected override faultEncoding(): FaultEncoding {
-    return {};
   }
 }
 

@@ -33,7 +33,8 @@ export {
   type AArch64AtResult,
   AArch64Walker,
 } from './aarch64-walker.js';
-export { EntryAccess } from './entry-access.js';
+export { EntryAccess, UPDATE_ATTEMPTS } from './entry-access.js';
+export { EntryRules, LEAF, LOCAL, POINTER, ROOT_RIGHTS, SKIP } from './entry-rules.js';
 export { WalkFault } from './fault.js';
 export type { FormatPolicy, FormatWalkerOptions, FormatWalkerSnapshot } from './format-options.js';
 export { FORMAT_RULES, type FormatRuleName } from './format-rules.js';
@@ -46,6 +47,7 @@ export {
   type MergedMappingsOptions,
   mergedMappings,
 } from './merged.js';
+export { WalkPath } from './path.js';
 export { Pmp, type PmpOptions, type PmpSnapshot } from './pmp.js';
 export type {
   ExplainOptions,
@@ -74,7 +76,7 @@ export {
   type RiscvWalkerSnapshot,
   type SatpWrite,
 } from './riscv-walker.js';
-export type { WalkRule } from './rule.js';
+export { rule as walkRule, type WalkRule } from './rule.js';
 export type { SecondStage, SecondStagePurpose, SecondStageType } from './second-stage.js';
 export { TableWindow } from './table-window.js';
 export { RadixWalker } from './walker.js';

@@ -119,6 +119,7 @@ export class LeafCursor {
   /** The same of the tables above it, by level. */
   private readonly tables: Float64Array = new Float64Array(PLACES);
   private readonly nextIndexes: Int32Array = new Int32Array(PLACES);
+  private readonly bytes: Float64Array = new Float64Array(PLACES);
   private readonly bases: Float64Array = new Float64Array(PLACES);
   private readonly rightsAt: Int32Array = new Int32Array(PLACES);
   /** By level: the pages that an entry maps, and the entries of a table. */
@@ -189,7 +190,8 @@ export class LeafCursor {
         this.leafRights = rights;
         return true;
       }
-      if (!this.enter(level - 1, walker.tableFrame(low, high), vpn, rights)) return false;
+      const frame = walker.tableFrame(low, high);
+      if (!this.enter(level - 1, frame, walker.tableByte(low, high), vpn, rights)) return false;
     }
   }
 
@@ -237,9 +239,7 @@ export class LeafCursor {
       this.depth = this.top + 1;
       walker.useRoot(slot);
       this.useFormat(walker.rootFormat(slot)!);
-      if (!this.enter(this.top, root, walker.rootBase(slot), ROOT_RIGHTS)) return false;
-      this.byte = walker.rootByte(slot);
-      return true;
+      return this.enter(this.top, root, walker.rootByte(slot), walker.rootBase(slot), ROOT_RIGHTS);
     }
     return false;
   }
@@ -257,7 +257,7 @@ export class LeafCursor {
   }
 
   /** Goes down into a table, unless the visit limit is reached: then everything ends here. */
-  private enter(level: number, table: number, base: number, rights: number): boolean {
+  private enter(level: number, table: number, byte: number, base: number, rights: number): boolean {
     if (this.spent >= this.visitLimit) {
       this.stoppedAtVpn = base;
       this.nextRoot = NEVER;
@@ -266,6 +266,7 @@ export class LeafCursor {
     }
     this.visits++;
     this.tables[this.depth] = this.table;
+    this.bytes[this.depth] = this.byte;
     this.nextIndexes[this.depth] = this.nextIndex;
     this.bases[this.depth] = this.base;
     this.rightsAt[this.depth] = this.rights;
@@ -274,7 +275,7 @@ export class LeafCursor {
     this.nextIndex = 0;
     this.base = base;
     this.rights = rights;
-    this.byte = 0;
+    this.byte = byte;
     this.entryPages = this.pagesAt[level]!;
     this.entries = this.entriesAt[level]!;
     this.spent += visitsOf(this.entries);
@@ -287,8 +288,7 @@ export class LeafCursor {
     this.depth = level;
     if (level > this.top) return;
     this.table = this.tables[level]!;
-    // Only a root has a byte to begin with, and only the root is the table of its level.
-    this.byte = level === this.top ? this.walker.rootByte(this.slot) : 0;
+    this.byte = this.bytes[level]!;
     this.nextIndex = this.nextIndexes[level]!;
     this.base = this.bases[level]!;
     this.rights = this.rightsAt[level]!;

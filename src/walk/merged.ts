@@ -71,6 +71,16 @@ interface RangeKind {
   readonly high: number;
 }
 
+/** A table, and what its ranges depend on besides. */
+interface Subtree {
+  /** Its frame and its first byte there. */
+  readonly table: number;
+  readonly byte: number;
+  readonly level: number;
+  /** What the entries above leave. */
+  readonly rights: number;
+}
+
 /** The ranges of a subtree, relative to its first page, as parallel arrays. */
 class Ranges {
   readonly start: number[] = [];
@@ -126,12 +136,11 @@ class Merger {
   private spent = 0;
   private collected = 0;
   private stoppedAtVpn = -1;
-  /** Of the present root: the format of what is below, its level, and its first byte. */
+  /** Of the present root: the format of what is below, and its level. */
   private format: PteFormat | null = null;
   /** The first root of that format: it stands for all of them, so that ranges go on across PAE's. */
   private slot = 0;
   private top = 0;
-  private rootByte = 0;
 
   constructor(walker: RadixWalker, options: MergedMappingsOptions) {
     const { visitLimit = VISIT_LIMIT, rangeLimit = RANGE_LIMIT } = options;
@@ -155,8 +164,9 @@ class Merger {
         this.slot = slot;
       }
       this.top = walker.rootLevel(slot);
-      this.rootByte = walker.rootByte(slot);
-      this.appendTable(all, base, base, root, this.top, ROOT_RIGHTS);
+      const byte = walker.rootByte(slot);
+      const whole = { table: root, byte, level: this.top, rights: ROOT_RIGHTS };
+      this.appendTable(all, base, base, whole);
     }
     return plain<MergedMappings>({
       type: 'merged-mappings',
@@ -168,15 +178,9 @@ class Merger {
   }
 
   /** Appends what a table maps; `start` is relative to the receiving ranges, `vpn` the absolute page. */
-  private appendTable(
-    into: Ranges,
-    start: number,
-    vpn: number,
-    table: number,
-    level: number,
-    rights: number,
-  ): void {
-    const key = `${table}/${level}/${rights}`;
+  private appendTable(into: Ranges, start: number, vpn: number, subtree: Subtree): void {
+    const { byte, level, rights, table } = subtree;
+    const key = `${table}/${byte}/${level}/${rights}`;
     let ranges = this.finished.get(key);
     if (ranges === undefined) {
       if (this.spent >= this.visitLimit) {
@@ -186,7 +190,7 @@ class Merger {
       this.visits++;
       this.spent += visitsOf(2 ** this.format!.indexBits[level]!);
       ranges = new Ranges();
-      this.collect(ranges, vpn, table, level, rights);
+      this.collect(ranges, vpn, subtree);
       this.finished.set(key, ranges);
     }
     for (let index = 0; index < ranges.start.length; index++) {
@@ -199,11 +203,10 @@ class Merger {
     }
   }
 
-  private collect(into: Ranges, vpn: number, table: number, level: number, rights: number): void {
+  private collect(into: Ranges, vpn: number, { byte, level, rights, table }: Subtree): void {
     const { walker } = this;
     const { pageShift } = walker;
     const format = this.format!;
-    const byte = level === this.top ? this.rootByte : 0;
     const pages = 2 ** (format.indexShift[level]! - pageShift);
     const signed = level === this.top && format.signExtended;
     const entries = 2 ** format.indexBits[level]!;
@@ -218,7 +221,10 @@ class Merger {
       const start = index * pages + (upperHalf ? 2 ** (64 - pageShift) - entries * pages : 0);
       const left = rights & walker.entryProt(low, high, kind === LEAF);
       if (kind !== LEAF) {
-        this.appendTable(into, start, vpn + start, walker.tableFrame(low, high), level - 1, left);
+        const next = walker.tableFrame(low, high);
+        const first = walker.tableByte(low, high);
+        const below = { table: next, byte: first, level: level - 1, rights: left };
+        this.appendTable(into, start, vpn + start, below);
         continue;
       }
       const pfn = walker.frameFor(low, high, level, vpn + start);

@@ -10,7 +10,7 @@ const PLACES: number = MAX_LEVELS + 1;
  * What the last complete walk did, level by level, in preallocated arrays: the walk fills them as it goes, and
  * reports, observers and accessed/dirty updates read them afterwards.
  *
- * @internal
+ * @public
  */
 export class WalkPath {
   /** The format of the entries, or `null` when nothing was translated. */

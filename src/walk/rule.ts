@@ -21,7 +21,12 @@ export interface WalkRule {
 /**
  * Makes a rule; its result follows from its reason.
  *
- * @internal
+ * @param id - Stable identifier, `architecture.rule`.
+ * @param reason - Why the access is refused, or `null` for a rule that lets it through.
+ * @param source - The manual and section.
+ * @param text - The rule in words.
+ * @returns The rule.
+ * @public
  */
 export function rule(
   id: string,

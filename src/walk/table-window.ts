@@ -18,14 +18,14 @@ export abstract class TableWindow extends EntryAccess {
   /** While one is set, the fast path rests. */
   abstract get observer(): VmObserver | null;
 
-  /** The root's level. @internal */
-  top = 0;
-  /** Width of a level's index in bits. @internal */
-  bits = 9;
-  /** 1 when entries have two words, 0 when one: also their shift beyond a word. @internal */
-  wide = 1;
-  /** An entry is worth a look when one of these bits of its low word is set. @internal */
-  presentLow = 1;
+  /** The root's level. */
+  protected top = 0;
+  /** Width of a level's index in bits, or 0 where levels differ in it. */
+  protected bits = 9;
+  /** For a window: 1 when entries have two words, 0 when one, also their shift beyond a word. */
+  protected wide = 1;
+  /** An entry is worth a look when one of these bits of its low word is set; 0: every entry is. */
+  protected presentLow = 1;
   /** The entry that `findPresent` found. @internal */
   foundLow = 0;
   /** Its bits 63:32. @internal */
@@ -63,34 +63,49 @@ export abstract class TableWindow extends EntryAccess {
   /** The first frame number in `words`, as the second stage gives it. */
   private hostFirst = 0;
 
-  /** Number of root tables: 4 with PAE, else 1; 0 while translation is off. @internal */
-  abstract get rootCount(): number;
+  /** Number of root tables, 0 while translation is off. PAE has four, AArch64 two. */
+  get rootCount(): number {
+    return this.format === null ? 0 : 1;
+  }
 
-  /** The frame of a root table, or -1 when that root is not present. @internal */
+  /** The frame of a root table, or -1 when that root is not present. */
   abstract rootAt(slot: number): number;
 
-  /** The format of the entries below a root. @internal */
+  /** The format of the entries below a root. */
   rootFormat(_slot: number): PteFormat | null {
     return this.format;
   }
 
-  /** The level of a root. @internal */
+  /** The level of a root. */
   rootLevel(_slot: number): number {
     return this.top;
   }
 
-  /** The first page that a root maps; where addresses are sign-extended, that of the lower half. @internal */
+  /** The first page that a root maps; where addresses are sign-extended, that of the lower half. */
   rootBase(slot: number): number {
     return slot * 2 ** (this.bits * (this.top + 1));
   }
 
-  /** The first byte of a root table in its frame: small tables need not begin with it. @internal */
+  /** The first byte of a root table in its frame: small tables need not begin with it. */
   rootByte(_slot: number): number {
     return 0;
   }
 
-  /** Called when the window changed, so that roots can be made relative to it. */
-  protected abstract windowChanged(): void;
+  /** Takes the shape of its tables from a format, for a walker without a fast path of its own. */
+  protected useShape(format: PteFormat): void {
+    this.top = format.levels - 1;
+    this.bits = 0;
+    this.entryShift = Math.log2(format.entryBytes);
+    this.presentLow = format.presentLow;
+  }
+
+  /**
+   * Called when the window changed, so that roots can be made relative to it. Unless overridden no window is kept, and
+   * every walk is complete: right for tables of any shape, wherever they are.
+   */
+  protected windowChanged(): void {
+    this.closeWindow();
+  }
 
   /**
    * Finds the flat RAM that holds the root for the fast path. Done again when a register or the observer changes, and

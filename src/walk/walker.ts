@@ -12,34 +12,17 @@ import {
   VmError,
   type VmObserver,
 } from '../core/index.js';
+import { ALL_PROT, EntryRules } from './entry-rules.js';
 import {
   type ExplainOptions,
-  type FaultEncoding,
   type LeafAttributes,
   type Translation,
   type WalkReport,
   walkReport,
 } from './report.js';
-import { TableWindow } from './table-window.js';
 import { Watch } from './watch.js';
 
-/** {@link RadixWalker.classify}: nothing that any access could use. */
-export const SKIP = 0;
-/** {@link RadixWalker.classify}: a pointer to the next table. */
-export const POINTER = 1;
-/** {@link RadixWalker.classify}: a leaf. */
-export const LEAF = 2;
-
-/** In inherited rights, beside the `Prot` bits: no entry so far makes all below it global. */
-export const LOCAL = 16;
-/** The inherited rights of a root: everything, and nothing global. */
-export const ROOT_RIGHTS = 127;
-
-/** The `Prot` bits of rights. */
-const ALL_PROT = 15;
-
-/** {@link RadixWalker.leafShift} when nothing was translated: a negative number above minus one level. */
-export const NO_LEAF = -1;
+export { LEAF, LOCAL, NO_LEAF, POINTER, ROOT_RIGHTS, SKIP } from './entry-rules.js';
 
 /** What {@link RadixWalker.lastPage} tells. */
 interface LastPage {
@@ -74,19 +57,7 @@ export function inPage(offset: number, bytes: number): boolean {
  *
  * @public
  */
-export abstract class RadixWalker extends TableWindow {
-  /** log2 of the base pages of the last leaf's level, or {@link NO_LEAF}. @internal */
-  leafShift = 0;
-  /** Bits 31:0 of the last leaf, before any accessed/dirty update. */
-  leafLow = 0;
-  /** Bits 63:32 of the last leaf. */
-  leafHigh = 0;
-
-  /** Level of the last successful walk's leaf: 0 is a base page. -1 when nothing was translated. */
-  get leafLevel(): number {
-    return Math.floor(this.leafShift / this.bits);
-  }
-
+export abstract class RadixWalker extends EntryRules {
   private watch: Watch | null = null;
   /** A complete walk is at work, or its observer is being told: the path must stay as it is. */
   private busy = false;
@@ -106,7 +77,9 @@ export abstract class RadixWalker extends TableWindow {
    * @returns The number of the frame, in the same pages, or `-(1 + code)` for a fault that then waits in `fault`. O(levels).
    * @throws `VmError` when an argument is out of range: a caller's mistake, never a guest's.
    */
-  abstract walk(vpn: number, access: number, offset?: number, bytes?: number): number;
+  walk(vpn: number, access: number, offset = 0, bytes = 1): number {
+    return this.checkAndComplete(vpn, access, offset, bytes, true);
+  }
 
   /**
    * Answers as {@link RadixWalker.walk} does, and changes nothing in memory.
@@ -118,7 +91,9 @@ export abstract class RadixWalker extends TableWindow {
    * @returns As `walk`.
    * @throws As `walk`.
    */
-  abstract probe(vpn: number, access: number, offset?: number, bytes?: number): number;
+  probe(vpn: number, access: number, offset = 0, bytes = 1): number {
+    return this.checkAndComplete(vpn, access, offset, bytes, false);
+  }
 
   /**
    * Walks, and answers in an object.
@@ -200,69 +175,15 @@ export abstract class RadixWalker extends TableWindow {
     this.bindWindow();
   }
 
-  /** What an entry with a present bit is to a walk: {@link SKIP}, {@link POINTER} or {@link LEAF}. @internal */
-  abstract classify(low: number, high: number, level: number): number;
-
-  /** What an entry by itself leaves of the rights above it: `Prot` bits, {@link LOCAL}, and what `protOf` reads. @internal */
-  abstract entryProt(low: number, high: number, leaf: boolean): number;
-
-  /** The `Prot` bits of what all entries leave. @internal */
-  protOf(rights: number): number {
-    return rights & ALL_PROT;
-  }
-
-  /** Makes `classify`, `entryProt` and their like speak of what is below a root. @internal */
-  useRoot(_slot: number): void {}
-
-  /** The frame that a pointer names. @internal */
-  abstract tableFrame(low: number, high: number): number;
-
-  /** The frame that a leaf gives to a page. @internal */
-  abstract frameFor(low: number, high: number, level: number, vpn: number): number;
-
-  /**
-   * What a leaf says beside frame and rights; `inherited` is what all entries leave. An `access` is the one that it
-   * answers (AArch64's fetches see other memory than its data); without one it is asked for the leaf's own sake.
-   *
-   * @internal
-   */
-  abstract leafAttributes(
-    low: number,
-    high: number,
-    level: number,
-    inherited: number,
-    access?: number,
-  ): LeafAttributes;
-
-  /** The same as one number, equal for equal attributes. @internal */
-  abstract attributeKey(low: number, high: number, level: number): number;
-
-  /** The `Prot` bits that the entries of the path down to `level` leave. @internal */
-  pathRights(level: number): number {
-    const { path } = this;
-    let rights = ROOT_RIGHTS;
-    for (let above = path.first; above >= level; above--) {
-      if (!this.hasRights(above)) continue;
-      const low = path.low[above]!;
-      const high = path.high[above]!;
-      const leaf = above === path.last && path.format?.kindOf(low, high, above) === 'leaf';
-      rights &= this.entryProt(low, high, leaf);
-    }
-    return this.protOf(rights);
-  }
-
-  /** Whether the entry of a level limits rights at all. */
-  protected hasRights(_level: number): boolean {
-    return true;
-  }
-
   /** What an access goes by, when a leaf of this stage and one of the second stage have a say. */
   protected effective(own: LeafAttributes, _host: LeafAttributes): LeafAttributes {
     return own;
   }
 
-  /** Another walker in the same state over the same memory. */
-  protected abstract twin(): RadixWalker;
+  /** Another walker in the same state over the same memory, for `checkInvariants`; `null` where nothing is derived. */
+  protected twin(): RadixWalker | null {
+    return null;
+  }
 
   /** Everything that follows from the registers and the window, by name. */
   protected derived(): Readonly<Record<string, unknown>> {
@@ -280,6 +201,7 @@ export abstract class RadixWalker extends TableWindow {
   checkInvariants(): void {
     this.bindAgainIfStale();
     const twin = this.twin();
+    if (twin === null) return;
     twin.observer = this.observer; // it keeps the window closed
     const wanted = twin.derived();
     for (const [name, value] of Object.entries(this.derived())) {
@@ -289,10 +211,17 @@ export abstract class RadixWalker extends TableWindow {
     }
   }
 
-  /** Whether the walker supports this access; the complete form refuses the others. */
-  protected abstract supportsAccess(access: number): boolean;
-
-  /** The walk in its complete form. Arguments are in range. */
+  /**
+   * The walk in its complete form. Arguments are in range. It begins with `path.begin`, and ends with `arrive` or
+   * `refuse`; the guide "Adding an architecture" shows one.
+   *
+   * @param vpn - The page number.
+   * @param access - `Access` bits.
+   * @param offset - The byte in the page.
+   * @param bytes - How many.
+   * @param update - Whether accessed and dirty bits are set.
+   * @returns As `walk`.
+   */
   protected abstract complete(
     vpn: number,
     access: number,
@@ -300,12 +229,6 @@ export abstract class RadixWalker extends TableWindow {
     bytes: number,
     update: boolean,
   ): number;
-
-  /** What all entries of the last successful walk leave: `Prot` bits and {@link LOCAL}. */
-  protected abstract leafRights(): number;
-
-  /** The architecture's own words for the last fault. */
-  protected abstract faultEncoding(va: bigint): FaultEncoding;
 
   /** The object for a result. */
   private answer(result: number, vpn: number, offset: number, access: number): Plain<Translation> {
