@@ -5,9 +5,7 @@ import {
   checkBits,
   checkVersion,
   Prot,
-  type VmObserver,
 } from '../core/index.js';
-import type { PhysicalMemory } from '../memory/index.js';
 import {
   AARCH64_PTE_HIGH,
   AARCH64_STAGE2_PTE,
@@ -20,7 +18,7 @@ import {
   vtcrRegister,
 } from '../pte/index.js';
 import { AArch64FastWalk } from './aarch64-fast.js';
-import { type AArch64Features, checkRegisterNames, unfit } from './aarch64-features.js';
+import { checkRegisterNames, unfit } from './aarch64-features.js';
 import { aarch64Stage2Half, fieldsOf } from './aarch64-half.js';
 import { type AArch64HypervisorControls, hypervisorControls } from './aarch64-hypervisor.js';
 import type { AArch64RegisterWrite } from './aarch64-options.js';
@@ -33,6 +31,7 @@ import {
   WRITABLE,
 } from './aarch64-permission.js';
 import type { AArch64Rule } from './aarch64-rules.js';
+import type { AArch64Stage2Options, AArch64Stage2Snapshot } from './aarch64-stage2-options.js';
 import { AARCH64_STAGE2_RULES, type AArch64Stage2RuleName } from './aarch64-stage2-rules.js';
 import type { LeafAttributes } from './report.js';
 import type { SecondStage } from './second-stage.js';
@@ -55,46 +54,6 @@ const REGISTER_NAMES = ['vtcr', 'vttbr', 'hcr'] as const;
 /** The registers by name, and what a caller may write. */
 type Registers = Readonly<Record<(typeof REGISTER_NAMES)[number], bigint>>;
 type RegisterValues = Readonly<Record<(typeof REGISTER_NAMES)[number], Address>>;
-
-/**
- * What an {@link AArch64Stage2} is made from.
- *
- * @public
- */
-export interface AArch64Stage2Options {
-  /** The memory that holds the tables. */
-  readonly memory: PhysicalMemory;
-  /** VTCR_EL2. @defaultValue 0 */
-  readonly vtcr?: Address;
-  /** VTTBR_EL2. @defaultValue 0 */
-  readonly vttbr?: Address;
-  /** HCR_EL2: VM, DC, PTW, CD, ID and FWB matter. @defaultValue 0x80000001: RW and VM */
-  readonly hcr?: Address;
-  /** What the CPU has. @defaultValue everything */
-  readonly features?: Partial<AArch64Features>;
-  /** Receives the events of every walk. */
-  readonly observer?: VmObserver;
-}
-
-/**
- * What {@link AArch64Stage2.snapshot} returns: registers as hexadecimal strings.
- *
- * @public
- */
-export interface AArch64Stage2Snapshot {
-  /** The version of this shape. */
-  readonly v: 1;
-  /** The tag. */
-  readonly type: 'aarch64-stage2';
-  /** VTCR_EL2. */
-  readonly vtcr: string;
-  /** VTTBR_EL2. */
-  readonly vttbr: string;
-  /** HCR_EL2. */
-  readonly hcr: string;
-  /** What the CPU has. */
-  readonly features: AArch64Features;
-}
 
 /**
  * Stage 2 of an AArch64 guest: from intermediate to physical addresses (Arm ARM DDI 0487, D8). Pages are counted in
@@ -142,8 +101,8 @@ export class AArch64Stage2 extends AArch64FastWalk implements SecondStage {
     if (typeof options !== 'object' || options === null) {
       throw unfit('options', options, 'an object with a memory');
     }
-    super(options.memory, AARCH64_STAGE2_RULES.off, null, options.features ?? {}, 1);
-    const { hcr = HCR_GUEST, vtcr = 0n, vttbr = 0n } = options;
+    const { features = {}, hcr = HCR_GUEST, memory, vtcr = 0n, vttbr = 0n } = options;
+    super(memory, AARCH64_STAGE2_RULES.off, null, features, 1);
     this.registers = checkRegisters({ vtcr, vttbr, hcr });
     this.controls = hypervisorControls(this.registers.hcr);
     this.applyRegisters();

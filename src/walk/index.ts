@@ -20,11 +20,8 @@ export {
   type AArch64RuleName,
 } from './aarch64-rules.js';
 export { AArch64Stage1 } from './aarch64-stage1.js';
-export {
-  AArch64Stage2,
-  type AArch64Stage2Options,
-  type AArch64Stage2Snapshot,
-} from './aarch64-stage2.js';
+export { AArch64Stage2 } from './aarch64-stage2.js';
+export type { AArch64Stage2Options, AArch64Stage2Snapshot } from './aarch64-stage2-options.js';
 export { AARCH64_STAGE2_RULES, type AArch64Stage2RuleName } from './aarch64-stage2-rules.js';
 export { AArch64State } from './aarch64-state.js';
 export {
