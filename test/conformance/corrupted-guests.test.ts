@@ -1,14 +1,5 @@
 import { beforeAll, describe, expect, it, vi } from 'vitest';
-import {
-  type Edit,
-  edit,
-  fixtureBytes,
-  fixtureLines,
-  flip,
-  put,
-  remove,
-  replayFiles,
-} from './workbench.js';
+import { fixtureBytes, fixtureLines, replayFiles } from './workbench.js';
 
 // Some search whole files.
 vi.setConfig({ testTimeout: 120_000 });
@@ -131,79 +122,5 @@ describe('a corrupted x86 guest is noticed', () => {
     const renamed = Buffer.from(header.replace('"pae"', '"x86-64-4"'));
     const other = Buffer.concat([renamed, tables.subarray(start)]);
     expect(replayFiles({ ...guest, 'tables.bin': other }).ok).toBe(false);
-  });
-});
-
-describe('a corrupted RISC-V guest is noticed', () => {
-  interface Translations {
-    [key: string]: unknown;
-    regs: Record<string, string>;
-    maps: string[];
-    translations: Record<string, unknown>[];
-    pagemap: (string | null)[][];
-  }
-
-  const tables = fixtureBytes('riscv/linux-riscv64-sv39-tables.bin.gz');
-  const json = fixtureBytes('riscv/linux-riscv64-sv39-translations.json.gz').toString('utf8');
-
-  function replayChanged(change: (recorded: Translations) => void): ReturnType<typeof replayFiles> {
-    const recorded = JSON.parse(json) as Translations; // the fixture is known to have this shape
-    change(recorded);
-    return replayFiles({
-      'guest-tables.bin': tables,
-      'guest-translations.json': JSON.stringify(recorded),
-    });
-  }
-
-  it('not when nothing is corrupted', () => {
-    expect(replayChanged(() => {})).toMatchObject({ passed: 2_331, failed: 0 });
-  });
-
-  const first =
-    (change: Edit) =>
-    ({ translations }: Translations): void =>
-      change(translations[0]!);
-  const firstPage =
-    (change: (page: Translations['pagemap'][number]) => void) =>
-    ({ pagemap }: Translations): void =>
-      change(pagemap[0]!);
-
-  it.each<[string, (recorded: Translations) => void]>([
-    ['physical address', first(edit('pa', (pa) => flip(pa, 16)))],
-    ['a fault', first(put('pa', null))],
-    [
-      'a page instead of a fault',
-      ({ translations }) =>
-        put(
-          'pa',
-          '80000000',
-        )(translations.find((translation) => Object.values(translation).includes(null))!),
-    ],
-    ['privilege', first(put('priv', 'S'))],
-    ['unknown privilege', first(put('priv', 'M'))],
-    ['unknown key', first(put('sum', 1))],
-    ['no key', first(remove('pa'))],
-    ['pagemap frame', firstPage((page) => page.splice(1, 1, flip(page[1])))],
-    ['pagemap hole', firstPage((page) => page.splice(1, 1, null))],
-    ['pagemap address', firstPage((page) => page.splice(0, 1, '10001'))],
-    ['pagemap page elsewhere', firstPage((page) => page.splice(0, 1, '0'))],
-    ['pagemap page of three', firstPage((page) => page.push('0'))],
-    ['registers', ({ regs }) => edit('satp', (satp) => flip(satp))(regs)],
-    ['maps', ({ maps }) => maps.splice(0, 1, 'nonsense')],
-    ['unknown part', put('tlb', [])],
-    ['no translations', put('translations', [])],
-  ])('%s', (_what, change) => {
-    expect(replayChanged(change)).toMatchObject({ failed: 1, ok: false });
-  });
-
-  it('its translations missing', () => {
-    const report = replayFiles({ 'guest-tables.bin': tables });
-    expect(report).toMatchObject({ passed: 0, failed: 1 });
-    expect(report.files[0]!.disagreements[0]).toContain('guest-translations.json is missing');
-  });
-
-  it('its translations being no JSON', () => {
-    const report = replayFiles({ 'guest-tables.bin': tables, 'guest-translations.json': '{' });
-    expect(report).toMatchObject({ passed: 0, failed: 1 });
   });
 });

@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import { describe, expect, it, vi } from 'vitest';
-import { fixtureLines, flip, images, inFolder } from './workbench.js';
+import { fixture, fixtureLines, flip, images, inFolder } from './workbench.js';
 
 // Each run bundles the runner first.
 vi.setConfig({ testTimeout: 120_000 });
@@ -37,6 +38,29 @@ describe('npm run conformance', () => {
     expect(lines.filter((line) => line.startsWith('  line 1, image 0, access'))).toHaveLength(3);
     expect(lines).toContain('  ... and 29 more');
     expect([lines.at(-1), status]).toEqual(['0 passed, 32 failed', 1]);
+  });
+
+  it('names the file and the line of what makes no sense', () => {
+    const good = fixtureLines('aarch64/stage1.ndjson.gz')[0]!;
+    const packed = gzipSync(good);
+    const files = {
+      'cut.ndjson.gz': packed.subarray(0, packed.length / 2),
+      'empty.ndjson': '',
+      'lines.ndjson': `${good}\n{"mode":\n${good.replace('"mair"', '"mare"')}`,
+    };
+    const { lines, status } = inFolder(files, (folder) => conformance(folder));
+    const cases = images('aarch64/stage1.ndjson.gz', 1)[0]!.accesses.length;
+    expect(lines.join('\n')).toMatch(/cut\.ndjson\.gz .*1 failed.*\n.*\n.*cannot be unpacked/);
+    expect(lines.join('\n')).toMatch(/empty\.ndjson .*1 failed.*\n.*\n.*the file is empty/);
+    expect(lines).toContain('  line 2');
+    expect(lines).toContain('  line 3');
+    expect([lines.at(-1), status]).toEqual([`${cases} passed, ${cases + 3} failed`, 1]);
+  });
+
+  it('prints what only informs', () => {
+    const { lines, status } = conformance(fixture('aarch64/quirks.ndjson.gz'));
+    expect(lines[1]).toMatch(/^ {2}at-sets-dirty 60, /);
+    expect([lines.at(-1), status]).toEqual(['0 passed, 0 failed', 0]);
   });
 
   it('fails when there is no case', () => {

@@ -1,6 +1,6 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { type RunReport, runConformance } from './runner.js';
@@ -40,8 +40,10 @@ export function inFolder<Result>(
 ): Result {
   const folder = mkdtempSync(join(tmpdir(), 'conformance-'));
   try {
-    for (const [name, contents] of Object.entries(files))
+    for (const [name, contents] of Object.entries(files)) {
+      mkdirSync(dirname(join(folder, name)), { recursive: true });
       writeFileSync(join(folder, name), contents);
+    }
     return use(folder);
   } finally {
     rmSync(folder, { recursive: true });
