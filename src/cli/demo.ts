@@ -6,7 +6,7 @@ import { type Output, run } from './run.js';
 export function addDemo(program: Command, output: Output): void {
   program
     .command('demo')
-    .description('a first minute: run five examples, no files needed')
+    .description('a first minute: run some examples, no files needed')
     .action(() => {
       for (const { title, line } of EXAMPLES) {
         output.out(`${title}\n\n$ pagewright ${line}\n`);

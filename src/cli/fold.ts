@@ -51,6 +51,11 @@ function alike(a: MappedRange, b: MappedRange): boolean {
     a.x86?.patIndex === b.x86?.patIndex &&
     a.x86?.protectionKey === b.x86?.protectionKey &&
     a.riscv?.pbmt === b.riscv?.pbmt &&
-    a.riscv?.napot === b.riscv?.napot
+    a.riscv?.napot === b.riscv?.napot &&
+    a.ept?.memoryType === b.ept?.memoryType &&
+    a.ept?.ignorePat === b.ept?.ignorePat &&
+    a.aarch64?.attr === b.aarch64?.attr &&
+    a.aarch64?.sh === b.aarch64?.sh &&
+    a.aarch64?.contiguous === b.aarch64?.contiguous
   );
 }

@@ -5,7 +5,7 @@ import { loadElfCore, PhysicalMemory } from '../memory/index.js';
 import { openTablesDump } from './tables-dump.js';
 
 /** The registers that a walk starts from. */
-export type Registers = X86Registers | RiscvRegisters;
+export type Registers = X86Registers | RiscvRegisters | AArch64Registers;
 
 /** Of an x86 CPU. */
 export interface X86Registers {
@@ -26,6 +26,16 @@ export interface RiscvRegisters {
   readonly mxr: boolean;
   readonly adue: boolean;
   readonly pbmte: boolean;
+}
+
+/** Of an AArch64 CPU, at EL1. */
+export interface AArch64Registers {
+  readonly architecture: 'aarch64';
+  readonly tcr: bigint;
+  readonly ttbr0: bigint;
+  readonly ttbr1: bigint;
+  readonly sctlr: bigint;
+  readonly mair: bigint;
 }
 
 /** A guest's memory, with its registers where the image has them. */

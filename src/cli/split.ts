@@ -1,11 +1,13 @@
 import type { Command } from 'commander';
-import { splitAddress } from '../core/index.js';
+import { checkBits, splitAddress } from '../core/index.js';
+import type { PteFormat } from '../pte/index.js';
 import { parseNumber } from './arguments.js';
-import { formatOf, type Mode, modeOption } from './modes.js';
+import { bitsOption, formatOf, type Mode, modeOption } from './modes.js';
 import { columns, hex, json } from './text.js';
 
 interface SplitOptions {
   readonly mode: Mode;
+  readonly bits?: number;
   readonly json?: true;
 }
 
@@ -16,15 +18,15 @@ export function addSplit(program: Command, print: (text: string) => void): void 
     .description('cut a virtual address into its table indexes')
     .argument('<va>', 'the virtual address', parseNumber)
     .addOption(modeOption().makeOptionMandatory())
+    .addOption(bitsOption())
     .option('--json', 'plain data instead of text')
     .action((va: bigint, options: SplitOptions) => {
-      const parts = splitAddress(formatOf(options.mode), va);
-      print(options.json ? json(parts) : splitText(va, options.mode));
+      const format = formatOf(options.mode, options.bits, checkBits('va', va));
+      print(options.json ? json(splitAddress(format, va)) : splitText(va, format, options.mode));
     });
 }
 
-function splitText(va: bigint, mode: Mode): string {
-  const format = formatOf(mode);
+function splitText(va: bigint, format: PteFormat, mode: Mode): string {
   const { canonical, indexes, offset } = splitAddress(format, va);
   const rows = indexes.map(({ highBit, index, level, lowBit }) => [
     `level ${level}`,
@@ -35,12 +37,11 @@ function splitText(va: bigint, mode: Mode): string {
   const { pageShift } = format;
   const low = offset.toString(2).padStart(pageShift, '0');
   rows.push(['offset', `bits ${pageShift - 1}:0`, low, hex(offset)]);
-  const verdict = canonical ? 'canonical' : `not an address of this mode: ${wanted(mode)}`;
+  const verdict = canonical ? 'canonical' : `not an address of this mode: ${wanted(format)}`;
   return `${mode}: ${hex(va)}, ${verdict}\n${columns(rows)}`;
 }
 
-function wanted(mode: Mode): string {
-  const { signExtended, virtualBits } = formatOf(mode);
-  if (!signExtended) return `bits 63:${virtualBits} must be 0`;
-  return `bits 63:${virtualBits} must repeat bit ${virtualBits - 1}`;
+function wanted({ onesExtended, signExtended, virtualBits }: PteFormat): string {
+  if (signExtended) return `bits 63:${virtualBits} must repeat bit ${virtualBits - 1}`;
+  return `bits 63:${virtualBits} must be ${onesExtended ? 1 : 0}`;
 }

@@ -1,6 +1,6 @@
 import { VmError } from '../core/index.js';
 import { PhysicalMemory } from '../memory/index.js';
-import type { Guest, Registers } from './image.js';
+import type { AArch64Registers, Guest, Registers, RiscvRegisters } from './image.js';
 
 /** A header line is short; what does not end within this is none. */
 const MAX_HEADER = 65536;
@@ -18,11 +18,7 @@ interface Header {
   readonly cr3?: unknown;
   readonly cr4?: unknown;
   readonly efer?: unknown;
-  readonly regs?: {
-    readonly satp?: unknown;
-    readonly sstatus?: unknown;
-    readonly menvcfg?: unknown;
-  };
+  readonly regs?: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -41,7 +37,7 @@ export function openTablesDump(bytes: Uint8Array): Guest | null {
   const header = parseHeader(line);
   const x86 = format === 'x86-page-tables-v1';
   const memory = readPages(bytes.subarray(end + 1), x86 ? header.pages : header.nPages);
-  return { memory, registers: x86 ? x86Registers(header) : riscvRegisters(header) };
+  return { memory, registers: x86 ? x86Registers(header) : registersOf(header) };
 }
 
 function parseHeader(line: string): Header {
@@ -78,21 +74,34 @@ function x86Registers(header: Header): Registers {
   };
 }
 
-function riscvRegisters(header: Header): Registers {
-  if (header.arch !== 'riscv64') {
-    throw new VmError('unsupported', {
-      argument: 'arch',
-      value: header.arch,
-      expected: 'the tables of a riscv64 or x86 guest',
-    });
-  }
-  const { regs } = header;
-  const sstatus = hexField('sstatus', regs?.sstatus);
-  const menvcfg = hexField('menvcfg', regs?.menvcfg);
+function registersOf(header: Header): Registers {
+  if (header.arch === 'riscv64') return riscvRegisters(header);
+  if (header.arch === 'aarch64') return aarch64Registers(header);
+  throw new VmError('unsupported', {
+    argument: 'arch',
+    value: header.arch,
+    expected: 'the tables of a riscv64, aarch64 or x86 guest',
+  });
+}
+
+function aarch64Registers({ regs }: Header): AArch64Registers {
+  return {
+    architecture: 'aarch64',
+    tcr: hexField('TCR_EL1', regs?.['TCR_EL1']),
+    ttbr0: hexField('TTBR0_EL1', regs?.['TTBR0_EL1']),
+    ttbr1: hexField('TTBR1_EL1', regs?.['TTBR1_EL1']),
+    sctlr: hexField('SCTLR_EL1', regs?.['SCTLR_EL1']),
+    mair: hexField('MAIR_EL1', regs?.['MAIR_EL1']),
+  };
+}
+
+function riscvRegisters({ regs }: Header): RiscvRegisters {
+  const sstatus = hexField('sstatus', regs?.['sstatus']);
+  const menvcfg = hexField('menvcfg', regs?.['menvcfg']);
   return {
     architecture: 'riscv',
     xlen: 64,
-    satp: hexField('satp', regs?.satp),
+    satp: hexField('satp', regs?.['satp']),
     // RISC-V Privileged, "Supervisor Status (sstatus) Register": SUM is bit 18, MXR bit 19.
     sum: (sstatus & (1n << 18n)) !== 0n,
     mxr: (sstatus & (1n << 19n)) !== 0n,

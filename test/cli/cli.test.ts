@@ -5,52 +5,14 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import packageData from '../../package.json' with { type: 'json' };
 import { EXAMPLES, exampleHelp } from '../../src/cli/examples.js';
-import { run } from '../../src/cli/run.js';
 import { bundle } from '../support/bundle.js';
+import { fixture, mistake, output } from './command.js';
 import { elfCore, imageFolder, ram, tablesDump } from './images.js';
 
-const fixture = (path: string): string =>
-  fileURLToPath(new URL(`../fixtures/${path}`, import.meta.url));
 const linux = fixture('x86/linux-x86-64/tables.bin.gz');
 const linuxPae = fixture('x86/linux-pae/tables.bin.gz');
 const linuxRiscv = fixture('riscv/linux-riscv64-sv39-tables.bin.gz');
 const image = imageFolder();
-
-interface Result {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-/** Runs a command line; words are separated by single spaces. */
-function pagewright(line: string): Result {
-  let out = '';
-  let err = '';
-  const code = run(line === '' ? [] : line.split(' '), {
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-  });
-  return { code, out, err };
-}
-
-/** What a command line that succeeds prints. */
-function output(line: string): string {
-  const { code, err, out } = pagewright(line);
-  expect({ code, err }).toEqual({ code: 0, err: '' });
-  return out;
-}
-
-/** The message of a command line that fails: one line, nothing on the standard output, exit code 2. */
-function mistake(line: string): string {
-  const { code, err, out } = pagewright(line);
-  expect({ code, out }).toEqual({ code: 2, out: '' });
-  expect(err).toMatch(/^pagewright: .*\n$/);
-  return err.slice('pagewright: '.length, -1);
-}
 
 const SV39 = '--mode sv39 --root 0x80000000 --entry 0x80000000=0x20000401';
 
@@ -270,11 +232,15 @@ describe('images', () => {
     expect(output(`maps ${dump({ ...header, efer: 'd00' })}`)).toContain('no translation');
     expect(mistake(`maps ${dump(header, [])}`)).toMatch(/^tables: expected 1 pages of 4104 bytes/);
     expect(mistake(`maps ${dump('{"format": "ptpages-v1"')}`)).toMatch(/^header: expected/);
-    const arm = { format: 'ptpages-v1', nPages: 1, arch: 'aarch64', regs: {} };
-    expect(mistake(`maps ${dump(arm)}`)).toMatch(/^arch: .*\(got "aarch64"\)$/);
-    expect(mistake(`maps ${dump({ ...arm, arch: 'riscv64', regs: undefined })}`)).toMatch(
-      /^sstatus/,
-    );
+    const mips = { format: 'ptpages-v1', nPages: 1, arch: 'mips64', regs: {} };
+    expect(mistake(`maps ${dump(mips)}`)).toMatch(/^arch: .*\(got "mips64"\)$/);
+    for (const [arch, first] of [
+      ['riscv64', /^sstatus/],
+      ['aarch64', /^TCR_EL1/],
+    ] as const) {
+      expect(mistake(`maps ${dump({ ...mips, arch })}`)).toMatch(first);
+      expect(mistake(`maps ${dump({ ...mips, arch, regs: undefined })}`)).toMatch(first);
+    }
     expect(mistake(`maps ${image('cut.gz', gzipSync(identity).subarray(0, 20))}`)).toMatch(/gzip/);
     expect(mistake(`maps ${image('cut.elf', elfCore(62, identity, []).subarray(0, 70))}`)).toMatch(
       /^the program headers: /,

@@ -15,6 +15,8 @@ function page(vpn: number, change: Partial<MappedRange> = {}): MappedRange {
     pa: va,
     x86: { patIndex: 0, protectionKey: 0 },
     riscv: { pbmt: 0, napot: false },
+    ept: { memoryType: 6, ignorePat: false },
+    aarch64: { attr: 255, sh: 3, contiguous: false },
     ...change,
   };
 }
@@ -48,6 +50,11 @@ describe('folding', () => {
       { x86: { patIndex: 0, protectionKey: 1 } },
       { riscv: { pbmt: 1, napot: false } },
       { riscv: { pbmt: 0, napot: true } },
+      { ept: { memoryType: 0, ignorePat: false } },
+      { ept: { memoryType: 6, ignorePat: true } },
+      { aarch64: { attr: 4, sh: 3, contiguous: false } },
+      { aarch64: { attr: 255, sh: 2, contiguous: false } },
+      { aarch64: { attr: 255, sh: 3, contiguous: true } },
     ];
     for (const change of changes) {
       expect(shape([page(0), page(4), page(8), page(12, change)])).toEqual([
