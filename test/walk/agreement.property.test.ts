@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, it } from 'vitest';
 import type { Draw } from './agreement/draw.js';
 import { Trial } from './agreement/judge.js';
-import { PLACES, type WalkCase } from './agreement/machine.js';
+import type { WalkCase } from './agreement/machine.js';
+import { PLACES } from './agreement/places.js';
 import { drawRiscvCase, RISCV_MODES } from './agreement/riscv-case.js';
 import { drawX86Case, X86_MODES } from './agreement/x86-case.js';
 

@@ -29,7 +29,8 @@ export interface AArch64Case {
   readonly questions: readonly AArch64Question[];
 }
 
-const AT = [
+/** The address translation instructions. */
+export const AT = [
   ...(['S1E1R', 'S1E1W', 'S1E0R', 'S1E0W', 'S1E1RP', 'S1E1WP'] as const),
   ...(['S12E1R', 'S12E1W', 'S12E0R', 'S12E0W'] as const),
 ] as const;
@@ -49,6 +50,10 @@ interface Stage {
   readonly wide: boolean;
   /** Stage 2: walks of stage 1 pass through it often, so most of it lets them. */
   readonly second: boolean;
+  /** Its root is so many tables in a row. */
+  readonly rootTables: number;
+  /** A guest's: it finds its tables in any order, so most entries should lead on. */
+  readonly guest: boolean;
 }
 
 const bits = (value: number | boolean, low: number): bigint => BigInt(Number(value)) << BigInt(low);
@@ -57,14 +62,18 @@ function drawStage(draw: Draw, granuleBits: number, second: boolean): Stage {
   const stride = granuleBits - 3;
   const levels = granuleBits === 16 ? 3 : 4;
   const startLevel = second ? 4 - 1 - draw(levels) : 0;
-  const most = second ? granuleBits + stride * (4 - startLevel) + 4 : 48;
+  // A root of up to 16 tables, of 64 KiB up to two.
+  const most = second ? granuleBits + stride * (4 - startLevel) + (granuleBits < 16 ? 4 : 1) : 48;
   const least = second ? granuleBits + stride * (3 - startLevel) + 1 : 25;
   const wide = once(draw, 3);
   const top = Math.min(most, wide ? 52 : 48);
   const usual = Math.max(top - draw(Math.max(top - least, 0) + 1), 16);
   const inputBits = once(draw, 24) ? 1 + draw(63) : usual;
   const needed = 4 - Math.max(1, Math.ceil((inputBits - granuleBits) / stride));
-  return { granuleBits, inputBits, startLevel: second ? startLevel : needed, wide, second };
+  const rootBits = inputBits - granuleBits - stride * (4 - startLevel);
+  const rootTables = second ? 2 ** Math.min(Math.max(rootBits, 0), 4) : 1;
+  const first = second ? startLevel : needed;
+  return { granuleBits, inputBits, startLevel: first, wide, second, rootTables, guest: false };
 }
 
 /** A descriptor; `level` is where walks mostly meet it, `next` gives the address of the table below. */
@@ -83,10 +92,8 @@ function drawDescriptor(draw: Draw, stage: Stage, level: number, next: () => big
   }
   const anywhere = (): bigint => noise % (1n << wideBits);
   const lower = (): bigint => noise % (1n << 32n);
-  const output = pick(
-    draw,
-    second ? [next, next, next, next, anywhere] : [next, anywhere, lower],
-  )();
+  const near = second || stage.guest;
+  const output = pick(draw, near ? [next, next, next, next, anywhere] : [next, anywhere, lower])();
   const zeros = BigInt(stage.granuleBits + (stage.granuleBits - 3) * Math.max(0, 3 - level));
   const aligned = (output >> zeros) << zeros;
   const high = pattern(draw, 64) & 0x7f8_0000_0000_0000n; // DBM, contiguous, XN, and bits of software
@@ -105,6 +112,16 @@ function encodeAddress(address: bigint, { granuleBits, wide }: Stage): bigint {
   return (address % (1n << 50n)) | ((address >> 50n) << 8n);
 }
 
+/** The byte with which a table begins, counted from the root; of {@link TABLES}, where they end. */
+function tableOffset({ granuleBits, rootTables }: Stage, table: number): number {
+  return table === 0 ? 0 : (rootTables - 1 + table) * 2 ** granuleBits;
+}
+
+/** Bytes of a stage's tables. */
+function bytesOf(stage: Stage): number {
+  return Math.ceil(tableOffset(stage, TABLES) / ALIGNMENT) * ALIGNMENT;
+}
+
 /** Fills the tables of a stage, which begin at a word. */
 function fill(
   draw: Draw,
@@ -119,7 +136,9 @@ function fill(
     const variety = Array.from({ length: VARIETY }, () =>
       drawDescriptor(draw, stage, level, () => next(Math.min(table + 1, TABLES - 1))),
     );
-    for (let i = 0; i < entries; i++) words[at + table * entries + i] = variety[i % VARIETY]!;
+    const first = at + tableOffset(stage, table) / 8;
+    const count = table === 0 ? entries * stage.rootTables : entries;
+    for (let i = 0; i < count; i++) words[first + i] = variety[i % VARIETY]!;
   }
 }
 
@@ -214,11 +233,11 @@ export function drawAArch64Case(
   questions: number,
 ): AArch64Case {
   const other = once(draw, 4) ? pick(draw, [12, 14, 16]) : granuleBits;
-  const low = drawStage(draw, granuleBits, false);
+  const low = { ...drawStage(draw, granuleBits, false), guest: nested };
   const high = { ...drawStage(draw, other, false), wide: low.wide };
   const second = drawStage(draw, once(draw, 3) ? pick(draw, [12, 14, 16]) : granuleBits, true);
-  const bytes1 = Math.ceil((TABLES * 2 ** granuleBits) / ALIGNMENT) * ALIGNMENT;
-  const bytes2 = nested ? Math.ceil((TABLES * 2 ** second.granuleBits) / ALIGNMENT) * ALIGNMENT : 0;
+  const bytes1 = bytesOf(low);
+  const bytes2 = nested ? bytesOf(second) : 0;
   const words = new BigUint64Array((bytes1 + bytes2) / 8);
   const top = low.wide ? 52 : 48;
   const end = BigInt(bytes1 + bytes2);
@@ -229,9 +248,9 @@ export function drawAArch64Case(
     // Across the end of the output size.
     (1n << size) - BigInt(nested ? bytes1 / 2 : 2 ** granuleBits * (1 + draw(3))),
   ]);
-  const table1 = (table: number): bigint => base + BigInt(table * 2 ** granuleBits);
+  const table1 = (table: number): bigint => base + BigInt(tableOffset(low, table));
   const table2 = (table: number): bigint =>
-    base + BigInt(bytes1) + BigInt(table * 2 ** second.granuleBits);
+    base + BigInt(bytes1) + BigInt(tableOffset(second, table));
   const intermediate = (): bigint => {
     const reach = BigInt(Math.max(granuleBits + 1, Math.min(second.inputBits, 48, Number(size))));
     const within = pattern(draw, 64) % (1n << reach);

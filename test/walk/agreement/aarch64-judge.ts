@@ -27,7 +27,7 @@ export class AArch64Trial {
     memory.writeBytes(vpn, offset, bytesOf(subject.words));
     this.writable = seal === undefined ? subject.words.length : subject.writable;
     seal?.();
-    this.walker = makeWalker(subject, memory);
+    this.walker = aarch64Walker(subject, memory);
   }
 
   /**
@@ -149,7 +149,11 @@ function bytesOf(words: BigUint64Array): Uint8Array {
   return new Uint8Array(words.buffer);
 }
 
-function makeWalker(subject: AArch64Case, memory: PhysicalMemory): AArch64Walker {
+/** The walker of a case, with its registers. */
+export function aarch64Walker(
+  subject: Omit<AArch64Case, 'words' | 'questions'>,
+  memory: PhysicalMemory,
+): AArch64Walker {
   const { features, late, nested, registers } = subject;
   const { hcr, pan, vtcr, vttbr, ...stage1 } = registers;
   const stage2 = { hcr, vtcr, vttbr };

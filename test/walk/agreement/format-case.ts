@@ -237,7 +237,8 @@ export function drawFormatCase(draw: Draw, questions: number): FormatCase {
   };
 }
 
-function drawPolicy(draw: Draw): ReferencePolicy {
+/** What the machine does where a format leaves it open. */
+export function drawPolicy(draw: Draw): ReferencePolicy {
   return {
     updates: once(draw, 3) ? 'software' : 'hardware',
     accessedOnFault: once(draw, 3),

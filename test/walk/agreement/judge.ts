@@ -12,10 +12,10 @@ export class Trial {
   private readonly walker: RiscvWalker | X86Walker;
   private readonly found: Uint8Array = new Uint8Array(IMAGE_BYTES);
 
-  constructor(subject: WalkCase, place: (base: bigint) => PhysicalMemory) {
+  constructor(subject: WalkCase, place: (base: bigint, bytes: number) => PhysicalMemory) {
     this.subject = subject;
     this.ram = new Ram(subject.image);
-    this.memory = place(subject.image.base);
+    this.memory = place(subject.image.base, IMAGE_BYTES);
     const { vpn: pfn, offset } = pageAndOffset(subject.image.base);
     this.memory.writeBytes(pfn, offset, this.ram.bytes);
     this.walker = walkerFor(subject, this.memory);

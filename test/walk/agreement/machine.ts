@@ -1,4 +1,4 @@
-import { PhysicalMemory } from 'pagewright/memory';
+import type { PhysicalMemory } from 'pagewright/memory';
 import { Pmp, RiscvWalker, X86Walker } from 'pagewright/walk';
 import { referencePmp } from '../../../src/reference/riscv-pmp.js';
 import {
@@ -6,7 +6,6 @@ import {
   referenceRiscvWalk,
 } from '../../../src/reference/riscv-walk.js';
 import { type ReferenceX86Outcome, referenceX86Walk } from '../../../src/reference/x86-walk.js';
-import { wasmMemory } from '../../memory/wasm.js';
 import { IMAGE_BYTES, type Image, type Question } from './image.js';
 import type { RiscvCase } from './riscv-case.js';
 import type { X86Case } from './x86-case.js';
@@ -16,39 +15,6 @@ export type WalkCase = RiscvCase | X86Case;
 
 /** What the reference answers. */
 export type Outcome = ReferenceRiscvOutcome | ReferenceX86Outcome;
-
-/** Where the tables may lie; the answers may not depend on it. */
-export const PLACES = {
-  /** Flat RAM: the fast path. */
-  flat: (base) => PhysicalMemory.allocate(IMAGE_BYTES, { base }),
-  /** The same in the middle of a buffer. */
-  inside: (base) =>
-    PhysicalMemory.wrap(new ArrayBuffer(IMAGE_BYTES + 64), {
-      base,
-      byteOffset: 24,
-      byteLength: IMAGE_BYTES,
-    }),
-  /** No word of it is aligned in its buffer: no fast path. */
-  unaligned: (base) =>
-    PhysicalMemory.wrap(new ArrayBuffer(IMAGE_BYTES + 64), {
-      base,
-      byteOffset: 3,
-      byteLength: IMAGE_BYTES,
-    }),
-  wasm: (base) => PhysicalMemory.wrap(wasmMemory(1, 2), { base, byteLength: IMAGE_BYTES }),
-  shared: (base) => PhysicalMemory.allocate(IMAGE_BYTES, { base, shared: true }),
-  sparse: (base) => {
-    const memory = new PhysicalMemory();
-    memory.addSparse({ base, bytes: IMAGE_BYTES });
-    return memory;
-  },
-  /** Two regions: walks leave the fast path's window and come back. */
-  split: (base) => {
-    const memory = PhysicalMemory.allocate(8192, { base });
-    memory.addRam({ base: base + 8192n, bytes: IMAGE_BYTES - 8192 });
-    return memory;
-  },
-} as const satisfies Record<string, (base: bigint) => PhysicalMemory>;
 
 /** RAM as the reference sees it: plain bytes. */
 export class Ram {
@@ -84,7 +50,11 @@ export function walkerFor(subject: WalkCase, memory: PhysicalMemory): RiscvWalke
 }
 
 /** What the reference answers to a question about a case. */
-export function referenceAnswer(subject: WalkCase, ram: Ram, question: Question): Outcome {
+export function referenceAnswer(
+  subject: WalkCase,
+  ram: Pick<Ram, 'read'>,
+  question: Question,
+): Outcome {
   const { va, access, bytes } = question;
   const read = (pa: bigint, width: number) => ram.read(pa, width);
   if (subject.arch === 'x86') {

@@ -94,10 +94,10 @@ function drawEntry(draw: Draw, mode: Mode, base: bigint, page: number, below: nu
 }
 
 /** Up to three entries: most often all of memory is open, so that walks get anywhere. */
-function drawPmp(draw: Draw, mode: Mode, base: bigint): ReferencePmpEntry[] {
+export function drawPmp(draw: Draw, xlen: 32 | 64, base: bigint): ReferencePmpEntry[] {
   const entries: ReferencePmpEntry[] = [];
   const rest = draw(3);
-  const all = mode.xlen === 32 ? 2n ** 32n - 1n : 2n ** 54n - 1n;
+  const all = xlen === 32 ? 2n ** 32n - 1n : 2n ** 54n - 1n;
   for (let i = 0; i < rest; i++) {
     // Around the tables, cut anywhere; for NAPOT some trailing ones.
     const near = (base + BigInt(draw(PAGES * 4096))) >> 2n;
@@ -139,7 +139,7 @@ export function drawRiscvCase(draw: Draw, name: string, questions: number): Risc
       svnapot: !once(draw, 3),
       svrsw60t59b: once(draw, 2),
     },
-    pmp: once(draw, 3) ? drawPmp(draw, mode, base) : null,
+    pmp: once(draw, 3) ? drawPmp(draw, mode.xlen, base) : null,
     image: {
       base,
       entryBytes: mode.entryBytes,

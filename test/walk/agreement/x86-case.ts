@@ -96,12 +96,14 @@ function drawEntry(
   return once(draw, 50) ? entry | (1n << BigInt(13 + draw(50))) : entry;
 }
 
-function drawRegisters(
+/** Registers that select one of {@link X86_MODES}, with tables at `base`. */
+export function drawX86Registers(
   draw: Draw,
-  mode: Mode,
+  name: string,
   maxPhyAddr: number,
   base: bigint,
 ): ReferenceX86Registers {
+  const mode = MODES[name]!;
   const rootBits = mode.entryBytes === 8 && mode.efer !== 0n ? maxPhyAddr - 12 : 20;
   const flag = (bit: bigint): bigint => (once(draw, 2) ? bit : 0n);
   return {
@@ -154,7 +156,7 @@ export function drawX86Case(draw: Draw, name: string, questions: number): X86Cas
   return {
     arch: 'x86',
     late: once(draw, 2),
-    registers: drawRegisters(draw, mode, maxPhyAddr, base),
+    registers: drawX86Registers(draw, name, maxPhyAddr, base),
     image: { base, entryBytes: mode.entryBytes, entries },
     questions: Array.from({ length: questions }, () => drawQuestion(draw, mode, indexes)),
   };
