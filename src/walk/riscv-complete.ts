@@ -142,7 +142,7 @@ export abstract class RiscvCompleteWalk extends RiscvState {
       const missing = refusal === RISCV_RULES.translated ? 0 : due(row) & ~entry;
       const mayUpdate =
         missing !== 0 &&
-        this.updates &&
+        this.adue &&
         (refusal === RISCV_RULES.accessedClear || refusal === RISCV_RULES.dirtyClear);
       if (refusal !== RISCV_RULES.translated && !mayUpdate) {
         return this.pageFault(refusal, level, vpn, access, offset);

@@ -149,26 +149,31 @@ export abstract class RiscvState extends RadixWalker {
     return this.current;
   }
 
-  /** menvcfg.ADUE: hardware updates A and D. */
+  /** menvcfg.ADUE: hardware updates A and D. Under a second stage henvcfg's, which is 0 while that stage's is. */
   get adue(): boolean {
-    return this.updates;
+    return this.updates && this.master?.adue !== false;
   }
 
   set adue(value: boolean) {
-    this.checkExtensions(value, this.memoryTypes);
+    this.checkExtensions(value, false);
     this.updates = value;
   }
 
-  /** menvcfg.PBMTE: PBMT bits are defined. */
+  /** menvcfg.PBMTE: PBMT bits are defined. Under a second stage henvcfg's, which is 0 while that stage's is. */
   get pbmte(): boolean {
-    return this.memoryTypes;
+    return this.memoryTypes && this.master?.pbmte !== false;
   }
 
   set pbmte(value: boolean) {
-    this.checkExtensions(this.updates, value);
+    this.checkExtensions(false, value);
     this.memoryTypes = value;
-    this.setReserved();
     this.bindWindow();
+  }
+
+  /** The second stage, whose ADUE and PBMTE are menvcfg's. */
+  private get master(): RiscvState | null {
+    const { secondStage } = this;
+    return secondStage instanceof RiscvState ? secondStage : null;
   }
 
   /** Refuses extensions that the caller cannot enable here. */
@@ -181,7 +186,6 @@ export abstract class RiscvState extends RadixWalker {
     this.root = root;
     // Without one the shape is as it is from the beginning, whatever the mode was before.
     this.setFormat(format ?? (this.xlen === 32 ? sv32 : sv39));
-    this.setReserved();
     this.bindWindow();
   }
 
@@ -201,6 +205,7 @@ export abstract class RiscvState extends RadixWalker {
   }
 
   protected override windowChanged(): void {
+    this.setReserved();
     // PPN bits 43:31 of an upper word must be the window's, and reserved bits clear.
     this.pointerHigh = this.wide === 1 ? this.pointerReserved | 0x3ffe00 : 0;
     this.pointerWanted = this.wide === 1 ? this.windowHigh << 9 : 0;
@@ -228,7 +233,7 @@ export abstract class RiscvState extends RadixWalker {
 
   private setReserved(): void {
     const napot = this.svnapot ? 0 : N;
-    const memoryTypes = this.memoryTypes ? 0 : PBMT;
+    const memoryTypes = this.pbmte ? 0 : PBMT;
     this.leafReserved = RESERVED | (this.svrsw60t59b ? 0 : RSW60T59) | napot | memoryTypes;
     this.pointerReserved = this.leafReserved | N | PBMT;
   }

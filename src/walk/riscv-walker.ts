@@ -121,7 +121,7 @@ export class RiscvWalker extends RiscvFastWalk {
       throw new VmError('bad-argument', { argument: 'secondStage', value: secondStage, expected });
     }
     this.gStage = secondStage;
-    this.checkExtensions(this.adue, this.pbmte);
+    this.checkExtensions(this.updates, this.memoryTypes);
     this.direct = this.pmp === null && secondStage === null;
     this.setSatp(options.satp ?? 0n);
     this.observer = options.observer ?? null;
@@ -257,6 +257,9 @@ export class RiscvWalker extends RiscvFastWalk {
     const { gStage, pmp } = this;
     if (pfn >= 0 && inPage(offset, bytes)) {
       if (gStage !== null) {
+        // The stage's PBMTE may have changed.
+        if (this.bindAgainIfStale())
+          return this.checkAndComplete(vpn, access, offset, bytes, update);
         const host = gStage.fastFrame(pfn | 0, (pfn * 2 ** -26) | 0, access & ~Access.User);
         if (host >= 0) {
           this.guestPfn = pfn;

@@ -141,3 +141,44 @@ describe('a G stage by itself', () => {
     expect(stage.walk(0, Read)).toBeLessThan(0);
   });
 });
+
+describe('menvcfg, which a G stage has', () => {
+  /** A guest with a leaf for 1 GiB at 0, and the second stage. */
+  function guest(leaf: bigint): { secondStage: RiscvGStage; walker: RiscvWalker } {
+    const secondStage = stageOf(0xdfn);
+    Object.assign(secondStage, { adue: true, pbmte: true });
+    const { memory } = secondStage;
+    memory.write(0x8000, 8, leaf);
+    const options = { memory, satp: (8n << 60n) | 8n, adue: true, pbmte: true };
+    return { secondStage, walker: new RiscvWalker({ ...options, secondStage }) };
+  }
+
+  it('takes PBMTE away from its guest, and gives it back, whatever the guest has walked before', () => {
+    const { secondStage, walker } = guest((1n << 61n) | 0xdfn);
+    const answers = [true, false, true].map((pbmte) => {
+      secondStage.pbmte = pbmte;
+      const result = walker.probe(0x20, Read | User);
+      expect(walker.walk(0x20, Read | User)).toBe(result);
+      walker.checkInvariants();
+      return [walker.pbmte, result < 0 ? walker.fault.reason : result];
+    });
+    expect(answers).toEqual([
+      [true, 0x20],
+      [false, 'reserved-bits'],
+      [true, 0x20],
+    ]);
+  });
+
+  it('takes ADUE away from its guest', () => {
+    const { secondStage, walker } = guest(0x1fn);
+    secondStage.adue = false;
+    expect([walker.adue, walker.snapshot().adue]).toEqual([false, false]);
+    expect(walker.walk(0x20, Read | User)).toBeLessThan(0);
+    expect(walker.fault.reason).toBe('accessed-clear');
+    // What the guest's own bit says counts for none of the other's.
+    walker.pbmte = true;
+    walker.checkInvariants();
+    secondStage.adue = true;
+    expect(walker.walk(0x20, Read | User)).toBe(0x20);
+  });
+});
