@@ -1,42 +1,58 @@
-import { Access, type Random } from 'pagewright/core';
-import type { WalkCase } from '../walk/agreement/machine.js';
+import { Access } from 'pagewright/core';
+import { type RadixWalker, RiscvGStage, RiscvWalker, X86Npt, X86Walker } from 'pagewright/walk';
+import { type Draw, once, pick } from '../walk/agreement/draw.js';
 
-/** Width of the page numbers of a case, and whether bits above repeat its top bit. */
-export interface AddressSpace {
-  readonly bits: number;
-  readonly signExtended: boolean;
+/** What is asked of a walker. */
+export interface Query {
+  readonly vpn: number;
+  readonly access: number;
+  readonly offset: number;
+  readonly bytes: number;
 }
 
-/** The address space of a case. */
-export function addressSpace(subject: WalkCase): AddressSpace {
-  const { registers } = subject;
-  if ('satp' in registers) {
-    if (registers.xlen === 32) return { bits: 20, signExtended: false };
-    const mode = Number(registers.satp >> 60n);
-    return mode === 0
-      ? { bits: 52, signExtended: false }
-      : { bits: 9 * (mode - 5), signExtended: true };
+/** Width of the page numbers that a walker takes at all. */
+function reachOf(walker: RadixWalker): number {
+  if (walker instanceof RiscvWalker) return walker.xlen === 32 ? 20 : 52;
+  if (walker instanceof RiscvGStage) return walker.xlen === 32 ? 22 : 52;
+  if (walker instanceof X86Walker && !(walker instanceof X86Npt)) {
+    return /level/.test(walker.mode) ? 52 : 20;
   }
-  const long = registers.cr0 >> 31n !== 0n && (registers.efer & 0x400n) !== 0n;
-  if (!long) return { bits: 20, signExtended: false };
-  return { bits: registers.cr4 & 0x1000n ? 45 : 36, signExtended: true };
+  return Math.min(52, 64 - walker.pageShift);
 }
 
-/** Any page number of the space; one of 32 is any of 52 bits, where wider ones exist. */
-export function randomVpn(random: Random, { bits, signExtended }: AddressSpace): number {
-  const any = (random.word() >>> 6) * 2 ** 26 + (random.word() >>> 6);
-  if (!signExtended) return any % 2 ** bits;
-  if ((random.word() & 31) === 0) return any;
-  const vpn = any % 2 ** bits;
-  return vpn >= 2 ** (bits - 1) ? vpn + 2 ** 52 - 2 ** bits : vpn;
+/** Any page number of the present mode; one of 32 is any that there is. */
+export function drawVpn(draw: Draw, walker: RadixWalker): number {
+  const { pageShift } = walker;
+  const reach = reachOf(walker);
+  // An untranslated address is the second stage's.
+  const format = walker.format ?? walker.secondStage?.format ?? null;
+  if (format === null || once(draw, 32)) return draw(2 ** reach);
+  const pages = 2 ** Math.min(format.virtualBits - pageShift, reach);
+  const vpn = draw(pages);
+  return format.signExtended && vpn >= pages / 2 ? vpn + 2 ** reach - pages : vpn;
 }
 
-/** Any access that the architecture has. */
-export function randomAccess(random: Random, riscv: boolean): number {
-  const dice = random.word() >>> 0;
-  const kind = dice % 3;
-  const user = dice & 0x100 ? Access.User : 0;
-  const write = kind !== Access.Fetch && (dice & 0xe00) === 0 ? Access.ReadModifyWrite : 0;
-  const rare = riscv ? Access.Machine : Access.ImplicitSupervisor;
-  return kind | user | write | ((dice & 0x7000) === 0 ? rare : 0);
+/** An access as every architecture has it, now and then with one of the further bits. */
+export function drawAccess(draw: Draw, further: readonly number[] = []): number {
+  const bit = further.length > 0 && once(draw, 8) ? pick(draw, further) : 0;
+  const user = draw(2) === 0 ? 0 : Access.User;
+  const kind = draw(3);
+  const modify = kind !== Access.Fetch && once(draw, 8) ? Access.ReadModifyWrite : 0;
+  // HLVX is a load; an unprivileged access is the supervisor's, and no fetch.
+  if (bit === Access.Hlvx) return Access.Read | user | bit;
+  if (bit === Access.Unprivileged) return (kind === Access.Fetch ? Access.Read : kind) | bit;
+  return kind | user | modify | bit;
+}
+
+/** Where in a page, and how much of it: mostly a byte at its beginning. */
+export function drawPlace(draw: Draw, pageBytes: number): Pick<Query, 'offset' | 'bytes'> {
+  if (draw(2) === 0) return { offset: 0, bytes: 1 };
+  const offset = draw(pageBytes);
+  return { offset, bytes: Math.min(2 ** draw(4), pageBytes - offset) };
+}
+
+/** A question to a walker whose architecture has those accesses. */
+export function drawQuery(draw: Draw, walker: RadixWalker, further: readonly number[]): Query {
+  const vpn = drawVpn(draw, walker);
+  return { vpn, access: drawAccess(draw, further), ...drawPlace(draw, 2 ** walker.pageShift) };
 }

@@ -1,170 +1,178 @@
-import { addressOf, faultCode, faultReason, Random } from 'pagewright/core';
-import type { RiscvWalker, X86Walker } from 'pagewright/walk';
-import type { Draw } from '../walk/agreement/draw.js';
-import { Trial } from '../walk/agreement/judge.js';
-import {
-  type Outcome,
-  PLACES,
-  Ram,
-  referenceAnswer,
-  type WalkCase,
-  walkerFor,
-} from '../walk/agreement/machine.js';
-import { drawRiscvCase, RISCV_MODES } from '../walk/agreement/riscv-case.js';
-import { drawX86Case, X86_MODES } from '../walk/agreement/x86-case.js';
-import { fillWithGarbage } from './garbage.js';
-import { addressSpace, randomAccess, randomVpn } from './question.js';
-import { WatchedMemory } from './watched-memory.js';
+import { type Draw, once, pick } from '../walk/agreement/draw.js';
+import { PLACES } from '../walk/agreement/places.js';
+import { drawer } from './drawer.js';
+import { checkEnumeration } from './enumeration.js';
+import { expect } from './expect.js';
+import { kindOf } from './kinds.js';
+import type { Query } from './question.js';
+import { Stand, type Way } from './stand.js';
+import type { Judgement, Kind, Subject } from './subject.js';
 
-const MODES = [...RISCV_MODES, ...X86_MODES];
-const WAYS = ['walk', 'translate', 'explain'] as const;
-
-/** One walk of this many is compared with the reference. */
+/** One walk of this many is compared with the reference, where there is one. */
 const COMPARED = 63;
-/** Every second round is watched by an observer, which counts the reads that the fast path makes otherwise. */
-const OBSERVED = 2;
+/** Subjects to choose from, and probes by which they are judged. */
+const TRIES = 5;
+const PROBES = 40;
+/** After so many walks something else walks. */
+const EXECUTED = 24;
+/** In the second half registers change after so many. */
+const CHANGED = 80;
+/** The ways in which the second machine is asked, in turn: mostly the hot one. */
+const WAYS: readonly Way[] = [
+  ...Array.from({ length: 61 }, (): Way => 'walk'),
+  ...(['translate', 'update', 'explain'] as const),
+];
 
 /**
  * One image of garbage, and walks over it. The seed says everything.
  *
+ * Two machines answer the same questions and must agree: one has its tables where the fast path reads them, the other
+ * in RAM of any kind, mostly where every walk takes the complete form.
+ *
  * @throws An error that says what was wrong, and of which walk.
  */
 export class Round {
-  readonly mode: string;
-  private readonly random: Random;
-  private readonly subject: WalkCase;
-  private readonly ram: Ram;
-  private readonly memory: WatchedMemory = new WatchedMemory();
-  private readonly walker: RiscvWalker | X86Walker;
-  /** The RAM as it should be, from the changes that were seen. */
-  private readonly shadow: Int32Array;
-  private readonly words: Int32Array;
-  private readonly levels: number;
-  private readonly settable: number;
-  private observedReads = 0;
+  /** What walks. */
+  readonly name: string;
+  private readonly draw: Draw;
+  private readonly subject: Subject;
+  private readonly first: Stand;
+  private readonly second: Stand;
 
   constructor(seed: number) {
-    this.random = new Random(seed);
-    this.mode = MODES[(seed >>> 0) % MODES.length]!;
-    const draw: Draw = (below) => this.random.below(below);
-    const riscv = RISCV_MODES.includes(this.mode);
-    this.subject = riscv ? drawRiscvCase(draw, this.mode, 6) : drawX86Case(draw, this.mode, 6);
-    this.ram = new Ram({ ...this.subject.image, entries: [] });
-    this.words = new Int32Array(this.ram.bytes.buffer);
-    fillWithGarbage(this.words, this.subject, this.random);
-    this.shadow = this.words.slice();
-    this.memory.addRam({ base: this.subject.image.base, source: this.ram.bytes });
-    this.walker = walkerFor(this.subject, this.memory);
-    this.levels = this.walker.format?.levels ?? 0;
-    this.settable = riscv ? 0xc0 : 0x60;
-    if ((seed >>> 0) % (MODES.length * OBSERVED) < MODES.length) return;
-    this.walker.observer = (event) => {
-      if (event.type === 'entry-read' && event.tablePfn >= 0) this.observedReads++;
-    };
+    this.draw = drawer(seed);
+    const kind = kindOf(seed);
+    this.name = kind.name;
+    this.subject = drawSubject(this.draw, kind);
+    const { draw, subject } = this;
+    this.first = new Stand(subject, pick(draw, [PLACES.flat, PLACES.inside]), false);
+    this.second = new Stand(subject, pick(draw, Object.values(PLACES)), !once(draw, 3));
   }
 
-  /** Walks `count` times. */
+  /** Asks `count` questions. */
   run(count: number): void {
-    this.compareWithReference();
-    const space = addressSpace(this.subject);
-    const riscv = this.subject.arch === 'riscv';
+    const { subject } = this;
+    try {
+      subject.compare?.(this.draw);
+    } catch (error) {
+      throw this.failure('a plausible table', error);
+    }
     for (let i = 0; i < count; i++) {
-      const vpn = randomVpn(this.random, space);
-      const access = randomAccess(this.random, riscv);
+      const query = subject.query(this.draw, this.first.machine.walker);
       try {
-        this.ask(i, vpn, access);
+        this.ask(i, query);
+        if (i % EXECUTED === 0) this.execute();
+        if (2 * i > count && i % CHANGED === 0) this.change();
       } catch (error) {
-        const what = error instanceof Error ? error.message : String(error);
-        const question = `vpn 0x${vpn.toString(16)}, access ${access}`;
-        throw new Error(`${this.mode}, walk ${i} (${question}): ${what}`, { cause: error });
+        const { access, bytes, offset, vpn } = query;
+        const asked = `vpn 0x${vpn.toString(16)}, access ${access}, offset ${offset}, ${bytes} bytes`;
+        throw this.failure(`walk ${i} (${asked})`, error);
       }
     }
-    const stray = this.words.findIndex((word, at) => word !== this.shadow[at]);
-    expect(stray === -1, `${this.mode}: word ${stray} of RAM changed behind memory's back`);
+    try {
+      this.finish();
+    } catch (error) {
+      throw this.failure('at the end', error);
+    }
   }
 
-  private ask(i: number, vpn: number, access: number): void {
-    const { walker } = this;
-    const expected = i % COMPARED === 0 ? this.expectation(vpn, access) : null;
-    const probing = i % 8 === 0;
-    if (i % 256 === 0) this.explain(vpn, access);
-    this.begin();
-    const result = probing ? walker.probe(vpn, access) : walker.walk(vpn, access);
-    this.check(result, probing);
-    if (expected !== null) this.compare(expected, result, probing);
-    if (i % 4 !== 1) return;
-    this.begin();
-    const again = walker.walk(vpn, access);
-    this.check(again, false);
+  private ask(i: number, query: Query): void {
+    const { first, subject } = this;
+    const way = WAYS[i % WAYS.length]!;
+    // The doors in objects ask for a byte.
+    const asked = way === 'walk' ? query : { ...query, bytes: 1 };
+    const read = (pa: bigint, bytes: number): bigint | null => first.read(pa, bytes);
+    const expected =
+      i % COMPARED === 0 ? subject.judge?.ask(asked, read, first.machine.walker) : undefined;
+    const probed = first.ask('probe', asked);
+    if (way === 'explain') {
+      const explained = first.ask('explain', asked);
+      expect(explained === probed, `a probe says ${probed}, an explanation ${explained}`);
+    }
+    const result = first.ask(way === 'translate' ? way : 'walk', asked);
+    const still = first.memory.changes === 0 || first.machine.walker.secondStage === null;
+    expect(!still || probed === result, `a probe says ${probed}, a walk ${result}`);
+    if (expected !== undefined) this.compare(expected, result);
+    this.follow(way === 'explain' ? 'walk' : way, asked, result);
+    if (i % 4 === 1) this.askAgain(asked, result);
+  }
+
+  /** The other machine answers and changes the same. */
+  private follow(way: Way, query: Query, result: number): void {
+    const { first, second } = this;
+    const found = second.ask(way, query);
+    const [wanted, got] = [first.detail(result), second.detail(found)];
+    expect(got === wanted, `${wanted} from flat RAM, ${got} otherwise`);
+    if (way === 'translate') expect(second.text === first.text, `${first.text}, ${second.text}`);
+    expect(
+      second.memory.changes === first.memory.changes,
+      `${first.memory.changes} changes of flat RAM, ${second.memory.changes} otherwise`,
+    );
+  }
+
+  /** Nothing is left to do: of one stage after one walk, of two unless an entry belongs to both. */
+  private askAgain(query: Query, result: number): void {
+    const { first } = this;
+    const still = first.memory.changes === 0 || first.machine.walker.secondStage === null;
+    const again = first.ask('walk', query);
+    this.follow('walk', query, again);
+    if (!still) return;
     expect(again === result, `${result} at first, then ${again}`);
-    expect(this.memory.changes === 0, 'the second walk found bits to set');
+    expect(first.memory.changes === 0, 'the second walk found bits to set');
   }
 
-  private begin(): void {
-    this.memory.forget();
-    this.observedReads = 0;
-  }
-
-  /** What every answer must keep to. */
-  private check(result: number, probing: boolean): void {
-    const { memory, walker } = this;
-    if (result < 0) {
-      expect(
-        faultReason(result) === walker.fault.reason,
-        `${result} is not ${walker.fault.reason}`,
-      );
-    } else {
-      expect(Number.isInteger(result) && result < 2 ** 52, `${result} is no frame`);
-    }
-    expect(memory.reads <= this.levels, `${memory.reads} reads of ${this.levels} levels`);
-    expect(this.observedReads <= this.levels, `${this.observedReads} entries observed`);
-    expect(memory.changes <= (probing ? 0 : this.levels), `${memory.changes} changes`);
-    expect(memory.strays === 0, 'a write that is no accessed/dirty update of an entry read');
-    const other = (memory.changedLow & ~this.settable) | memory.changedHigh;
-    expect(other === 0, 'other bits than A and D changed');
-    for (let i = 0; i < memory.changes; i++) {
-      const page = memory.changePfn[i]! - Number(this.subject.image.base >> 12n);
-      const at = page * 1024 + (memory.changeOffset[i]! >> 2);
-      this.shadow[at] = this.shadow[at]! ^ memory.changeBits[i]!;
+  private compare({ answer, writes }: Judgement, result: number): void {
+    const { first, subject } = this;
+    const found = subject.judge!.spell(first.machine.walker, result);
+    expect(found === answer, `${found}, but the reference says ${answer}`);
+    for (const { pa, value } of writes) {
+      const entry = first.read(pa, subject.judge!.entryBytes);
+      expect(entry === value, `0x${pa.toString(16)} is ${entry}, but the reference says ${value}`);
     }
   }
 
-  private explain(vpn: number, access: number): void {
-    this.begin();
-    const { outcome } = this.walker.explain(addressOf(vpn, 0), access);
-    this.check(outcome.kind === 'page' ? outcome.pfn : -1 - faultCode(outcome.reason), true);
+  private execute(): void {
+    const [wanted, got] = this.both((stand, draw) => stand.execute(draw));
+    expect(got === wanted, `${wanted} from flat RAM, ${got} otherwise`);
   }
 
-  private expectation(vpn: number, access: number): Outcome {
-    return referenceAnswer(this.subject, this.ram, { va: addressOf(vpn, 0), access, bytes: 1 });
+  private change(): void {
+    this.both((stand, draw) => stand.change(draw));
   }
 
-  private compare(expected: Outcome, result: number, probing: boolean): void {
-    if (expected.kind === 'page') {
-      const pfn = Number(expected.pa >> 12n);
-      expect(result === pfn, `${result}, but the reference says ${pfn}`);
-    } else {
-      const { fault } = this.walker;
-      const code = 'cause' in expected ? expected.cause : expected.errorCode;
-      const found = 'cause' in fault ? fault.cause : fault.errorCode;
-      expect(result < 0 && found === code, `${result}, ${found}, but the reference says ${code}`);
-    }
-    for (const { pa, value } of probing ? [] : expected.writes) {
-      const found = this.ram.read(pa, this.subject.image.entryBytes);
-      expect(found === value, `0x${pa.toString(16)} is ${found}, but the reference says ${value}`);
-    }
+  /** Does something with both machines, for which they draw the same. */
+  private both<T>(act: (stand: Stand, draw: Draw) => T): readonly [T, T] {
+    const seed = this.draw(2 ** 32);
+    return [act(this.first, drawer(seed)), act(this.second, drawer(seed))];
   }
 
-  /** The plausible tables that were drawn, with all answers and changes compared, in one of the kinds of RAM. */
-  private compareWithReference(): void {
-    const places = Object.values(PLACES);
-    const trial = new Trial(this.subject, places[this.random.below(places.length)]!);
-    this.subject.questions.forEach((question, i) => {
-      trial.ask(question, WAYS[i % WAYS.length]!);
-    });
+  private finish(): void {
+    const { first, second } = this;
+    checkEnumeration(first.machine.walker, second.machine.walker, this.draw);
+    first.finish();
+    second.finish();
+  }
+
+  private failure(where: string, error: unknown): Error {
+    const what = error instanceof Error ? error.message : String(error);
+    return new Error(`${this.name}, ${where}: ${what}`, { cause: error });
   }
 }
 
-function expect(holds: boolean, otherwise: string): void {
-  if (!holds) throw new Error(otherwise);
+/** Of a few subjects the first in which some walks arrive, for most garbage lets none; one of four is as it comes. */
+function drawSubject(draw: Draw, kind: Kind): Subject {
+  const tries = once(draw, 4) ? 1 : TRIES;
+  for (let i = 1; ; i++) {
+    const subject = kind.draw(draw);
+    if (i === tries || arrives(draw, subject)) return subject;
+  }
+}
+
+function arrives(draw: Draw, subject: Subject): boolean {
+  const stand = new Stand(subject, PLACES.flat, false);
+  let pages = 0;
+  for (let i = 0; i < PROBES; i++) {
+    if (stand.ask('probe', subject.query(draw, stand.machine.walker)) >= 0) pages++;
+  }
+  return pages >= PROBES / 16;
 }

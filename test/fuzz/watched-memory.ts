@@ -1,7 +1,7 @@
 import { PhysicalMemory } from 'pagewright/memory';
 
 /** Places remembered of one walk; more than any walk may touch. */
-const MOST = 64;
+const MOST = 1024;
 
 /**
  * A memory that remembers the entries that a walk reads and changes. The walkers' fast path reads RAM directly and is
@@ -12,38 +12,58 @@ export class WatchedMemory extends PhysicalMemory {
   reads = 0;
   /** Entries changed by a compare-exchange. */
   changes = 0;
-  /** Bits that any of them changed, of both words. */
-  changedLow = 0;
-  changedHigh = 0;
-  /** Changes of entries that had not been read, and writes of any other kind. */
+  /** Changes of what had not been read as an entry of that size, and writes of any other kind. */
   strays = 0;
   /** Where the changes were; offsets are below 4096. */
   readonly changePfn: Float64Array = new Float64Array(MOST);
   readonly changeOffset: Int32Array = new Int32Array(MOST);
-  /** What they changed in the low word. */
-  readonly changeBits: Int32Array = new Int32Array(MOST);
+  /** The bits that they changed, of both words. */
+  readonly changeLow: Int32Array = new Int32Array(MOST);
+  readonly changeHigh: Int32Array = new Int32Array(MOST);
 
   private readonly readPfn: Float64Array = new Float64Array(MOST);
   private readonly readOffset: Int32Array = new Int32Array(MOST);
-  private exchanging = false;
+  private readonly readWidth: Int32Array = new Int32Array(MOST);
+  /** In an access: those that it is made of do not count. */
+  private busy = false;
 
   /** Begins a new walk. */
   forget(): void {
     this.reads = 0;
     this.changes = 0;
-    this.changedLow = 0;
-    this.changedHigh = 0;
     this.strays = 0;
   }
 
+  override read8(pfn: number, offset: number): number {
+    const outer = this.begin();
+    if (outer) this.noteRead(pfn, offset, 1);
+    const value = super.read8(pfn, offset);
+    if (outer) this.busy = false;
+    return value;
+  }
+
+  override read16(pfn: number, offset: number): number {
+    const outer = this.begin();
+    if (outer) this.noteRead(pfn, offset, 2);
+    const value = super.read16(pfn, offset);
+    if (outer) this.busy = false;
+    return value;
+  }
+
   override read32(pfn: number, offset: number): number {
-    this.noteRead(pfn, offset);
-    return super.read32(pfn, offset);
+    const outer = this.begin();
+    if (outer) this.noteRead(pfn, offset, 4);
+    const value = super.read32(pfn, offset);
+    if (outer) this.busy = false;
+    return value;
   }
 
   override readWords(pfn: number, offset: number): number {
-    this.noteRead(pfn, offset);
-    return super.readWords(pfn, offset);
+    const outer = this.begin();
+    if (outer) this.noteRead(pfn, offset, 8);
+    const status = super.readWords(pfn, offset);
+    if (outer) this.busy = false;
+    return status;
   }
 
   override write8(pfn: number, offset: number, value: number): number {
@@ -67,10 +87,10 @@ export class WatchedMemory extends PhysicalMemory {
   }
 
   override compareExchange32(pfn: number, offset: number, expected: number, value: number): number {
-    this.exchanging = true;
+    this.busy = true;
     const outcome = super.compareExchange32(pfn, offset, expected, value);
-    this.exchanging = false;
-    if (outcome === 1) this.noteChange(pfn, offset, expected ^ value, 0);
+    this.busy = false;
+    if (outcome === 1) this.noteChange(pfn, offset, 4, expected ^ value, 0);
     return outcome;
   }
 
@@ -81,10 +101,10 @@ export class WatchedMemory extends PhysicalMemory {
     expected: number,
     value: number,
   ): number {
-    this.exchanging = true;
+    this.busy = true;
     const outcome = super.compareExchangeNarrow(pfn, offset, width, expected, value);
-    this.exchanging = false;
-    if (outcome === 1) this.noteChange(pfn, offset, expected ^ value, 0);
+    this.busy = false;
+    if (outcome === 1) this.noteChange(pfn, offset, width, expected ^ value, 0);
     return outcome;
   }
 
@@ -96,35 +116,45 @@ export class WatchedMemory extends PhysicalMemory {
     low: number,
     high: number,
   ): number {
-    this.exchanging = true;
+    this.busy = true;
     const outcome = super.compareExchangeWords(pfn, offset, expectedLow, expectedHigh, low, high);
-    this.exchanging = false;
-    if (outcome === 1) this.noteChange(pfn, offset, expectedLow ^ low, expectedHigh ^ high);
+    this.busy = false;
+    if (outcome === 1) this.noteChange(pfn, offset, 8, expectedLow ^ low, expectedHigh ^ high);
     return outcome;
   }
 
-  private noteRead(pfn: number, offset: number): void {
-    if (this.exchanging) return;
-    const at = Math.min(this.reads++, MOST - 1);
-    this.readPfn[at] = pfn;
-    this.readOffset[at] = offset;
+  /** Begins an access; `false` inside another. */
+  private begin(): boolean {
+    if (this.busy) return false;
+    this.busy = true;
+    return true;
   }
 
   private noteWrite(): void {
-    if (!this.exchanging) this.strays++;
+    if (!this.busy) this.strays++;
   }
 
-  private noteChange(pfn: number, offset: number, low: number, high: number): void {
+  private noteRead(pfn: number, offset: number, width: number): void {
+    const at = Math.min(this.reads++, MOST - 1);
+    this.readPfn[at] = pfn;
+    this.readOffset[at] = offset;
+    this.readWidth[at] = width;
+  }
+
+  private noteChange(pfn: number, offset: number, width: number, low: number, high: number): void {
     const at = Math.min(this.changes++, MOST - 1);
     this.changePfn[at] = pfn;
     this.changeOffset[at] = offset;
-    this.changeBits[at] = low;
-    this.changedLow |= low;
-    this.changedHigh |= high;
-    let known = false;
+    this.changeLow[at] = low;
+    this.changeHigh[at] = high;
+    if (!this.wasRead(pfn, offset, width)) this.strays++;
+  }
+
+  private wasRead(pfn: number, offset: number, width: number): boolean {
     for (let i = 0; i < this.reads && i < MOST; i++) {
-      if (this.readPfn[i] === pfn && this.readOffset[i] === offset) known = true;
+      const samePlace = this.readPfn[i] === pfn && this.readOffset[i] === offset;
+      if (samePlace && this.readWidth[i] === width) return true;
     }
-    if (!known) this.strays++;
+    return false;
   }
 }
