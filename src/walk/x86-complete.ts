@@ -32,7 +32,7 @@ export abstract class X86CompleteWalk extends X86State {
   protected leafAnd = -1;
   protected leafOr = 0;
 
-  /** The rights of the last successful walk, all entries taken together, as {@link Prot} bits. */
+  /** The rights of the last successful walk, all entries taken together, as `Prot` bits. */
   get leafProt(): number {
     return protOf(this.leafAnd, this.leafOr);
   }
