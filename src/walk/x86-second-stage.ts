@@ -5,7 +5,7 @@ import type { SecondStage, SecondStagePurpose } from './second-stage.js';
  *
  * @public
  */
-export type X86Exit =
+export type X86VmExit =
   | {
       /** Exit reason 48: the EPT entries do not allow the access, or map nothing. */
       readonly kind: 'ept-violation';
@@ -32,20 +32,21 @@ export type X86Exit =
       readonly exitInfo1: bigint;
       /** EXITINFO2: the guest-physical address. */
       readonly gpa: bigint;
-    }
+    };
+
+/**
+ * What the refusal of a second stage comes to: a VM exit, or the platform's affair.
+ *
+ * @public
+ */
+export type X86Exit =
+  | X86VmExit
   | {
       /** There is no memory where an entry of the second stage should be: the platform decides. */
       readonly kind: 'bus-error';
       /** The guest-physical address. */
       readonly gpa: bigint;
     };
-
-/**
- * An {@link X86Exit} that is one: memory that is missing is the platform's affair.
- *
- * @public
- */
-export type X86VmExit = Exclude<X86Exit, { readonly kind: 'bus-error' }>;
 
 /**
  * A second stage of x86: Intel's EPT or AMD's nested paging.
