@@ -312,20 +312,22 @@ export abstract class AArch64CompleteWalk extends AArch64State {
     return format.leafPfn(low, high, level) * granuleFrames + (vpn % pages);
   }
 
-  /** What a leaf of either stage says of itself beside its memory type. */
+  /** What a leaf of either stage maps. */
   protected shapeOf(
-    low: number,
     high: number,
     level: number,
-  ): { readonly pageBytes: number; readonly contiguous: boolean; readonly sh: number } {
-    const { format, granuleFrames, shareability } = this.half;
+  ): { readonly pageBytes: number; readonly contiguous: boolean } {
+    const { format, granuleFrames } = this.half;
     const granule = 4096 * granuleFrames;
     const groups = aarch64ContiguousBits(granule, level) > 0;
-    return {
-      pageBytes: granule * format.levelPages[level]!,
-      contiguous: groups && (high & Contiguous) !== 0,
-      sh: shareability < 0 ? (low & SH) >>> 8 : shareability,
-    };
+    const contiguous = groups && (high & Contiguous) !== 0;
+    return { pageBytes: granule * format.levelPages[level]!, contiguous };
+  }
+
+  /** The shareability of a leaf of either stage. */
+  protected shareabilityOf(low: number): number {
+    const { shareability } = this.half;
+    return shareability < 0 ? (low & SH) >>> 8 : shareability;
   }
 
   override attributeKey(low: number, high: number, level: number): number {

@@ -8,7 +8,6 @@ import {
   tcrRegister,
 } from '../pte/index.js';
 import { AArch64FastWalk } from './aarch64-fast.js';
-import { AArch64Fault } from './aarch64-fault.js';
 import { checkRegisterNames, unfit } from './aarch64-features.js';
 import { aarch64Half, fieldsOf } from './aarch64-half.js';
 import { type AArch64HypervisorControls, hypervisorControls } from './aarch64-hypervisor.js';
@@ -33,6 +32,7 @@ import { grantedProt, leafGrants, tableGrants } from './aarch64-rights.js';
 import { AARCH64_RULES, type AArch64Rule, type AArch64RuleName } from './aarch64-rules.js';
 import type { AArch64Stage2 } from './aarch64-stage2.js';
 import type { LeafAttributes } from './report.js';
+import { checkSecondStage } from './second-stage.js';
 import { LOCAL, ROOT_RIGHTS } from './walker.js';
 
 const { AttrIndx, NG } = AARCH64_PTE;
@@ -69,6 +69,9 @@ export abstract class AArch64Stage1 extends AArch64FastWalk {
   /** What an AT instruction without P does to PAN. */
   protected ignoresPan = false;
   private guarded: boolean;
+  /** Of the last access that went through stage 2: the leaf's low word there, and whether there was one. */
+  private hostLow = 0;
+  private hostTranslated = false;
   /** SCTLR.M. */
   private enabled = false;
   /** SCTLR.C: data may be cached. */
@@ -246,7 +249,8 @@ export abstract class AArch64Stage1 extends AArch64FastWalk {
     }
     const index = (low & AttrIndx) >>> 2;
     const attr = Number((this.registers.mair >> BigInt(8 * index)) & 0xffn);
-    const { contiguous, pageBytes, sh } = this.shapeOf(low, high, level);
+    const { contiguous, pageBytes } = this.shapeOf(high, level);
+    const sh = this.shareabilityOf(low);
     const aarch64 = { ...this.reported(this.effectiveAttr(attr, fetch), sh, access), contiguous };
     return { pageBytes, global: (low & NG) === 0, aarch64 };
   }
@@ -280,7 +284,13 @@ export abstract class AArch64Stage1 extends AArch64FastWalk {
     if (stage2 === null || this.stage1Only || access === undefined) {
       return { attr, sh: aarch64ReportedShareability(attr, sh) };
     }
-    return stage2.combine(attr, sh, access);
+    return stage2.combineWith(this.hostLow, this.hostTranslated, attr, sh, access);
+  }
+
+  /** Remembers what stage 2 gave the access: an observer may ask it for something else before the answer is made. */
+  protected keepHostLeaf(stage2: AArch64Stage2): void {
+    this.hostLow = stage2.leafLow;
+    this.hostTranslated = stage2.leafShift >= 0;
   }
 
   protected override leafRights(): number {
@@ -300,11 +310,7 @@ function checkOptions(options: AArch64WalkerOptions): AArch64WalkerOptions {
   if (typeof options !== 'object' || options === null) {
     throw unfit('options', options, 'an object with a memory');
   }
-  const { secondStage } = options;
-  if (secondStage === undefined) return options;
-  // Not `instanceof`: who walks one stage need not load the other.
-  const second = secondStage?.fault instanceof AArch64Fault && 'combine' in secondStage;
-  if (!second) throw unfit('secondStage', secondStage, 'an AArch64Stage2');
+  checkSecondStage(options.secondStage ?? null, ['aarch64-stage2']);
   return options;
 }
 

@@ -235,12 +235,22 @@ export class AArch64Stage2 extends AArch64FastWalk implements SecondStage {
     /** Two bits, as in PAR_EL1.SH. */
     readonly sh: number;
   } {
-    const { leafHigh, leafLevel, leafLow } = this;
-    if (leafLevel < 0) return { attr, sh: aarch64ReportedShareability(attr, sh) };
-    const type = this.combinedType(attr, leafLow, access);
+    return this.combineWith(this.leafLow, this.leafShift >= 0, attr, sh, access);
+  }
+
+  /** The same with a translation of this stage's: its low word, and whether there was any. @internal */
+  combineWith(
+    low: number,
+    translated: boolean,
+    attr: number,
+    sh: number,
+    access: number,
+  ): { readonly attr: number; readonly sh: number } {
+    if (!translated) return { attr, sh: aarch64ReportedShareability(attr, sh) };
+    const type = this.combinedType(attr, low, access);
     // Device memory is outer shareable whatever its descriptor says.
     const first = aarch64IsDevice(attr) ? OUTER_SHAREABLE : sh;
-    const both = aarch64CombineShareability(first, this.shapeOf(leafLow, leafHigh, leafLevel).sh);
+    const both = aarch64CombineShareability(first, this.shareabilityOf(low));
     return { attr: type, sh: aarch64ReportedShareability(type, both) };
   }
 
@@ -347,8 +357,9 @@ export class AArch64Stage2 extends AArch64FastWalk implements SecondStage {
     }
     // By itself, that is, over write-back memory of stage 1's.
     const attr = this.combinedType(WRITE_BACK, low, access);
-    const { contiguous, pageBytes, sh } = this.shapeOf(low, high, level);
-    const aarch64 = { attr, sh: aarch64ReportedShareability(attr, sh), contiguous };
+    const { contiguous, pageBytes } = this.shapeOf(high, level);
+    const sh = aarch64ReportedShareability(attr, this.shareabilityOf(low));
+    const aarch64 = { attr, sh, contiguous };
     return { pageBytes, global: false, aarch64 };
   }
 

@@ -9,7 +9,7 @@ import {
 import { unfit } from './aarch64-features.js';
 import type { AArch64WalkerOptions, AArch64WalkerSnapshot } from './aarch64-options.js';
 import { AArch64Stage1 } from './aarch64-stage1.js';
-import { checkRestoredStage, checkSecondStage } from './second-stage.js';
+import { checkRestoredStage } from './second-stage.js';
 import { inPage, isPageNumber } from './walker.js';
 
 /**
@@ -107,7 +107,6 @@ export class AArch64Walker extends AArch64Stage1 {
   /** @param options - Memory, registers and features. */
   constructor(options: AArch64WalkerOptions) {
     super(options);
-    checkSecondStage(this.secondStage, ['aarch64-stage2']);
     this.direct = this.secondStage === null;
     this.observer = options.observer ?? null;
   }
@@ -207,8 +206,11 @@ export class AArch64Walker extends AArch64Stage1 {
     bytes: number,
     update: boolean,
   ): number {
-    if (this.translating) this.stage2?.beginAt();
-    return super.hostTarget(pfn, access, offset, bytes, update);
+    const { stage2 } = this;
+    if (this.translating) stage2?.beginAt();
+    const host = super.hostTarget(pfn, access, offset, bytes, update);
+    if (stage2 !== null) this.keepHostLeaf(stage2);
+    return host;
   }
 
   /** PAR_EL1 of a translation that succeeded. */
@@ -247,6 +249,7 @@ export class AArch64Walker extends AArch64Stage1 {
       const host = stage2.fastFrame(pfn | 0, (pfn * 2 ** -26) | 0, this.hostAccess(access));
       if (host >= 0) {
         this.guestPfn = pfn;
+        this.keepHostLeaf(stage2);
         return host;
       }
     }

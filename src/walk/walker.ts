@@ -243,7 +243,7 @@ export abstract class RadixWalker extends EntryRules {
     if (secondStage === null) {
       return plain({ kind: 'page', va, pa, pfn: result, level, prot, ...attributes });
     }
-    const host = this.lastHost ?? secondStage.lastPage((prot & Prot.User) !== 0);
+    const host = this.lastHost ?? secondStage.lastPage((prot & Prot.User) !== 0, access);
     prot &= host.prot | Prot.User;
     const gpa = addressFromVpn(this.guestPfn, offset, this.pageShift);
     const [own, hosts] = [attributes.pageBytes, host.attributes.pageBytes];
@@ -268,12 +268,13 @@ export abstract class RadixWalker extends EntryRules {
    * Rights and attributes of the last successful walk, of a second stage for its guest.
    *
    * @param _userPage - Whether the guest's page is a user-mode one.
+   * @param access - The guest's access.
    * @internal
    */
-  lastPage(_userPage: boolean): LastPage {
+  lastPage(_userPage: boolean, access?: number): LastPage {
     const rights = this.leafRights();
     const { leafHigh, leafLevel, leafLow } = this;
-    const attributes = this.leafAttributes(leafLow, leafHigh, leafLevel, rights);
+    const attributes = this.leafAttributes(leafLow, leafHigh, leafLevel, rights, access);
     return { prot: rights & ALL_PROT, attributes };
   }
 
@@ -311,7 +312,8 @@ export abstract class RadixWalker extends EntryRules {
   private tell(vpn: number, access: number, update: boolean, result: number): void {
     const { path, rule, secondStage, watch } = this;
     const userPage = result >= 0 && (this.leafRights() & Prot.User) !== 0;
-    this.lastHost = secondStage === null || result < 0 ? null : secondStage.lastPage(userPage);
+    const asked = secondStage !== null && result >= 0;
+    this.lastHost = asked ? secondStage.lastPage(userPage, access) : null;
     watch!.tell(path, vpn, access, update, result, rule.id);
   }
 }

@@ -113,6 +113,22 @@ describe('both stages', () => {
     }
   });
 
+  it('are those of the access, whatever an observer asks stage 2 meanwhile', () => {
+    const walker = cpu({ memAttr: 0x5 });
+    const expected = walker.translate(0x5000, Read);
+    walker.observer = () => walker.secondStage?.walk(0x4_0000, Read); // write-back there
+    expect(walker.translate(0x5000, Read)).toEqual(expected);
+  });
+
+  it('and the page of stage 2 that an answer has beside its own', () => {
+    const walker = cpu({ memAttr: 0xf, hcr: GUEST | ID });
+    const hosts = [Read, Fetch].map((access) => {
+      const answer = walker.translate(0x5000, access);
+      return answer.kind === 'page' ? answer.host?.aarch64?.attr : null;
+    });
+    expect(hosts).toEqual([0xff, 0x44]);
+  });
+
   it('the list of mappings has the attributes of stage 1 alone', () => {
     const walker = cpu({ memAttr: 0x1 });
     walker.translate(0x5000, Read);

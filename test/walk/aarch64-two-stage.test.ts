@@ -205,7 +205,6 @@ describe('a second stage', () => {
   it.each([
     ['a walker of stage 1', new AArch64Walker({ memory })],
     ['something with a memory', { memory }],
-    ['null', null],
   ])('is not %s', (_, secondStage) => {
     const make = (): unknown => new AArch64Walker({ memory, secondStage: secondStage as never });
     expectError(make, 'bad-argument', 'secondStage');
