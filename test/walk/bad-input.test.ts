@@ -1,6 +1,6 @@
 import { Access, type Address, type VmErrorCode } from 'pagewright/core';
 import { PhysicalMemory } from 'pagewright/memory';
-import { Pmp, RiscvWalker, X86Walker } from 'pagewright/walk';
+import { AArch64Stage2, AArch64Walker, Pmp, RiscvWalker, X86Walker } from 'pagewright/walk';
 import { describe, expect, it } from 'vitest';
 import { expectError } from '../core/errors.js';
 
@@ -12,24 +12,42 @@ const LEAF = 0x77;
 function ram(arch: Arch, fresh: boolean): Uint8Array<ArrayBuffer> {
   const words = new Uint32Array(0x8000 / 4);
   const step = arch === '32-bit' || arch === 'sv32' ? 1 : 2;
-  const riscv = arch.startsWith('sv');
-  const depth = { '32-bit': 2, sv32: 2, pae: 2, sv39: 3, sv57: 5, '4-level': 4, '5-level': 5 }[
-    arch
-  ];
-  const frame = riscv ? 10 : 12;
-  const leaf = riscv ? (fresh ? 0x1f : 0xdf) : fresh ? 7 : 0x67;
+  const { depth, frame, leaf, pointer, set } = ENTRIES[arch];
   for (let table = 1; table <= depth; table++) {
     const next = table === depth ? LEAF : table + 1;
     words[((table * 1024) / step) * step] =
-      (next << frame) | (table === depth ? leaf : riscv ? 1 : 0x27);
+      (next << frame) | (table === depth ? leaf | (fresh ? 0 : set) : pointer);
   }
   return new Uint8Array(words.buffer);
 }
 
-type Arch = 'sv32' | 'sv39' | 'sv57' | '32-bit' | 'pae' | '4-level' | '5-level';
-const ARCHS: readonly Arch[] = ['sv32', 'sv39', 'sv57', '32-bit', 'pae', '4-level', '5-level'];
+const RISCV = { frame: 10, pointer: 1, leaf: 0x1f, set: 0xc0 } as const;
+const X86 = { frame: 12, pointer: 0x27, leaf: 7, set: 0x60 } as const;
 
-function walkerOn(arch: Arch, memory: PhysicalMemory, pmp?: Pmp): RiscvWalker | X86Walker {
+/** Tables down to a leaf, what entries of both kinds have, and what a walk sets in a leaf. */
+const ENTRIES = {
+  sv32: { ...RISCV, depth: 2 },
+  sv39: { ...RISCV, depth: 3 },
+  sv57: { ...RISCV, depth: 5 },
+  '32-bit': { ...X86, depth: 2 },
+  pae: { ...X86, depth: 2 },
+  '4-level': { ...X86, depth: 4 },
+  '5-level': { ...X86, depth: 5 },
+  aarch64: { frame: 12, pointer: 3, leaf: 0x43, set: 0x400, depth: 3 },
+  'aarch64 stage 2': { frame: 12, pointer: 3, leaf: 0xff, set: 0x400, depth: 3 },
+} as const;
+
+type Arch = keyof typeof ENTRIES;
+const ARCHS: readonly Arch[] = [
+  ...(['sv32', 'sv39', 'sv57', '32-bit', 'pae', '4-level', '5-level'] as const),
+  ...(['aarch64', 'aarch64 stage 2'] as const),
+];
+
+function walkerOn(
+  arch: Arch,
+  memory: PhysicalMemory,
+  pmp?: Pmp,
+): RiscvWalker | X86Walker | AArch64Walker | AArch64Stage2 {
   const cr3 = 0x1000;
   const pdptes = [0x1001, 0, 0, 0];
   const riscv = { memory, adue: true, ...(pmp && { pmp }) };
@@ -48,12 +66,28 @@ function walkerOn(arch: Arch, memory: PhysicalMemory, pmp?: Pmp): RiscvWalker | 
       return new X86Walker({ memory, cr3 });
     case '5-level':
       return new X86Walker({ memory, cr3, cr4: 0x1020 });
+    case 'aarch64':
+      return new AArch64Walker({ memory, tcr: 25n | (5n << 32n) | (1n << 39n), ttbr0: 0x1000 });
+    case 'aarch64 stage 2':
+      return new AArch64Stage2({ memory, vtcr: 0x8025_0059, vttbr: 0x1000 });
   }
 }
 
 const NO_INTEGERS = [0.5, -0.5, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
 /** What no argument accepts, although the types forbid it already. */
 const NO_NUMBERS = ['0', null, {}, [0]].map((value) => value as unknown as number);
+
+/** Accesses of other architectures. */
+function foreign(arch: Arch): readonly number[] {
+  const { ImplicitSupervisor, Machine, Unprivileged, User, Fetch } = Access;
+  if (arch === 'aarch64 stage 2') return [Unprivileged, Machine, Machine | Access.Write];
+  // LDTR is EL1's, and fetches nothing.
+  if (arch === 'aarch64') {
+    const alien = [ImplicitSupervisor, Machine, Machine | Access.Write];
+    return [...alien, Unprivileged | User, Unprivileged | Fetch];
+  }
+  return [Unprivileged, arch.startsWith('sv') ? ImplicitSupervisor : Machine];
+}
 
 const user = (kind: number, arch: Arch): number =>
   arch.startsWith('sv') ? kind | Access.User : kind;
@@ -101,9 +135,8 @@ describe.each(ARCHS)('%s: a bad argument of walk and probe', (arch) => {
 
     it('access', () => {
       const kinds = [3, 3 | Access.User, Access.Fetch | Access.ReadModifyWrite];
-      const unknown = [-1, 256, 2 ** 32, 2 ** 32 + read, Access.Unprivileged, Access.Hlvx];
-      const foreign = arch.startsWith('sv') ? Access.ImplicitSupervisor : Access.Machine;
-      const bad = [...kinds, ...unknown, foreign, ...NO_INTEGERS, null, {}, undefined];
+      const unknown = [-1, 256, 257, 2 ** 32, 2 ** 32 + read, Access.Hlvx];
+      const bad = [...kinds, ...unknown, ...foreign(arch), ...NO_INTEGERS, null, {}, undefined];
       for (const access of bad) refuses([0, access as number], 'bad-argument', 'access');
     });
 
@@ -256,6 +289,36 @@ describe('a bad option or register', () => {
     expectError(() => new RiscvWalker({ ...narrow, satp: 2n ** 32n }), 'out-of-range', 'satp');
     expectError(() => new RiscvWalker(narrow).setSatp(2n ** 32n), 'out-of-range', 'satp');
   });
+
+  it.each(['tcr', 'ttbr0', 'ttbr1', 'sctlr', 'mair', 'hcr'] as const)(
+    'of AArch64Walker: %s, and then nothing is written',
+    (name) => {
+      const walker = new AArch64Walker({ memory });
+      const before = walker.snapshot();
+      for (const [value, code] of BAD) {
+        const make = () =>
+          new AArch64Walker({ memory, [name]: value } as unknown as { memory: PhysicalMemory });
+        expectError(make, code, name);
+        expectError(() => walker.setRegisters({ tcr: 5n, [name]: value }), code, name);
+      }
+      expect(walker.snapshot()).toEqual(before);
+    },
+  );
+
+  it.each(['vtcr', 'vttbr', 'hcr'] as const)(
+    'of AArch64Stage2: %s, and then nothing is written',
+    (name) => {
+      const stage = new AArch64Stage2({ memory });
+      const before = stage.snapshot();
+      for (const [value, code] of BAD) {
+        const make = () =>
+          new AArch64Stage2({ memory, [name]: value } as unknown as { memory: PhysicalMemory });
+        expectError(make, code, name);
+        expectError(() => stage.setRegisters({ vttbr: 5n, [name]: value }), code, name);
+      }
+      expect(stage.snapshot()).toEqual(before);
+    },
+  );
 
   it('of both: observer', () => {
     for (const value of [1, 'log', {}]) {
