@@ -27,11 +27,12 @@ export const Access = {
   Write: 1,
   /** Kind 2: an instruction fetch. */
   Fetch: 2,
-  /** Made in user mode: CPL 3 on x86, U-mode on RISC-V. */
+  /** Made in user mode: CPL 3 on x86, U-mode on RISC-V, EL0 on AArch64. */
   User: 4,
   /**
    * x86: an implicit supervisor access (to a descriptor table, for instance), which SMAP forbids whatever EFLAGS.AC
-   * says (Intel SDM Vol. 3A, 4.6.1). In a RISC-V G stage: an access to a VS-stage table, which MXR does not help.
+   * says (Intel SDM Vol. 3A, 4.6.1). In a RISC-V G stage: an access to a VS-stage table, which MXR does not help. In an
+   * AArch64 stage 2: an access to a stage 1 table, which HCR_EL2.PTW may forbid and which faults with S1PTW.
    */
   ImplicitSupervisor: 8,
   /** An unprivileged access made by privileged software (AArch64 LDTR and STTR). */
