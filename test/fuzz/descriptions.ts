@@ -40,7 +40,8 @@ const HOSTILE_OBJECTS: readonly (() => unknown)[] = [
 /** Something with parts. */
 type Parts = Record<string | number, unknown>;
 
-const isParts = (value: unknown): value is Parts => typeof value === 'object' && value !== null;
+const isParts = (value: unknown): value is Parts =>
+  typeof value === 'object' && value !== null && !ArrayBuffer.isView(value);
 
 /** All places in a description where something stands, and one where nothing does. */
 function placesOf(root: Parts): readonly (readonly [Parts, string])[] {
