@@ -137,7 +137,9 @@ export function combineStages(
   if (bit(hcr, 46)) {
     // FEAT_S2FWB: the descriptor has had stage 1's in view already.
     const forced = combineForced(stage1.attr, memAttr);
-    attr = becomesUncached(forced, fetches, caches) ? uncached(forced) : forced;
+    // The XS attribute of what becomes Non-cacheable is stage 1's.
+    const normal = isDevice(forced) ? stage1.attr : forced;
+    attr = becomesUncached(forced, fetches, caches) ? uncached(normal) : forced;
   } else {
     const own = becomesUncached(stage2Type(memAttr), fetches, caches) ? 0b0101 : memAttr;
     attr = combine(stage1.attr, own);

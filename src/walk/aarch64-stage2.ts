@@ -262,7 +262,8 @@ export class AArch64Stage2 extends AArch64FastWalk implements SecondStage {
     // HCR.ID is for fetches, to which Device memory that is not execute-never is Non-cacheable as well; CD is for data.
     const fetch = (access & 3) === Access.Fetch;
     const uncached = fetch ? device || uncachedFetches : !device && uncachedData;
-    return uncached ? aarch64Uncached(type) : type;
+    // What stage 2 alone makes Device has been of stage 1's sort of Normal memory.
+    return uncached ? aarch64Uncached(device ? attr : type) : type;
   }
 
   private applyRegisters(): void {

@@ -91,6 +91,7 @@ describe('both stages', () => {
     ['Device in stage 2, fetched from', { memAttr: 0x1 }, 0x04, 0x44],
     ['Device in stage 1, fetched from', { memAttr: 0xf, index: 1 }, 0x04, 0x44],
     ['FWB, Device in stage 2, fetched from', { memAttr: 0x1, hcr: GUEST | FWB }, 0x04, 0x44],
+    ['of two sorts of Non-cacheable, stage 1’s', { index: 3, memAttr: 1 }, 0x04, 0x40],
     ['CD leaves Device', { memAttr: 0x1, hcr: GUEST | CD }, 0x04, 0x44],
     // As recorded; the manual takes the stricter of two Device types.
     ['FWB: the Device type of stage 2', { index: 1, memAttr: 3, hcr: GUEST | FWB }, 0x0c, 0x44],
