@@ -1,7 +1,10 @@
 import { AARCH64_PTE_HIGH, type PteFormat } from '../pte/index.js';
 import type { AArch64Half } from './aarch64-half.js';
 
-const { DBM } = AARCH64_PTE_HIGH;
+const { APTable0, APTable1, DBM, PXNTable, UXNTable } = AARCH64_PTE_HIGH;
+
+/** What tables take away. */
+const TABLE_ATTRIBUTES = APTable1 | APTable0 | UXNTable | PXNTable;
 
 /** Nothing is allowed. */
 const NOTHING: Int32Array = new Int32Array(0);
@@ -63,7 +66,7 @@ export class AArch64FastHalf {
     this.granuleShift = format.pageShift - 12;
     this.topShift = this.granuleShift + stride * (format.levels - 1);
     this.rootMask = 2 ** format.indexBits.at(-1)! - 1;
-    this.tableAttributes = flat ? 0 : 0x78000000;
+    this.tableAttributes = flat ? 0 : TABLE_ATTRIBUTES;
     this.splitMask = (format.splitTableMask | format.splitLeafMask[0]!) << format.splitShift;
     this.setOutside(half);
     this.setOutput(half);

@@ -122,6 +122,7 @@ export abstract class AArch64FastWalk extends AArch64CompleteWalk {
     const wrong =
       ((entry & LEAF_MASK) ^ kind) | ((half.noLeaf >>> shift) & 1) | (upper & half.beyondOutput);
     const tables = highs & half.tableAttributes;
+    // AP[2:1] with APTable, PXN and UXN with theirs, and DBM come together as `NO_EL0_ACCESS` and its like want them.
     const permission =
       ((((entry ^ AP1) >>> 6) | (tables >>> 29)) & 3) |
       (((upper >>> 19) | (tables >>> 25)) & 12) |

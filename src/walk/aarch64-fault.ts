@@ -2,6 +2,13 @@ import { Access } from '../core/index.js';
 import { AARCH64_EXCEPTION_CLASS, type AArch64FaultKind } from '../pte/index.js';
 import { WalkFault } from './fault.js';
 
+/** ISS of an abort: from an address translation instruction. */
+const CM = 0x100;
+/** See {@link CM}: stage 2 refused a stage 1 descriptor. */
+const S1PTW = 0x80;
+/** See {@link CM}: a write. */
+const WNR = 0x40;
+
 /**
  * An AArch64 fault in fields.
  *
@@ -45,7 +52,7 @@ export class AArch64Fault extends WalkFault {
       (access & Access.ReadModifyWrite) !== 0
         ? this.reason === 'not-writable' && !s1ptw
         : (access & 3) === Access.Write;
-    return abort(exception, (s1ptw ? 0x80 : 0) | (write ? 0x40 : 0) | fsc);
+    return abort(exception, (s1ptw ? S1PTW : 0) | (write ? WNR : 0) | fsc);
   }
 
   /**
@@ -59,7 +66,8 @@ export class AArch64Fault extends WalkFault {
     const { fsc, s1ptw } = this;
     const { DataAbortLower, DataAbortSame } = AARCH64_EXCEPTION_CLASS;
     const lower = from === 1 && this.el === 2;
-    return abort(lower ? DataAbortLower : DataAbortSame, 0x140 | (s1ptw ? 0x80 : 0) | fsc);
+    const iss = CM | WNR | (s1ptw ? S1PTW : 0) | fsc;
+    return abort(lower ? DataAbortLower : DataAbortSame, iss);
   }
 
   /**

@@ -1,11 +1,5 @@
-import {
-  Access,
-  type Address,
-  addressFromVpn,
-  bigintFromHex,
-  checkVersion,
-  pageAndOffset,
-} from '../core/index.js';
+import { Access, type Address, bigintFromHex, checkVersion, pageAndOffset } from '../core/index.js';
+import { encodePar } from '../pte/index.js';
 import { unfit } from './aarch64-features.js';
 import type { AArch64WalkerOptions, AArch64WalkerSnapshot } from './aarch64-options.js';
 import { AArch64Stage1 } from './aarch64-stage1.js';
@@ -217,9 +211,9 @@ export class AArch64Walker extends AArch64Stage1 {
   private par(pfn: number, access: number): bigint {
     const { leafHigh, leafLevel, leafLow } = this;
     const { aarch64 } = this.leafAttributes(leafLow, leafHigh, leafLevel, 0, access);
-    const { attr = 0, sh = 0 } = aarch64 ?? {};
-    // Bit 11 is RES1; NS (bit 9) is as the Non-secure state reads it, whose value is unknown: 0 here.
-    return (BigInt(attr) << 56n) | addressFromVpn(pfn) | 0x800n | (BigInt(sh) << 7n);
+    const { attr: ATTR = 0, sh: SH = 0 } = aarch64 ?? {};
+    // NSE is RES1 without FEAT_RME; NS is as the Non-secure state reads it, whose value is unknown: 0 here.
+    return encodePar({ fields: { ATTR, PA: pfn, NSE: 1, SH, F: 0 } });
   }
 
   private atFault(from: 1 | 2): AArch64AtResult {
@@ -230,8 +224,8 @@ export class AArch64Walker extends AArch64Stage1 {
       const el = from === 2 ? 2 : fault.el;
       return { kind: 'exception', el, esr: fault.instructionEsr(from), far, hpfar };
     }
-    const stage2 = stage === 2 ? 0x200 | (s1ptw ? 0x100 : 0) : 0;
-    return { kind: 'par', par: BigInt(0x801 | stage2 | (fsc << 1)) };
+    const fields = { RES1: 1, S: stage - 1, PTW: s1ptw ? 1 : 0, FST: fsc, F: 1 };
+    return { kind: 'par', par: encodePar({ fields }) };
   }
 
   /** What is left to do when the fast path did not end the walk, or stage 2 has the last word. */

@@ -103,6 +103,22 @@ describe('HCR_EL2', () => {
   });
 });
 
+describe('HCR_EL2.PTW', () => {
+  it('keeps the tables of a guest out of Device memory, on the fast path too', () => {
+    const memory = memoryWith([0, BLOCK2], [8, BLOCK2 & ~0x3cn], [0x1000, 0x741n]);
+    const { secondStage, walker } = guest(memory);
+    expect(walker.walk(5, Read)).toBe(BASE / 4096 + 5);
+    secondStage.setRegisters({ hcr: 0x8000_0005n });
+    expect(walker.walk(5, Read)).toBeLessThan(0);
+    expect(walker.fault.rule.id).toBe('aarch64.s2-device-table');
+    expect(walker.translate(0x5000, Read)).toMatchObject({
+      aarch64: { fsc: 0b001101, s1ptw: true, stage: 2 },
+    });
+    secondStage.setRegisters({ hcr: 0x8000_0001n });
+    expect(walker.walk(5, Read)).toBe(BASE / 4096 + 5);
+  });
+});
+
 describe('dirty state of stage 2', () => {
   const clean = (BLOCK2 & ~0x80n) | (1n << 51n);
   const vtcr = VTCR | (3n << 21n);
