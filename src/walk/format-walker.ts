@@ -275,10 +275,6 @@ export class FormatWalker extends RadixWalker {
       local
     );
   }
-
-  override attributeKey(low: number, high: number, level: number): number {
-    return (level << 1) | (has(low, high, this.roles.global) ? 1 : 0);
-  }
 }
 
 function has(low: number, high: number, mask: WordMask): boolean {
