@@ -18,7 +18,7 @@ export interface FormatCase {
   readonly policy: ReferencePolicy;
   /** The physical address of the RAM. */
   readonly base: bigint;
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array<ArrayBuffer>;
   /** The frame of the root table, in the format's pages. */
   readonly root: number;
   readonly questions: readonly { readonly va: bigint; readonly access: number }[];

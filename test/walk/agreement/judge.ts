@@ -2,7 +2,8 @@ import { addressOf, pageAndOffset } from 'pagewright/core';
 import type { PhysicalMemory } from 'pagewright/memory';
 import type { RiscvWalker, Translation, X86Walker } from 'pagewright/walk';
 import { IMAGE_BYTES, type Question } from './image.js';
-import { type Outcome, Ram, referenceAnswer, type WalkCase, walkerFor } from './machine.js';
+import { type Outcome, ramOf, referenceAnswer, type WalkCase, walkerFor } from './machine.js';
+import type { Ram } from './ram.js';
 
 /** A machine with a walker, and the reference beside it. */
 export class Trial {
@@ -14,7 +15,7 @@ export class Trial {
 
   constructor(subject: WalkCase, place: (base: bigint, bytes: number) => PhysicalMemory) {
     this.subject = subject;
-    this.ram = new Ram(subject.image);
+    this.ram = ramOf(subject.image);
     this.memory = place(subject.image.base, IMAGE_BYTES);
     const { vpn: pfn, offset } = pageAndOffset(subject.image.base);
     this.memory.writeBytes(pfn, offset, this.ram.bytes);

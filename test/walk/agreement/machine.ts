@@ -7,6 +7,7 @@ import {
 } from '../../../src/reference/riscv-walk.js';
 import { type ReferenceX86Outcome, referenceX86Walk } from '../../../src/reference/x86-walk.js';
 import { IMAGE_BYTES, type Image, type Question } from './image.js';
+import { Ram } from './ram.js';
 import type { RiscvCase } from './riscv-case.js';
 import type { X86Case } from './x86-case.js';
 
@@ -16,32 +17,11 @@ export type WalkCase = RiscvCase | X86Case;
 /** What the reference answers. */
 export type Outcome = ReferenceRiscvOutcome | ReferenceX86Outcome;
 
-/** RAM as the reference sees it: plain bytes. */
-export class Ram {
-  readonly bytes: Uint8Array = new Uint8Array(IMAGE_BYTES);
-  private readonly view: DataView = new DataView(this.bytes.buffer);
-  private readonly base: bigint;
-
-  constructor(image: Image) {
-    this.base = image.base;
-    for (const [offset, value] of image.entries) {
-      this.write(image.base + BigInt(offset), image.entryBytes, value);
-    }
-  }
-
-  read(pa: bigint, bytes: number): bigint | null {
-    const at = pa - this.base;
-    if (at < 0n || at + BigInt(bytes) > IMAGE_BYTES) return null;
-    return bytes === 8
-      ? this.view.getBigUint64(Number(at), true)
-      : BigInt(this.view.getUint32(Number(at), true));
-  }
-
-  write(pa: bigint, bytes: number, value: bigint): void {
-    const at = Number(pa - this.base);
-    if (bytes === 8) this.view.setBigUint64(at, value, true);
-    else this.view.setUint32(at, Number(value), true);
-  }
+/** RAM with the entries of an image. */
+export function ramOf({ base, entries, entryBytes }: Image): Ram {
+  const ram = new Ram(base, new Uint8Array(IMAGE_BYTES));
+  for (const [offset, value] of entries) ram.write(base + BigInt(offset), entryBytes, value);
+  return ram;
 }
 
 /** The walker of a case, with its registers. */
