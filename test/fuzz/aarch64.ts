@@ -42,7 +42,7 @@ function drawCase(draw: Draw, granule: Granule, nested: boolean): AArch64Case {
 function subjectOf({ base, words }: AArch64Case): Omit<Subject, 'make' | 'query'> {
   return {
     base,
-    bytes: new Uint8Array(words.buffer),
+    bytes: new Uint8Array(words.slice().buffer),
     settable: [SETTABLE],
     frameEnd: 2 ** 40,
   };

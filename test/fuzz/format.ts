@@ -1,7 +1,6 @@
-import { addressFromVpn } from 'pagewright/core';
 import { definePteFormat, type PteFormatDescription } from 'pagewright/pte';
-import { FormatWalker, type RadixWalker } from 'pagewright/walk';
-import { type ReferencePolicy, referenceFormatWalk } from '../../src/reference/format-walk.js';
+import { FormatWalker } from 'pagewright/walk';
+import { referenceFormatWalk } from '../../src/reference/format-walk.js';
 import { type Draw, once, pattern } from '../walk/agreement/draw.js';
 import {
   drawFormatCase,
@@ -37,26 +36,18 @@ function fillWithGarbage(draw: Draw, { bytes, description, root }: FormatCase): 
 }
 
 function judgeOf({ description, root }: FormatCase): Judge {
-  const shift = Math.log2(description.pageBytes);
+  const shift = BigInt(Math.log2(description.pageBytes));
   return {
-    entryBytes: description.entryBytes,
-    ask: ({ access, offset, vpn }, read, walker) => {
-      const policy: ReferencePolicy = walker instanceof FormatWalker ? walker.policy : never();
-      const va = addressFromVpn(vpn, offset, shift);
-      const table = BigInt(root) << BigInt(shift);
-      const expected = referenceFormatWalk({
-        read,
-        format: description,
-        policy,
-        root: table,
-        va,
-        access,
-      });
-      const { kind, writes } = expected;
-      if (kind === 'fault') return { answer: expected.reason, writes };
-      return { answer: `frame ${expected.pa >> BigInt(shift)}`, writes };
+    ask: ({ access, offset, vpn }, ram, walker) => {
+      const { policy } = walker instanceof FormatWalker ? walker : never();
+      const va = (BigInt(vpn) << shift) + BigInt(offset);
+      const read = (pa: bigint, bytes: number): bigint | null => ram.read(pa, bytes);
+      const tables = { read, format: description, root: BigInt(root) << shift };
+      const expected = referenceFormatWalk({ ...tables, policy, va, access });
+      for (const { pa, value } of expected.writes) ram.write(pa, description.entryBytes, value);
+      return expected.kind === 'fault' ? expected.reason : `frame ${expected.pa >> shift}`;
     },
-    spell: ({ fault }: RadixWalker, result) => (result < 0 ? fault.reason : `frame ${result}`),
+    spell: (_, outcome) => (outcome.kind === 'fault' ? outcome.reason : `frame ${outcome.pfn}`),
   };
 }
 

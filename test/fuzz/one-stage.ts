@@ -1,5 +1,5 @@
 import { Access, addressOf } from 'pagewright/core';
-import { type RadixWalker, X86Npt } from 'pagewright/walk';
+import { X86Npt } from 'pagewright/walk';
 import { type Draw, pick } from '../walk/agreement/draw.js';
 import { IMAGE_BYTES, PAGES, type Question } from '../walk/agreement/image.js';
 import { Trial } from '../walk/agreement/judge.js';
@@ -51,7 +51,7 @@ function nestedPaging(draw: Draw, subject: X86Case): Subject {
   };
 }
 
-function garbage(draw: Draw, { arch, image }: WalkCase): Uint8Array {
+function garbage(draw: Draw, { arch, image }: WalkCase): Uint8Array<ArrayBuffer> {
   const words = new Int32Array(IMAGE_BYTES / 4);
   const first = Number(image.base >> 12n);
   const riscv = arch === 'riscv';
@@ -95,18 +95,16 @@ function frameEnd(subject: WalkCase): number {
 /** The reference, which is asked what a stage makes of a question, if it knows such. */
 function judgeOf(subject: WalkCase, own: (question: Question) => Question | null): Judge {
   return {
-    entryBytes: subject.image.entryBytes,
-    ask: ({ access, bytes, offset, vpn }, read) => {
+    ask: ({ access, bytes, offset, vpn }, ram) => {
       const question = own({ va: addressOf(vpn, offset), access, bytes });
       if (question === null) return undefined;
-      const expected = referenceAnswer(subject, { read }, question);
-      const { writes } = expected;
-      if (expected.kind === 'page') return { answer: `frame ${expected.pa >> 12n}`, writes };
-      const code = 'cause' in expected ? expected.cause : expected.errorCode;
-      return { answer: `fault ${code}`, writes };
+      const expected = referenceAnswer(subject, ram, question);
+      for (const { pa, value } of expected.writes) ram.write(pa, subject.image.entryBytes, value);
+      if (expected.kind === 'page') return `frame ${expected.pa >> 12n}`;
+      return `fault ${'cause' in expected ? expected.cause : expected.errorCode}`;
     },
-    spell: ({ fault }: RadixWalker, result) => {
-      if (result >= 0) return `frame ${result}`;
+    spell: ({ fault }, outcome) => {
+      if (outcome.kind === 'page') return `frame ${outcome.pfn}`;
       if ('cause' in fault) return `fault ${fault.cause}`;
       return `fault ${'errorCode' in fault ? fault.errorCode : 'of no architecture'}`;
     },

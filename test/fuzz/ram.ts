@@ -20,7 +20,12 @@ export interface Tree {
  * RAM that holds a second stage's tables, and after them those of a guest. Most entries lead level by level to leaves,
  * the others anywhere: to a table of any level and of either stage, or outside RAM.
  */
-export function drawRam(draw: Draw, base: bigint, host: Tree, guest: Tree | null): Uint8Array {
+export function drawRam(
+  draw: Draw,
+  base: bigint,
+  host: Tree,
+  guest: Tree | null,
+): Uint8Array<ArrayBuffer> {
   const first = Number(base >> 12n);
   const frames = guest === null ? STAGE_PAGES : 2 * STAGE_PAGES;
   const words = new Int32Array(frames * 1024);

@@ -6,6 +6,7 @@ import { drawTable } from '../walk/agreement/image.js';
 import { drawPmp } from '../walk/agreement/riscv-case.js';
 import { attempt } from './attempt.js';
 import { STYLES } from './garbage.js';
+import { NESTED_JUDGE } from './nested-judge.js';
 import { drawQuery } from './question.js';
 import { drawRam, STAGE_PAGES, type Tree } from './ram.js';
 import type { Kind, Machine, Subject } from './subject.js';
@@ -160,6 +161,7 @@ function drawGuest(draw: Draw, guestMode: string): Subject {
     query: (draw, walker) => drawQuery(draw, walker, [Access.Hlvx]),
     settable: [0xc0],
     frameEnd: 2 ** (xlen === 32 ? 22 : 52),
+    judge: NESTED_JUDGE,
   };
 }
 

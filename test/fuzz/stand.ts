@@ -1,5 +1,6 @@
 import { addressFromVpn, faultCode, faultReason, pageAndOffset } from 'pagewright/core';
 import { formatWalk, type RadixWalker, type Translation } from 'pagewright/walk';
+import { Ram } from '../walk/agreement/ram.js';
 import { expect } from './expect.js';
 import type { Query } from './question.js';
 import type { Machine, Subject } from './subject.js';
@@ -18,12 +19,10 @@ export type Way = 'probe' | 'explain' | 'walk' | 'translate' | 'update';
 export class Stand {
   readonly machine: Machine;
   readonly memory: WatchedMemory = new WatchedMemory();
-  /** The last answer in an object, as text. */
-  text = '';
-  private readonly subject: Subject;
   /** The RAM as it should be, from the changes that were seen. */
-  private readonly shadow: Uint8Array;
-  private readonly words: DataView;
+  readonly ram: Ram;
+  private readonly subject: Subject;
+  private last: Translation | null = null;
   private observed = 0;
   private reports = 0;
 
@@ -33,11 +32,11 @@ export class Stand {
     observed: boolean,
   ) {
     this.subject = subject;
-    this.shadow = subject.bytes.slice();
-    this.words = new DataView(this.shadow.buffer);
-    place(subject.base, this.shadow.length, this.memory);
-    const { vpn, offset } = pageAndOffset(subject.base);
-    this.memory.writeBytes(vpn, offset, this.shadow);
+    const { base, bytes } = subject;
+    this.ram = new Ram(base, bytes.slice());
+    place(base, bytes.length, this.memory);
+    const { vpn, offset } = pageAndOffset(base);
+    this.memory.writeBytes(vpn, offset, bytes);
     this.machine = subject.make(this.memory);
     if (!observed) return;
     for (const walker of stagesOf(this.machine.walker)) {
@@ -47,13 +46,10 @@ export class Stand {
     }
   }
 
-  /** A value in RAM as it should be. */
-  read(pa: bigint, bytes: number): bigint | null {
-    const at = Number(pa - this.subject.base);
-    if (at < 0 || at + bytes > this.shadow.length) return null;
-    if (bytes === 8) return this.words.getBigUint64(at, true);
-    if (bytes === 4) return BigInt(this.words.getUint32(at, true));
-    return BigInt(bytes === 2 ? this.words.getUint16(at, true) : this.words.getUint8(at));
+  /** The last answer in an object. */
+  get outcome(): Translation {
+    if (this.last === null) throw new Error('there was no answer in an object');
+    return this.last;
   }
 
   /** Asks, and checks the answer. */
@@ -96,11 +92,12 @@ export class Stand {
 
   /** At the end: RAM is as the changes made it, and all that was derived from registers still is. */
   finish(): void {
-    const found = new Uint8Array(this.shadow.length);
-    const { vpn, offset } = pageAndOffset(this.subject.base);
+    const { base, bytes } = this.ram;
+    const found = new Uint8Array(bytes.length);
+    const { vpn, offset } = pageAndOffset(base);
     this.memory.readBytes(vpn, offset, found);
-    if (Buffer.compare(found, this.shadow) !== 0) {
-      const stray = found.findIndex((byte, at) => byte !== this.shadow[at]);
+    if (Buffer.compare(found, bytes) !== 0) {
+      const stray = found.findIndex((byte, at) => byte !== bytes[at]);
       throw new Error(`byte ${stray} of RAM changed behind memory's back`);
     }
     for (const walker of stagesOf(this.machine.walker)) walker.checkInvariants();
@@ -130,7 +127,7 @@ export class Stand {
   }
 
   private numberOf(outcome: Translation): number {
-    this.text = JSON.stringify(outcome);
+    this.last = outcome;
     expect(structuredClone(outcome).kind === outcome.kind, 'an answer that cannot be cloned');
     return outcome.kind === 'page' ? outcome.pfn : -1 - faultCode(outcome.reason);
   }
@@ -157,7 +154,7 @@ export class Stand {
     expect(this.observed <= most, `${this.observed} entries observed, of at most ${most}`);
   }
 
-  /** Checks the changes of memory and takes them over into the shadow. */
+  /** Checks the changes of memory and takes them over. */
   private takeChanges(): number {
     const { memory } = this;
     expect(memory.strays === 0, 'a write that is no accessed/dirty update of an entry read');
@@ -166,14 +163,15 @@ export class Stand {
   }
 
   private take(change: number): void {
-    const { memory, shadow, subject } = this;
+    const { memory, subject } = this;
+    const { base, bytes } = this.ram;
     const bits = memory.changeLow[change]!;
     const known = subject.settable.some((mask) => (bits & ~mask) === 0);
     expect(known && memory.changeHigh[change] === 0, 'other bits than A and D changed');
-    const { vpn, offset } = pageAndOffset(subject.base);
+    const { vpn, offset } = pageAndOffset(base);
     const frames = memory.changePfn[change]! - vpn;
     const at = frames * 4096 + memory.changeOffset[change]! - offset;
-    for (let i = 0; i < 4; i++) shadow[at + i] = shadow[at + i]! ^ (bits >>> (8 * i));
+    for (let i = 0; i < 4; i++) bytes[at + i] = bytes[at + i]! ^ (bits >>> (8 * i));
   }
 }
 

@@ -1,6 +1,7 @@
 import type { PhysicalMemory } from 'pagewright/memory';
-import type { RadixWalker } from 'pagewright/walk';
+import type { RadixWalker, Translation } from 'pagewright/walk';
 import type { Draw } from '../walk/agreement/draw.js';
+import type { Ram } from '../walk/agreement/ram.js';
 import type { Query } from './question.js';
 
 /** A walker over one memory, and what else can be done to it. Machines that draw the same numbers do the same. */
@@ -12,30 +13,19 @@ export interface Machine {
   readonly execute?: (draw: Draw) => string;
 }
 
-/** A little-endian value in RAM, or `null` where there is none. */
-export type ReadRam = (pa: bigint, bytes: number) => bigint | null;
-
-/** What the reference model answers to a question. */
-export interface Judgement {
-  /** In the words of {@link Judge.spell}. */
-  readonly answer: string;
-  /** The entries that a walk changes. */
-  readonly writes: readonly { readonly pa: bigint; readonly value: bigint }[];
-}
-
-/** A reference model of one stage. */
+/** A reference model of a walker. */
 export interface Judge {
-  /** `undefined` for a question that the model does not know. */
-  readonly ask: (query: Query, read: ReadRam, walker: RadixWalker) => Judgement | undefined;
-  readonly spell: (walker: RadixWalker, result: number) => string;
-  readonly entryBytes: number;
+  /** What the model answers, which also changes RAM; `undefined` for a question that it does not know. */
+  readonly ask: (query: Query, ram: Ram, walker: RadixWalker) => string | undefined;
+  /** The walker's answer in the same words. */
+  readonly spell: (walker: RadixWalker, outcome: Translation) => string;
 }
 
 /** Everything about a round: RAM full of garbage, the walker over it, what to ask, and what must hold. */
 export interface Subject {
   /** Where RAM begins, and what it holds. */
   readonly base: bigint;
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array<ArrayBuffer>;
   readonly make: (memory: PhysicalMemory) => Machine;
   readonly query: (draw: Draw, walker: RadixWalker) => Query;
   /** Bits of a low word that a walk may change, for each stage. */

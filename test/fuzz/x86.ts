@@ -6,6 +6,7 @@ import { drawTable } from '../walk/agreement/image.js';
 import { drawX86Registers, X86_MODES } from '../walk/agreement/x86-case.js';
 import { attempt } from './attempt.js';
 import { STYLES } from './garbage.js';
+import { NESTED_JUDGE } from './nested-judge.js';
 import { drawQuery } from './question.js';
 import { drawRam, STAGE_PAGES, type Tree } from './ram.js';
 import type { Kind, Machine, Subject } from './subject.js';
@@ -161,6 +162,7 @@ function drawGuest(draw: Draw, mode: string, vendor: 'intel' | 'amd'): Subject {
     query: (draw, walker) => drawQuery(draw, walker, [Access.ImplicitSupervisor]),
     settable: [0x60, host.settable],
     frameEnd: host.frameEnd,
+    judge: NESTED_JUDGE,
   };
 }
 
