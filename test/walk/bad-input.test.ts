@@ -1,6 +1,15 @@
-import { Access, type Address, type VmErrorCode } from 'pagewright/core';
+import { Access, type Address, VmError, type VmErrorCode } from 'pagewright/core';
 import { PhysicalMemory } from 'pagewright/memory';
-import { AArch64Stage2, AArch64Walker, Pmp, RiscvWalker, X86Walker } from 'pagewright/walk';
+import {
+  AArch64Stage2,
+  AArch64Walker,
+  Pmp,
+  RiscvGStage,
+  RiscvWalker,
+  X86Ept,
+  X86Npt,
+  X86Walker,
+} from 'pagewright/walk';
 import { describe, expect, it } from 'vitest';
 import { expectError } from '../core/errors.js';
 
@@ -325,5 +334,99 @@ describe('a bad option or register', () => {
       expectError(() => x86('observer', value), 'bad-argument', 'observer');
       expectError(() => riscv('observer', value), 'bad-argument', 'observer');
     }
+  });
+});
+
+describe('a bad option or register of a second stage, and of AArch64', () => {
+  const memory = PhysicalMemory.allocate(0x2000, { base: 0 });
+  const stages = {
+    RiscvGStage: [RiscvGStage, {}],
+    X86Ept: [X86Ept, { eptp: 0x101e }],
+    X86Npt: [X86Npt, { cr3: 0x1000 }],
+    AArch64Stage2: [AArch64Stage2, {}],
+    AArch64Walker: [AArch64Walker, {}],
+  } as const;
+  type Name = keyof typeof stages;
+  const make = (name: Name, option: string, value: unknown): unknown => {
+    const [stage, sound] = stages[name];
+    // The types forbid what comes from JavaScript.
+    return Reflect.construct(stage, [{ memory, ...sound, [option]: value }]);
+  };
+
+  it.each<[Name, string]>([
+    ['RiscvGStage', 'hgatp'],
+    ['X86Ept', 'eptp'],
+    ...['cr0', 'cr3', 'cr4', 'efer'].map((register): [Name, string] => ['X86Npt', register]),
+    ...['vtcr', 'vttbr', 'hcr'].map((register): [Name, string] => ['AArch64Stage2', register]),
+    ...['tcr', 'ttbr0', 'ttbr1', 'sctlr', 'mair', 'hcr'].map((register): [Name, string] => [
+      'AArch64Walker',
+      register,
+    ]),
+  ])('%s: %s', (name, register) => {
+    for (const value of [0.5, Number.NaN, '1', {}, [0], true]) {
+      expectError(() => make(name, register, value), 'bad-argument', register);
+    }
+    for (const value of [-1, -1n, 2 ** 53, 2n ** 64n]) {
+      expectError(() => make(name, register, value), 'out-of-range', register);
+    }
+  });
+
+  it.each(['X86Ept', 'X86Npt'] as const)('%s: maxPhyAddr', (name) => {
+    for (const value of [31, 53, -1, 2 ** 32]) {
+      expectError(() => make(name, 'maxPhyAddr', value), 'out-of-range', 'maxPhyAddr');
+    }
+    for (const value of [40.5, Number.NaN, '40']) {
+      expectError(() => make(name, 'maxPhyAddr', value), 'bad-argument', 'maxPhyAddr');
+    }
+  });
+
+  it.each(Object.keys(stages) as Name[])('%s: memory and observer', (name) => {
+    for (const value of [undefined, null, {}, 7]) {
+      expectError(() => make(name, 'memory', value), 'bad-argument', 'memory');
+    }
+    for (const value of [1, 'log', {}]) {
+      expectError(() => make(name, 'observer', value), 'bad-argument', 'observer');
+    }
+  });
+
+  it('RiscvGStage: xlen and PMP', () => {
+    for (const value of [0, 33, '64', null]) {
+      expectError(() => make('RiscvGStage', 'xlen', value), 'bad-argument', 'xlen');
+    }
+    for (const value of [{}, new Pmp({ xlen: 32 })]) {
+      expectError(() => make('RiscvGStage', 'pmp', value), 'bad-argument', 'pmp');
+    }
+    expectError(
+      () => new RiscvGStage({ memory, xlen: 32, hgatp: 2n ** 32n }),
+      'out-of-range',
+      'hgatp',
+    );
+  });
+
+  it('a register that is refused stays as it was, and so do those written with it', () => {
+    const stage = new RiscvGStage({ memory, hgatp: (8n << 60n) | 4n });
+    const ept = new X86Ept({ memory, eptp: 0x101e });
+    const npt = new X86Npt({ memory, cr3: 0x1000 });
+    const stage2 = new AArch64Stage2({ memory, vtcr: 0x8005_0059n, vttbr: 0x1000 });
+    const stage1 = new AArch64Walker({ memory, tcr: 25n, ttbr0: 0x1000 });
+    const walkers = [stage, ept, npt, stage2, stage1];
+    const before = walkers.map((walker) => walker.snapshot());
+    for (const bad of [0.5, '1', null, -1, 2n ** 64n]) {
+      const value = bad as Address;
+      for (const write of [
+        () => stage.setHgatp(value),
+        () => ept.setEptp(value),
+        () => npt.setNcr3(value),
+        () => stage2.setRegisters({ vttbr: 0x2000n, vtcr: value }),
+        () => stage1.setRegisters({ ttbr0: 0x2000n, tcr: value }),
+      ]) {
+        expect(write).toThrow(VmError);
+      }
+    }
+    expect(() => stage1.setRegisters({ ttbr0: 0x2000n, sctlr: 1n << 25n })).toThrow(VmError);
+    expect(() => npt.setNcr3(1n << 63n)).toThrow(VmError);
+    expect(() => ept.setEptp(0x1000)).toThrow(VmError);
+    expect(walkers.map((walker) => walker.snapshot())).toEqual(before);
+    for (const walker of walkers) walker.checkInvariants();
   });
 });
