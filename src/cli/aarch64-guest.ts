@@ -7,7 +7,7 @@ import type { GuestOptions } from './guest-options.js';
 import type { AArch64Registers } from './image.js';
 import { formatOf, stage2Levels } from './modes.js';
 
-/** TG0 and TG1 by granule (Arm ARM DDI 0487, D24.2 TCR_EL1), which VTCR_EL2.TG0 encodes as TG0. */
+/** TG0 and TG1 by granule (Arm ARM DDI 0487, TCR_EL1), which VTCR_EL2.TG0 encodes as TG0. */
 const GRANULES: Readonly<Record<number, { readonly TG0: number; readonly TG1: number }>> = {
   4096: { TG0: 0, TG1: 2 },
   16384: { TG0: 2, TG1: 1 },
@@ -18,8 +18,8 @@ const GRANULES: Readonly<Record<number, { readonly TG0: number; readonly TG1: nu
 const OUTPUT_48 = 5;
 const OUTPUT_52 = 6;
 
-/** M, with the bits around it that are 1 (D24.2 SCTLR_EL1). */
-const SCTLR = 0x30d00801n;
+/** M, C and I, with the bits around them that are 1 (SCTLR_EL1). */
+const SCTLR = 0x30d01805n;
 
 /** Write-back, whatever the index. */
 const MAIR = 0xffff_ffff_ffff_ffffn;
@@ -112,7 +112,7 @@ function stage2(memory: PhysicalMemory, options: GuestOptions, vtcr: bigint): AA
 /** VTCR_EL2 of a granule and a width, as hypervisors choose it. */
 function vtcrOf(granule: number, bits: number): bigint {
   const wide = bits > 48;
-  // Arm ARM DDI 0487, D24.2 VTCR_EL2: SL0 and, for level -1, SL2 say at which level the walk begins.
+  // Arm ARM DDI 0487, VTCR_EL2: SL0 and, for level -1, SL2 say at which level the walk begins.
   const start = 4 - stage2Levels(granule, bits);
   const first = granule === 4096 ? (start === 3 ? 3 : 2 - start) : (3 - start) & 3;
   const fields = {

@@ -54,6 +54,8 @@ function alike(a: MappedRange, b: MappedRange): boolean {
     a.riscv?.napot === b.riscv?.napot &&
     a.ept?.memoryType === b.ept?.memoryType &&
     a.ept?.ignorePat === b.ept?.ignorePat &&
+    a.ept?.execute === b.ept?.execute &&
+    a.ept?.executeUser === b.ept?.executeUser &&
     a.aarch64?.attr === b.aarch64?.attr &&
     a.aarch64?.sh === b.aarch64?.sh &&
     a.aarch64?.contiguous === b.aarch64?.contiguous

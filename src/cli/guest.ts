@@ -9,11 +9,12 @@ import { type Guest, openImage, type Registers } from './image.js';
 import { type GuestKindName, kindOfMode, type Mode, modeOf } from './modes.js';
 import { riscvGStage, riscvGuest } from './riscv-guest.js';
 import { textbookGuest } from './textbook-guest.js';
-import { eptGuest, x86Guest } from './x86-guest.js';
+import { eptGuest, nptGuest, x86Guest } from './x86-guest.js';
 
 const KINDS: Readonly<Record<GuestKindName, GuestKind>> = {
   x86: x86Guest,
   ept: eptGuest,
+  npt: nptGuest,
   riscv: riscvGuest,
   'riscv-g': riscvGStage,
   aarch64: aarch64Guest,

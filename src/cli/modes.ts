@@ -6,6 +6,8 @@ import {
   eptLong4,
   eptLong5,
   linearFormat,
+  nptLong4,
+  nptLong5,
   ostep6,
   ostep15,
   type PteFormat,
@@ -31,6 +33,7 @@ export type GuestKindName =
   | 'riscv-g'
   | 'x86'
   | 'ept'
+  | 'npt'
   | 'aarch64'
   | 'aarch64-s2'
   | 'textbook';
@@ -79,7 +82,7 @@ function aarch64Widths(
 
 /**
  * The levels of a stage 2 that hypervisors choose: as few as there can be, with up to 16 concatenated tables at the
- * root (Arm ARM DDI 0487, D8.2.2).
+ * root (Arm ARM DDI 0487, D8 Translation tables).
  */
 export function stage2Levels(granule: number, bits: number): number {
   const shift = Math.log2(granule);
@@ -111,6 +114,8 @@ const MODES = {
   sv57x4: fixed('riscv-g', sv57x4),
   ept4: fixed('ept', eptLong4),
   ept5: fixed('ept', eptLong5),
+  npt4: fixed('npt', nptLong4),
+  npt5: fixed('npt', nptLong5),
   'aarch64-s2-4k': stage2(4096),
   'aarch64-s2-16k': stage2(16384),
   'aarch64-s2-64k': stage2(65536),
@@ -145,7 +150,7 @@ export function formatOf(mode: Mode, bits?: number, va = 0n): PteFormat {
     const expected = `no such option with ${mode}`;
     throw new VmError('bad-argument', { argument: '--bits', expected });
   }
-  // Bit 55 chooses between TTBR0 and TTBR1 (Arm ARM DDI 0487, D8.2 Translation process).
+  // Bit 55 chooses between TTBR0 and TTBR1 (Arm ARM DDI 0487, D8 Translation process).
   return format(bits, ((va >> 55n) & 1n) === 1n);
 }
 

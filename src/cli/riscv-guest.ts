@@ -1,7 +1,7 @@
 import { VmError } from '../core/index.js';
 import type { PhysicalMemory } from '../memory/index.js';
-import { encodeHgatp, encodeSatp } from '../pte/index.js';
-import { RiscvGStage, RiscvWalker, type SatpWrite } from '../walk/index.js';
+import { decodeHgatp, encodeHgatp, encodeSatp } from '../pte/index.js';
+import { RiscvGStage, RiscvWalker } from '../walk/index.js';
 import { checkRoot, type GuestKind, type PreparedGuest } from './guest-kind.js';
 import type { GuestOptions } from './guest-options.js';
 import type { RiscvRegisters } from './image.js';
@@ -92,7 +92,7 @@ function riscvWalker(
     ...flags,
     ...(secondStage === null ? {} : { secondStage }),
   });
-  checkWritten('satp', satp, walker.setSatp(satp));
+  if (walker.setSatp(satp).kind === 'ignored') refuseMode('satp', satp);
   walker.sum = sum;
   walker.mxr = mxr;
   return walker;
@@ -103,15 +103,13 @@ type StageFlags = Pick<RiscvRegisters, 'xlen' | 'adue' | 'pbmte'>;
 
 function gStage(memory: PhysicalMemory, flags: StageFlags, hgatp: bigint): RiscvGStage {
   const { adue, pbmte, xlen } = flags;
-  const stage = new RiscvGStage({ memory, xlen, adue, pbmte });
-  checkWritten('hgatp', hgatp, stage.setHgatp(hgatp));
-  return stage;
+  // A hart would write the other fields and keep its mode.
+  if (decodeHgatp(hgatp, xlen).mode === 'reserved') refuseMode('hgatp', hgatp);
+  return new RiscvGStage({ memory, xlen, adue, pbmte, hgatp });
 }
 
-function checkWritten(register: 'satp' | 'hgatp', value: bigint, { kind }: SatpWrite): void {
-  if (kind !== 'ignored') return;
-  const stage = register === 'satp' ? '' : 'x4';
-  const schemes = [39, 48, 57].map((bits) => `Sv${bits}${stage}`);
-  const expected = `MODE 0, 8, 9 or 10: Bare, ${schemes[0]}, ${schemes[1]} or ${schemes[2]}`;
+function refuseMode(register: 'satp' | 'hgatp', value: bigint): never {
+  const [a, b, c] = [39, 48, 57].map((bits) => `Sv${bits}${register === 'satp' ? '' : 'x4'}`);
+  const expected = `MODE 0, 8, 9 or 10: Bare, ${a}, ${b} or ${c}`;
   throw new VmError('bad-argument', { argument: `--${register}`, value, expected });
 }

@@ -13,6 +13,9 @@ const MODES: Readonly<Partial<Record<Mode, { readonly cr4: bigint; readonly efer
   'x86-64-5': { cr4: 0x10a0n, efer: 0xd00n },
 };
 
+/** CR4 of nested paging with four and five levels. */
+const NPT_CR4: Readonly<Partial<Record<Mode, bigint>>> = { npt4: 0xa0n, npt5: 0x10a0n };
+
 /** PG, WP, PE. */
 const CR0 = 0x80010001n;
 const CR4_PAE = 0x20n;
@@ -47,6 +50,18 @@ export const eptGuest: GuestKind = {
     entryBytes: 8,
     makeWalker: (memory) =>
       new X86Ept({ memory, eptp: eptp ?? checkRoot(root, 52, 4096) | EPTP[mode!]! }),
+  }),
+};
+
+/** Nested paging alone: from guest-physical to host-physical addresses. */
+export const nptGuest: GuestKind = {
+  title: 'nested',
+  options: ['ncr3'],
+  roots: ['ncr3'],
+  prepare: (_found, { mode, ncr3, root = 0n }) => ({
+    entryBytes: 8,
+    makeWalker: (memory) =>
+      new X86Npt({ memory, cr3: ncr3 ?? checkRoot(root, 52, 4096), cr4: NPT_CR4[mode!]! }),
   }),
 };
 

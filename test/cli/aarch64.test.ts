@@ -138,7 +138,7 @@ describe('AArch64 images without registers', () => {
   });
 
   it('bring the registers of their header', () => {
-    const regs = { TCR_EL1: '800019', TTBR0_EL1: '1000', TTBR1_EL1: '0', SCTLR_EL1: '1' };
+    const regs = { TCR_EL1: '800019', TTBR0_EL1: '1000', TTBR1_EL1: '0', SCTLR_EL1: '5' };
     const header = { format: 'ptpages-v1', nPages: 2, arch: 'aarch64' };
     const pages = [
       [0x1000n, tables.subarray(0x1000, 0x2000)],

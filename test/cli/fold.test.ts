@@ -2,6 +2,9 @@ import type { MappedRange } from 'pagewright/walk';
 import { describe, expect, it } from 'vitest';
 import { foldRanges } from '../../src/cli/fold.js';
 
+/** What an EPT leaf says. */
+const EPT = { memoryType: 6, ignorePat: false, execute: true, executeUser: true };
+
 /** A page of a user's, at a page number. */
 function page(vpn: number, change: Partial<MappedRange> = {}): MappedRange {
   const va = BigInt(vpn) * 4096n;
@@ -15,7 +18,7 @@ function page(vpn: number, change: Partial<MappedRange> = {}): MappedRange {
     pa: va,
     x86: { patIndex: 0, protectionKey: 0 },
     riscv: { pbmt: 0, napot: false },
-    ept: { memoryType: 6, ignorePat: false, execute: true, executeUser: false },
+    ept: EPT,
     aarch64: { attr: 255, sh: 3, contiguous: false },
     ...change,
   };
@@ -50,8 +53,10 @@ describe('folding', () => {
       { x86: { patIndex: 0, protectionKey: 1 } },
       { riscv: { pbmt: 1, napot: false } },
       { riscv: { pbmt: 0, napot: true } },
-      { ept: { memoryType: 0, ignorePat: false, execute: true, executeUser: false } },
-      { ept: { memoryType: 6, ignorePat: true, execute: true, executeUser: false } },
+      { ept: { ...EPT, memoryType: 0 } },
+      { ept: { ...EPT, ignorePat: true } },
+      { ept: { ...EPT, execute: false } },
+      { ept: { ...EPT, executeUser: false } },
       { aarch64: { attr: 4, sh: 3, contiguous: false } },
       { aarch64: { attr: 255, sh: 2, contiguous: false } },
       { aarch64: { attr: 255, sh: 3, contiguous: true } },

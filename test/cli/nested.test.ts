@@ -65,7 +65,7 @@ describe('a guest under a second stage', () => {
   it('of x86: nested paging', () => {
     const line = `--mode x86-64-4 --cr3 0x4000 --ncr3 0x1000 ${entries({ ...NPT, ...X86 })}`;
     const text = output(`explain ${line} 0x7000`);
-    expect(text.match(/second stage: user write at .*x86Long4, root 0x1000/g)).toHaveLength(2);
+    expect(text.match(/second stage: .*nptLong4, root 0x1000/g)).toHaveLength(3);
     expect(text).toContain('physical address 0x7000, in a 1 GiB page\n  8 references');
     expect(output(`explain ${line} 0x40000000`)).toContain('not present');
   });
@@ -135,6 +135,10 @@ describe('a second stage alone', () => {
     const ept = entries({ ...EPT, '0x0': '0x1007' });
     expect(output(`explain --mode ept4 --root 0x1000 ${ept} 0x123`)).toContain('0x123, in a 2 MiB');
     expect(output(`explain --mode ept5 --root 0 ${ept} 0x123`)).toContain('0x123, in a 2 MiB');
+    expect(output(`explain --mode npt4 --root 0x1000 ${entries(NPT)} 0x123`)).toContain(
+      '0x123, in',
+    );
+    expect(output(`explain --mode npt5 --ncr3 0x1000 0x123`)).toContain('nptLong5, root 0x1000');
     expect(output(`explain --mode ept5 --eptp 0x26 ${ept} 0x123`)).toContain('0x123, in a 2 MiB');
     expect(output(`explain --mode sv39x4 --hgatp 0x8000000000000004 0`)).toContain('root 0x4000');
     expect(output('explain --mode aarch64-s2-4k --vttbr 0x4000 0')).toContain('root 0x4000');
@@ -189,6 +193,8 @@ describe('a mistake about second stages', () => {
       ['--mode ept4 --eptp 0x26 0', /^--mode: .* select ept4 \(got "ept5"\)$/],
       ['--mode ept4 --root 0x10 0', /^--root: expected a multiple of 4096/],
       ['--mode ept4 0', /^--root: expected .* \(or --eptp\)$/],
+      ['--mode npt4 --root 0 --cr3 0 0', /^--cr3: .* with nested tables$/],
+      ['--mode npt4 0', /^--root: expected .* \(or --ncr3\)$/],
       ['--mode sv39x4 --root 0 --sum 0', /^--sum: .* with G-stage tables$/],
       ['--mode sv39x4 --root 0x1000 0', /^--root: expected a multiple of 16384/],
       ['--mode sv39x4 0', /^--root: expected .* \(or --hgatp\)$/],
