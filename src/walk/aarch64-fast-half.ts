@@ -1,5 +1,6 @@
 import { AARCH64_PTE_HIGH, type PteFormat } from '../pte/index.js';
 import type { AArch64Half } from './aarch64-half.js';
+import { STATE_E0PD } from './aarch64-permission.js';
 
 const { APTable0, APTable1, DBM, PXNTable, UXNTable } = AARCH64_PTE_HIGH;
 
@@ -54,12 +55,14 @@ export class AArch64FastHalf {
   plain = 0;
   /** DBM while hardware keeps dirty state. */
   dirtyMask = 0;
-  /** By access, which permission bits allow it: see `allowedBy`. */
+  /** {@link STATE_E0PD} when EL0 may not use the half. */
+  barred = 0;
+  /** By access, which permission bits allow it: one of `AArch64Permissions.allowed`. */
   allowed: Int32Array = NOTHING;
 
   /** Takes over what the registers say; roots are found when the window is. */
   update(half: AArch64Half, keepsDirty: boolean): void {
-    const { flat, format, rootByte } = half;
+    const { flat, format, rootByte, userDisabled } = half;
     const stride = format.pageShift - 3;
     this.root = NO_ROOT;
     this.rootWord = rootByte >>> 2;
@@ -71,6 +74,7 @@ export class AArch64FastHalf {
     this.setOutside(half);
     this.setOutput(half);
     this.dirtyMask = keepsDirty ? DBM : 0;
+    this.barred = userDisabled ? STATE_E0PD : 0;
     this.plain = this.granuleShift === 0 && this.splitMask === 0 ? 1 : 0;
     this.noLeaf = ~leafShifts(format, this.granuleShift, stride);
   }

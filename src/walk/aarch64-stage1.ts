@@ -91,7 +91,7 @@ export abstract class AArch64Stage1 extends AArch64FastWalk {
     const { hcr = secondStage === null ? 0n : secondStage.hcr } = options;
     this.registers = checkRegisters({ tcr, ttbr0, ttbr1, sctlr, mair, hcr });
     this.ownControls = hypervisorControls(this.registers.hcr);
-    this.applyRegisters();
+    this.applyRegisters(null);
   }
 
   /**
@@ -169,14 +169,16 @@ export abstract class AArch64Stage1 extends AArch64FastWalk {
    */
   setRegisters(values: Partial<AArch64Registers>): AArch64RegisterWrite {
     checkRegisterNames(values, REGISTER_NAMES);
-    this.registers = checkRegisters({ ...this.registers, hcr: this.hcr, ...values });
-    this.applyRegisters();
+    const before = this.registers;
+    this.registers = checkRegisters({ ...before, hcr: this.hcr, ...values });
+    this.applyRegisters(before);
     return { kind: 'written', invalidates: 'none' };
   }
 
-  private applyRegisters(): void {
+  /** Takes over what the registers say; `before` is what they said so far. */
+  private applyRegisters(before: Registers | null): void {
     const { features, registers, stage2 } = this;
-    const { hcr, ttbr0, ttbr1 } = registers;
+    const { hcr } = registers;
     if (stage2 === null) this.ownControls = hypervisorControls(hcr);
     else if (stage2.hcr !== hcr) stage2.setRegisters({ hcr });
     const sctlr = fieldsOf(sctlrRegister, registers.sctlr);
@@ -188,7 +190,14 @@ export abstract class AArch64Stage1 extends AArch64FastWalk {
       (sctlr('WXN') === 1 ? ROW_WXN : 0) |
       (this.guarded ? ROW_PAN : 0);
     const tcr = fieldsOf(tcrRegister, registers.tcr);
-    const halves = [aarch64Half(0, tcr, ttbr0, features), aarch64Half(1, tcr, ttbr1, features)];
+    // A context switch leaves the other half as it is.
+    const known = before?.tcr === registers.tcr ? before : null;
+    const [lower, upper] = this.halves;
+    const { ttbr0, ttbr1 } = registers;
+    const halves = [
+      known?.ttbr0 === ttbr0 && lower ? lower : aarch64Half(0, tcr, ttbr0, features),
+      known?.ttbr1 === ttbr1 && upper ? upper : aarch64Half(1, tcr, ttbr1, features),
+    ];
     this.apply(halves, row, { accessFlag: tcr('HA') === 1, dirty: tcr('HD') === 1 });
   }
 

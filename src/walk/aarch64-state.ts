@@ -3,7 +3,7 @@ import type { PteFormat } from '../pte/index.js';
 import { AArch64FastHalf, NO_ROOT } from './aarch64-fast-half.js';
 import { type AArch64Features, aarch64Features } from './aarch64-features.js';
 import type { AArch64Half } from './aarch64-half.js';
-import { type AArch64Permissions, STATE_E0PD, STATE_SHIFT } from './aarch64-permission.js';
+import { type AArch64Permissions, STATE_SHIFT } from './aarch64-permission.js';
 import type { WalkRule } from './rule.js';
 import type { SecondStage } from './second-stage.js';
 import { RadixWalker } from './walker.js';
@@ -156,12 +156,13 @@ export abstract class AArch64State extends RadixWalker {
   /** Takes over what the registers say. */
   protected apply(halves: readonly AArch64Half[], row: number, updates: AArch64Updates): void {
     const { hafdbs } = this.features;
+    const before = this.halves;
     this.halves = halves;
     this.slot = 0;
     this.setsAccessFlag = hafdbs !== 'none' && updates.accessFlag;
     this.keepsDirty = this.setsAccessFlag && hafdbs === 'dirty' && updates.dirty;
     halves.forEach((half, slot) => {
-      this.fastHalf(slot).update(half, this.keepsDirty);
+      if (half !== before[slot]) this.fastHalf(slot).update(half, this.keepsDirty);
     });
     this.setRow(row);
     this.bindWindow();
@@ -169,10 +170,11 @@ export abstract class AArch64State extends RadixWalker {
 
   /** Takes over state that counts for permission. */
   protected setRow(row: number): void {
+    const { lower, upper } = this;
+    const { allowed } = this.permissions;
+    const state = row >> STATE_SHIFT;
     this.row = row;
-    this.halves.forEach((half, slot) => {
-      const state = (row >> STATE_SHIFT) | (half.userDisabled ? STATE_E0PD : 0);
-      this.fastHalf(slot).allowed = this.permissions.allowed[state]!;
-    });
+    lower.allowed = allowed[state | lower.barred]!;
+    upper.allowed = allowed[state | upper.barred]!;
   }
 }
