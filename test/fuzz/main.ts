@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { Round } from './round.js';
 
 const WALKS_PER_ROUND = 1000;
-const DEFAULT_WALKS = 2_000_000;
+const DEFAULT_WALKS = 1_000_000;
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,

@@ -85,9 +85,9 @@ export class Stand {
   detail(result: number): string {
     const { fault, leafHigh, leafLevel, leafLow } = this.machine.walker;
     if (result >= 0) return `${result}: level ${leafLevel}, ${leafLow | 0} ${leafHigh | 0}`;
-    const { gpa, level, purpose, rule, stage, va } = fault;
-    const by = stage === 1 ? '' : `, stage 2, ${purpose} 0x${gpa.toString(16)}`;
-    return `${rule.id}: level ${level}, va 0x${va.toString(16)}${by}`;
+    const { guestOffset, guestPfn, level, offset, purpose, rule, stage, vpn } = fault;
+    const by = stage === 1 ? '' : `, stage 2, ${purpose} at ${guestPfn} + ${guestOffset}`;
+    return `${rule.id}: level ${level}, page ${vpn} + ${offset}${by}`;
   }
 
   /** At the end: RAM is as the changes made it, and all that was derived from registers still is. */
