@@ -1,13 +1,19 @@
 import { Access, addressOf } from 'pagewright/core';
-import { AArch64Stage2, type AArch64Walker, type RadixWalker } from 'pagewright/walk';
+import { AArch64Stage2, AArch64Walker, type RadixWalker } from 'pagewright/walk';
+import { referenceAArch64Walk } from '../../src/reference/aarch64-walk.js';
 import { type AArch64Case, AT, drawAArch64Case } from '../walk/agreement/aarch64-case.js';
-import { AArch64Trial, aarch64Walker } from '../walk/agreement/aarch64-judge.js';
+import {
+  AArch64Trial,
+  aarch64Answer,
+  aarch64Expected,
+  aarch64Walker,
+} from '../walk/agreement/aarch64-judge.js';
 import { AARCH64_PLACES } from '../walk/agreement/aarch64-places.js';
 import { type Draw, once, pattern, pick } from '../walk/agreement/draw.js';
 import { attempt } from './attempt.js';
 import { spoil } from './garbage.js';
 import { drawAccess, drawPlace, type Query } from './question.js';
-import type { Kind, Machine, Subject } from './subject.js';
+import type { Judge, Kind, Machine, Subject } from './subject.js';
 
 /** AF, and the bit that hardware clears in stage 1 and sets in stage 2. */
 const SETTABLE = 0x480;
@@ -72,6 +78,34 @@ function execute(draw: Draw, walker: AArch64Walker): string {
   return `${instruction} ${va}: ${result.kind} ${what.join(' ')}`;
 }
 
+/** The reference model of both stages, with the registers of the moment. */
+const JUDGE: Judge = {
+  ask: ({ access, offset, vpn }, ram, walker) => {
+    const nested = walker.secondStage !== null;
+    const outcome = referenceAArch64Walk({
+      ...{ nested, access, va: addressOf(vpn, offset) },
+      ...{ features: stage1Of(walker).features, registers: registersOf(stage1Of(walker)) },
+      read: (pa) => ram.read(pa, 8),
+    });
+    for (const { pa, value } of outcome.writes) ram.write(pa, 8, value);
+    return aarch64Expected(outcome, nested);
+  },
+  spell: (walker, outcome) => aarch64Answer(outcome, walker.secondStage !== null),
+};
+
+function stage1Of(walker: RadixWalker): AArch64Walker {
+  if (walker instanceof AArch64Walker) return walker;
+  throw new Error('not a walker of stage 1');
+}
+
+function registersOf(walker: AArch64Walker): Registers {
+  const { hcr, mair, pan, sctlr, secondStage, tcr, ttbr0, ttbr1 } = walker;
+  const { vtcr, vttbr } = secondStage instanceof AArch64Stage2 ? secondStage : NO_STAGE2;
+  return { tcr, ttbr0, ttbr1, sctlr, mair, pan, hcr, vtcr, vttbr };
+}
+
+const NO_STAGE2 = { vtcr: 0n, vttbr: 0n };
+
 /** Stage 1, and the registers of a second one. */
 function drawStage1(draw: Draw, granule: Granule, nested: boolean): Subject {
   const subject = drawCase(draw, granule, nested);
@@ -94,6 +128,7 @@ function drawStage1(draw: Draw, granule: Granule, nested: boolean): Subject {
       };
     },
     query: (draw, walker) => drawQuery(draw, walker, draw(2) === 0 ? 0 : 1, Access.Unprivileged),
+    judge: JUDGE,
     compare: (draw) => {
       const place = pick(draw, Object.values(AARCH64_PLACES));
       const trial = new AArch64Trial({ ...subject, words: subject.words.slice() }, place);

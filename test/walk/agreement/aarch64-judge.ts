@@ -112,20 +112,11 @@ export class AArch64Trial {
   }
 
   private objectText(outcome: Translation): string {
-    if (outcome.kind === 'fault') {
-      const { aarch64, secondStage } = outcome;
-      if (aarch64 === undefined) return 'no AArch64 fault';
-      return faultText({ ...aarch64, ptw: aarch64.s1ptw, ipa: secondStage?.gpa ?? null });
-    }
-    const { attr, sh } = outcome.aarch64 ?? {};
-    const size = this.subject.nested ? '' : `, ${outcome.pageBytes} bytes`;
-    return `pa ${outcome.pa.toString(16)}${size}, attr ${attr}, sh ${sh}`;
+    return aarch64Answer(outcome, this.subject.nested);
   }
 
   private expectedObject(outcome: ReferenceAArch64Outcome): string {
-    if (outcome.kind === 'fault') return text(outcome);
-    const size = this.subject.nested ? '' : `, ${outcome.pageBytes} bytes`;
-    return `pa ${outcome.pa.toString(16)}${size}, attr ${outcome.attr}, sh ${outcome.sh}`;
+    return aarch64Expected(outcome, this.subject.nested);
   }
 
   private compareMemory(way: string, question: AArch64Question): void {
@@ -137,6 +128,33 @@ export class AArch64Trial {
     const at = got.findIndex((word, i) => word !== words[i]);
     check(`${way}: word ${at}`, question, got[at]!.toString(16), words[at]!.toString(16));
   }
+}
+
+/** An answer as text; the size of the page where one stage alone has a say. */
+export function aarch64Answer(outcome: Translation, nested: boolean): string {
+  if (outcome.kind === 'fault') {
+    const { aarch64, secondStage } = outcome;
+    if (aarch64 === undefined) return 'no AArch64 fault';
+    return faultText({ ...aarch64, ptw: aarch64.s1ptw, ipa: secondStage?.gpa ?? null });
+  }
+  return pageText({ ...outcome, ...outcome.aarch64 }, nested);
+}
+
+/** What the reference answers, in the same words. */
+export function aarch64Expected(outcome: ReferenceAArch64Outcome, nested: boolean): string {
+  return outcome.kind === 'fault' ? faultText(outcome) : pageText(outcome, nested);
+}
+
+interface Page {
+  readonly pa: bigint;
+  readonly pageBytes: number | bigint;
+  readonly attr?: number;
+  readonly sh?: number;
+}
+
+function pageText({ attr, pa, pageBytes, sh }: Page, nested: boolean): string {
+  const size = nested ? '' : `, ${pageBytes} bytes`;
+  return `pa ${pa.toString(16)}${size}, attr ${attr}, sh ${sh}`;
 }
 
 /** Memory for a case, and how to make part of it read-only once it is filled. */
