@@ -123,7 +123,8 @@ export class RiscvWalker extends RiscvFastWalk {
     this.gStage = secondStage;
     this.checkExtensions(this.updates, this.memoryTypes);
     this.direct = this.pmp === null && secondStage === null;
-    this.setSatp(options.satp ?? 0n);
+    // A mode that the hart does not have leaves satp as it was: Bare.
+    if (this.setSatp(options.satp ?? 0n).kind === 'ignored') this.setSatp(0n);
     this.observer = options.observer ?? null;
   }
 

@@ -108,6 +108,15 @@ describe('construction', () => {
     });
   });
 
+  it('is Bare when satp has a mode that there is not', () => {
+    const memory = PhysicalMemory.allocate(0x1000, { base: 0 });
+    for (const mode of [1n, 7n, 11n, 15n]) {
+      const walker = new RiscvWalker({ memory, satp: (mode << 60n) | 1n });
+      expect([walker.satp, walker.format, walker.walk(7, Access.Read)]).toEqual([0n, null, 7]);
+      walker.checkInvariants();
+    }
+  });
+
   it('refuses a width that RISC-V has not, and a satp that does not fit', () => {
     const memory = PhysicalMemory.allocate(0x1000, { base: 0 });
     const xlen = 128 as never; // what a JavaScript caller could pass
