@@ -39,9 +39,17 @@ function drawCase(draw: Draw, granule: Granule, nested: boolean): AArch64Case {
   const subject = drawAArch64Case(draw, granule, nested, COMPARED);
   const { length } = subject.words;
   spoil(subject.words, Math.floor(length / pick(draw, [length, 256, 32, 6])), draw);
+  const registers = updating(draw, subject.registers);
+  return { ...subject, registers: once(draw, 2) ? registers : distort(draw, registers) };
+}
+
+/** Hardware updates in most cases, of both stages: HA and HD. */
+function updating(draw: Draw, registers: Registers): Registers {
+  const { tcr, vtcr } = registers;
   return {
-    ...subject,
-    registers: once(draw, 2) ? subject.registers : distort(draw, subject.registers),
+    ...registers,
+    tcr: once(draw, 3) ? tcr : tcr | (3n << 39n),
+    vtcr: once(draw, 3) ? vtcr : vtcr | (3n << 21n),
   };
 }
 

@@ -9,7 +9,7 @@ import { Stand, type Way } from './stand.js';
 import type { Kind, Subject } from './subject.js';
 
 /** One walk of this many is compared with the reference, where there is one. */
-const COMPARED = 63;
+const COMPARED = 29;
 /** Subjects to choose from, and probes by which they are judged. */
 const TRIES = 5;
 const PROBES = 40;
