@@ -12,6 +12,8 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts'],
+    // Of two cores the runner would leave one idle.
+    maxWorkers: 2,
     // Replaying recordings and starting processes is slow on a small machine under coverage.
     testTimeout: 120_000,
     hookTimeout: 120_000,
