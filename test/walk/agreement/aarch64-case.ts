@@ -24,7 +24,7 @@ export interface AArch64Case {
   /** Where RAM begins. */
   readonly base: bigint;
   readonly words: BigUint64Array;
-  /** The first word that can't be written where part of memory only reads. */
+  /** The first word that can't be written where part of memory only reads; at least a page can. */
   readonly writable: number;
   readonly questions: readonly AArch64Question[];
 }
@@ -301,7 +301,7 @@ export function drawAArch64Case(
     late: once(draw, 2),
     base,
     words,
-    writable: draw(words.length / 512) * 512,
+    writable: (1 + draw(words.length / 512 - 1)) * 512,
     questions: Array.from({ length: questions }, () => drawQuestion(draw, low, high)),
   };
 }

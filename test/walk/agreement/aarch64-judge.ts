@@ -19,14 +19,13 @@ export class AArch64Trial {
   private readonly writable: number;
 
   constructor(subject: AArch64Case, place: Place) {
-    const { memory, seal } = place(subject);
+    const { memory, writable } = place(subject);
     this.subject = subject;
     this.memory = memory;
-    this.found = new Uint8Array(subject.words.byteLength);
+    this.writable = writable;
+    this.found = new Uint8Array(8 * writable);
     const { vpn, offset } = pageAndOffset(subject.base);
-    memory.writeBytes(vpn, offset, bytesOf(subject.words));
-    this.writable = seal === undefined ? subject.words.length : subject.writable;
-    seal?.();
+    memory.writeBytes(vpn, offset, bytesOf(subject.words.subarray(0, writable)));
     this.walker = aarch64Walker(subject, memory);
   }
 
@@ -123,7 +122,7 @@ export class AArch64Trial {
     const { base, words } = this.subject;
     const { vpn, offset } = pageAndOffset(base);
     this.memory.readBytes(vpn, offset, this.found);
-    if (Buffer.compare(this.found, bytesOf(words)) === 0) return;
+    if (Buffer.compare(this.found, bytesOf(words.subarray(0, this.writable))) === 0) return;
     const got = new BigUint64Array(this.found.buffer);
     const at = got.findIndex((word, i) => word !== words[i]);
     check(`${way}: word ${at}`, question, got[at]!.toString(16), words[at]!.toString(16));
@@ -157,14 +156,14 @@ function pageText({ attr, pa, pageBytes, sh }: Page, nested: boolean): string {
   return `pa ${pa.toString(16)}${size}, attr ${attr}, sh ${sh}`;
 }
 
-/** Memory for a case, and how to make part of it read-only once it is filled. */
+/** Memory for a case, and how many of its words are RAM, to be filled; the rest only reads, and is filled already. */
 export type Place = (subject: AArch64Case) => {
   readonly memory: PhysicalMemory;
-  readonly seal?: () => void;
+  readonly writable: number;
 };
 
 function bytesOf(words: BigUint64Array): Uint8Array {
-  return new Uint8Array(words.buffer);
+  return new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
 }
 
 /** The walker of a case, with its registers. */
