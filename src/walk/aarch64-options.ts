@@ -18,7 +18,8 @@ export interface AArch64Registers {
   readonly mair: Address;
   /**
    * HCR_EL2. Stage 1 reads DC and TGE of it, either of which switches it off, and TEA, which sends external aborts to EL2.
-   * A walker with a second stage has that stage's: it is one register. @defaultValue 0, or the second stage's
+   * A walker with a second stage has that stage's: it is one register. E2H is not read: with TGE it means the EL2&0
+   * regime, which is another. @defaultValue 0, or the second stage's
    */
   readonly hcr: Address;
 }
