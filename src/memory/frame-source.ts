@@ -3,7 +3,10 @@
  * memory through this interface, so that any allocator can stand behind it.
  *
  * A source promises: a frame that is out is not handed out again until it is released; contents are unspecified (clear
- * a frame before you use it as a table); neither method throws because memory is short.
+ * a frame before you use it as a table); no method throws because memory is short.
+ *
+ * Frame numbers count the base pages of whoever asks: 4 KiB for x86 and RISC-V, the granule for AArch64, the format's
+ * own page for formats of your own. {@link FramePool} is a source that is ready for use.
  *
  * @example
  * ```ts
@@ -36,7 +39,7 @@ export interface FrameSource {
   /**
    * Takes one frame.
    *
-   * @returns Its frame number (4 KiB frames), or -1 when there is none left.
+   * @returns Its frame number, or -1 when there is none left.
    */
   allocateFrame(): number;
   /**
@@ -46,4 +49,19 @@ export interface FrameSource {
    * @param pfn - A frame that {@link FrameSource.allocateFrame} returned and that was not released since.
    */
   releaseFrame(pfn: number): void;
+  /**
+   * Takes a block of contiguous frames, aligned to its size. A source may do without; tables larger than a page need
+   * it, such as a Sv39x4 root of 16 KiB.
+   *
+   * @param order - log2 of how many frames.
+   * @returns The number of the first one, or -1 when there is no such block left.
+   */
+  allocateBlock?(order: number): number;
+  /**
+   * Gives a block back, as a whole.
+   *
+   * @param pfn - What `allocateBlock` returned.
+   * @param order - What it was asked for.
+   */
+  releaseBlock?(pfn: number, order: number): void;
 }

@@ -1,6 +1,6 @@
 /**
  * Simulated physical memory: RAM wrapped without copying, sparse RAM, devices; loaders for RAM images and ELF cores;
- * and the interface that hands out frames.
+ * the interface that hands out frames, and a pool behind it.
  *
  * @packageDocumentation
  */
@@ -8,6 +8,8 @@ export type { DeviceCallbacks, DeviceWidth } from './device-region.js';
 export { type ElfCore, type ElfSegment, parseElfCore } from './elf-core.js';
 export type { ElfCpu } from './elf-note.js';
 export type { RamWindow } from './flat-region.js';
+export { FramePool, type FramePoolOptions } from './frame-pool.js';
+export type { FramePoolSnapshot, SavedBlock } from './frame-pool-snapshot.js';
 export type { FrameSource } from './frame-source.js';
 export { loadElfCore } from './load-elf-core.js';
 export { loadImage } from './load-image.js';
