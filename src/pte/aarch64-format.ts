@@ -4,6 +4,7 @@ import type { BitField } from './bit-field.js';
 import type { EntryKind } from './entry.js';
 import { type FieldRow, fieldTable } from './field-table.js';
 import { PteFormat } from './format.js';
+import { AARCH64_SWAP } from './swap-layouts.js';
 
 const { Table } = AARCH64_PTE;
 const SOURCE = 'Arm ARM DDI 0487, D8 Translation table descriptor formats';
@@ -140,6 +141,7 @@ function makeFormat(shape: Shape): PteFormat {
     leafBits: byLevel((level) => (level === 0 ? Table : 0)),
     tableBits: Table,
     ...(wide ? { frameSplit } : {}),
+    swap: stage === 1 ? AARCH64_SWAP : null,
     fields: (kind, level) => fields(shape, kind, level),
   });
 }

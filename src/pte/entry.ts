@@ -1,5 +1,6 @@
 import type { BitField } from './bit-field.js';
 import type { PteRoles } from './define-format-description.js';
+import type { SwapLayout } from './swap-layout.js';
 
 /**
  * What an entry is, by its structure alone: nothing mapped, a pointer to the next table, or a leaf that maps memory.
@@ -152,6 +153,8 @@ export interface PteFormatOptions {
   readonly napot?: boolean;
   /** What a format from `definePteFormat` says beyond this; `null` unless told. */
   readonly roles?: PteRoles;
+  /** Where Linux keeps its fields in entries of swapped pages; `null` unless told. */
+  readonly swap?: SwapLayout | null;
   /**
    * The fields of a kind of entry, from the highest bit down. It is asked only for what occurs: no leaves where
    * `leafMask` is 0, no pointers where it is -1.

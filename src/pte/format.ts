@@ -25,6 +25,7 @@ import {
   onesOf,
   theOneBit,
 } from './format-shape.js';
+import type { SwapLayout } from './swap-layout.js';
 
 // The optimiser knows a module's own constants, and reads imported ones at every use.
 const GROUP_PAGES = NAPOT_PAGES;
@@ -128,6 +129,8 @@ export class PteFormat implements AddressLayout {
   readonly napotMask: number;
   /** What a format from `definePteFormat` says beyond this, or `null`. */
   readonly roles: PteRoles | null;
+  /** Where Linux keeps its fields in entries of swapped pages, or `null`. */
+  readonly swap: SwapLayout | null;
   /** The bit that makes an entry present; 0 when any of several do. @internal */
   readonly presentWord: bigint;
   private readonly fieldLists: readonly FieldLists[];
@@ -177,6 +180,7 @@ export class PteFormat implements AddressLayout {
     const plainHigh = this.presentHigh === 0 && leafMaskHigh === undefined;
     this.simple = plainHigh && required === undefined && this.leafFlip === 0;
     this.roles = options.roles ?? null;
+    this.swap = options.swap ?? null;
     this.leafLevels = levelSet(
       (level) => (this.leafMask[level]! | this.leafMaskHigh[level]!) !== 0,
       this.levels,

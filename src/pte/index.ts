@@ -26,6 +26,8 @@ export * from './riscv-cause.js';
 export * from './riscv-format.js';
 export * from './riscv-hypervisor-registers.js';
 export * from './riscv-registers.js';
+export * from './swap-entry.js';
+export * from './swap-layout.js';
 export * from './textbook-formats.js';
 export * from './x86.js';
 export * from './x86-cr3.js';

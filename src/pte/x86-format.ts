@@ -2,6 +2,7 @@ import type { BitField } from './bit-field.js';
 import type { EntryKind, PteFormatOptions } from './entry.js';
 import { type FieldRow, fieldTable } from './field-table.js';
 import { PteFormat } from './format.js';
+import { X86_LEGACY_SWAP, X86_LONG_SWAP, X86_PAE_SWAP } from './swap-layouts.js';
 import { X86_PTE } from './x86.js';
 
 const { PS } = X86_PTE;
@@ -184,7 +185,7 @@ function longFields(kind: EntryKind, level: number): readonly BitField[] {
 function x86Format(
   options: Pick<
     PteFormatOptions,
-    'name' | 'signExtended' | 'indexBits' | 'frameSplit' | 'fields'
+    'name' | 'signExtended' | 'indexBits' | 'frameSplit' | 'swap' | 'fields'
   > & {
     readonly leafLevels: number;
     readonly entryBytes: 4 | 8;
@@ -218,6 +219,7 @@ export const x86Legacy: PteFormat = /* @__PURE__ */ x86Format({
   leafLevels: 0b11,
   // PSE-36: bits 20:13 of a 4 MiB page are address bits 39:32.
   frameSplit: { shift: 13, bits: 8, frameBit: 20, leaves: 0b10, tables: false },
+  swap: X86_LEGACY_SWAP,
   fields: legacyFields,
 });
 
@@ -233,6 +235,7 @@ export const x86Pae: PteFormat = /* @__PURE__ */ x86Format({
   indexBits: [9, 9, 2],
   entryBytes: 8,
   leafLevels: 0b011,
+  swap: X86_PAE_SWAP,
   fields: paeFields,
 });
 
@@ -247,6 +250,7 @@ export const x86Long4: PteFormat = /* @__PURE__ */ x86Format({
   indexBits: [9, 9, 9, 9],
   entryBytes: 8,
   leafLevels: 0b0111,
+  swap: X86_LONG_SWAP,
   fields: longFields,
 });
 
@@ -261,6 +265,7 @@ export const x86Long5: PteFormat = /* @__PURE__ */ x86Format({
   indexBits: [9, 9, 9, 9, 9],
   entryBytes: 8,
   leafLevels: 0b00111,
+  swap: X86_LONG_SWAP,
   fields: longFields,
 });
 
