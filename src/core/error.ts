@@ -7,6 +7,7 @@
  * - `overlap`: something new would overlap something that is already there.
  * - `bad-image`: a file or buffer is not what it should be (truncated, wrong magic, wrong version).
  * - `unsupported`: understood, but outside what this library does.
+ * - `contended`: other agents kept changing what was to be changed.
  *
  * @public
  */
@@ -16,7 +17,8 @@ export type VmErrorCode =
   | 'misaligned'
   | 'overlap'
   | 'bad-image'
-  | 'unsupported';
+  | 'unsupported'
+  | 'contended';
 
 /**
  * What a {@link VmError} knows about the mistake, as plain data.

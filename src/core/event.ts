@@ -75,11 +75,79 @@ export interface WalkEndEvent {
 }
 
 /**
+ * A page table changed an entry. Before it returns from the operation, in the order in which memory saw the changes.
+ *
+ * @public
+ */
+export interface EntryChangeEvent {
+  /** The tag. */
+  readonly type: 'entry-change';
+  /** Counts the observer's events, from 0. */
+  readonly step: number;
+  /** The entry's level. */
+  readonly level: number;
+  /** The frame number of the table. */
+  readonly tablePfn: number;
+  /** The entry's number in the table. */
+  readonly index: number;
+  /** Bits 31:0 before. */
+  readonly oldLow: number;
+  /** Bits 63:32 before. */
+  readonly oldHigh: number;
+  /** Bits 31:0 now. */
+  readonly low: number;
+  /** Bits 63:32 now. */
+  readonly high: number;
+}
+
+/**
+ * A page table took a frame for a table, before any entry points at it, or gave one up, after the last entry that did is
+ * gone.
+ *
+ * @public
+ */
+export interface TableEvent {
+  /** The tag. */
+  readonly type: 'table-allocate' | 'table-release';
+  /** Counts the observer's events, from 0. */
+  readonly step: number;
+  /** The table's level. */
+  readonly level: number;
+  /** Its frame number. */
+  readonly tablePfn: number;
+}
+
+/**
+ * A page table noted that translations must be forgotten, after the entries were changed.
+ *
+ * @public
+ */
+export interface InvalidationOwedEvent {
+  /** The tag. */
+  readonly type: 'invalidation-owed';
+  /** Counts the observer's events, from 0. */
+  readonly step: number;
+  /** The first page. */
+  readonly vpn: number;
+  /** Base pages. */
+  readonly pages: number;
+  /** Whether entries above leaves changed. */
+  readonly intermediate: boolean;
+}
+
+/**
  * Everything that can be watched. One union for all rooms; tell the members apart by `type`.
  *
  * @public
  */
-export type VmEvent = WalkBeginEvent | EntryReadEvent | EntryWriteEvent | WalkEndEvent;
+export type VmEvent =
+  | WalkBeginEvent
+  | EntryReadEvent
+  | EntryWriteEvent
+  | WalkEndEvent
+  | EntryChangeEvent
+  | TableEvent
+  | InvalidationOwedEvent;
 
 /**
  * Receives events as they are decided. It must not change the structure that it watches, nor ask it for an answer.

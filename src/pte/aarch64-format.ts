@@ -1,5 +1,6 @@
 import { checkInteger, VmError } from '../core/index.js';
 import { AARCH64_PTE } from './aarch64.js';
+import { aarch64Mapping } from './aarch64-mapping-options.js';
 import type { BitField } from './bit-field.js';
 import type { EntryKind } from './entry.js';
 import { type FieldRow, fieldTable } from './field-table.js';
@@ -122,15 +123,16 @@ function makeFormat(shape: Shape): PteFormat {
     : { shift: 12, bits: 4, frameBit: 48 - shift, leaves: 0b111111, tables: true };
   const width = `${virtualBits}-bit`;
   const name = `aarch64 ${stage === 2 ? 'stage 2 ' : ''}${2 ** (shift - 10)}K ${width}${wide ? ' 52-bit output' : ''}`;
+  const indexBits = byLevel((level) =>
+    level === levels - 1 ? virtualBits - shift - stride * (levels - 1) : stride,
+  );
   return new PteFormat({
     name,
     architecture: 'aarch64',
     pageShift: shift,
     signExtended: false,
     onesExtended: stage === 1 && half === 'high',
-    indexBits: byLevel((level) =>
-      level === levels - 1 ? virtualBits - shift - stride * (levels - 1) : stride,
-    ),
+    indexBits,
     entryBytes: 8,
     physicalBits: wide ? 52 : 48,
     frameShift: shift,
@@ -142,6 +144,13 @@ function makeFormat(shape: Shape): PteFormat {
     tableBits: Table,
     ...(wide ? { frameSplit } : {}),
     swap: stage === 1 ? AARCH64_SWAP : null,
+    mapping: aarch64Mapping({
+      stage,
+      levels,
+      granule: 2 ** shift,
+      indexBits,
+      shareable: !lpa2,
+    }),
     fields: (kind, level) => fields(shape, kind, level),
   });
 }

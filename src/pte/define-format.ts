@@ -16,6 +16,7 @@ import {
 import type { EntryKind, WordMask } from './entry.js';
 import { type FieldRow, fieldTable } from './field-table.js';
 import { PteFormat } from './format.js';
+import type { MappingBitsOptions } from './mapping-bits.js';
 
 /**
  * Makes a page table format of a description: the codec, and with `FormatWalker` the walks.
@@ -80,6 +81,7 @@ export function definePteFormat(description: PteFormatDescription): PteFormat {
   const ownBits = byLevel((level) => leafBits(own, level));
   const pointersHave = pointerBit(own.bits);
   const present = wordMask(run(own.bits.valid));
+  const roles = rolesAsMasks(own, byLevel);
   return new PteFormat({
     name: own.name,
     architecture: 'custom',
@@ -98,8 +100,45 @@ export function definePteFormat(description: PteFormatDescription): PteFormat {
     leafBitsHigh: ownBits.map(highWord),
     tableBits: pointersHave,
     fields: (kind, level) => fieldsOf(own, kind, level),
-    roles: rolesAsMasks(own, byLevel),
+    roles,
+    mapping: mappingFrom(roles, present, pointersHave, indexBits.length),
   });
+}
+
+/** How entries are written, by their roles. Nobody says what such a machine keeps of entries that were not present. */
+function mappingFrom(
+  roles: PteRoles,
+  present: WordMask,
+  pointersHave: number,
+  levels: number,
+): MappingBitsOptions {
+  const { accessed, bits, dirty, execute, flip, global, read, user, write } = {
+    ...roles,
+    ...roles.description,
+  };
+  const rights = roles.pointerRights ? [read, write, execute, user] : [];
+  const all = [present, { low: pointersHave, high: 0 }, ...rights];
+  const pointer = {
+    low:
+      (all.reduce((mask, { low }) => mask | low, 0) & ~flip.low) |
+      (roles.pointerAccessed ? accessed : 0),
+    high: all.reduce((mask, { high }) => mask | high, 0) & ~flip.high,
+  };
+  return {
+    base: present,
+    pointers: Array.from({ length: levels }, () => pointer),
+    ...(bits.read === undefined ? {} : { read }),
+    ...(bits.write === undefined ? {} : { write }),
+    ...(bits.execute === undefined ? {} : { execute }),
+    ...(bits.user === undefined ? {} : { user }),
+    global,
+    flip,
+    pointerRights: roles.pointerRights,
+    writeNeedsRead: roles.writeOnlyReserved,
+    accessed,
+    dirty,
+    fillOwes: 2 ** levels - 1,
+  };
 }
 
 const wordMask = (mask: bigint): WordMask => ({ low: lowWord(mask), high: highWord(mask) });

@@ -1,5 +1,6 @@
 import type { BitField } from './bit-field.js';
 import type { PteRoles } from './define-format-description.js';
+import type { MappingBitsOptions } from './mapping-bits.js';
 import type { SwapLayout } from './swap-layout.js';
 
 /**
@@ -155,6 +156,8 @@ export interface PteFormatOptions {
   readonly roles?: PteRoles;
   /** Where Linux keeps its fields in entries of swapped pages; `null` unless told. */
   readonly swap?: SwapLayout | null;
+  /** How system software writes the entries, which `PageTable` needs; `null` unless told. */
+  readonly mapping?: MappingBitsOptions;
   /**
    * The fields of a kind of entry, from the highest bit down. It is asked only for what occurs: no leaves where
    * `leafMask` is 0, no pointers where it is -1.

@@ -25,6 +25,7 @@ import {
   onesOf,
   theOneBit,
 } from './format-shape.js';
+import type { MappingBitsOptions } from './mapping-bits.js';
 import type { SwapLayout } from './swap-layout.js';
 
 // The optimiser knows a module's own constants, and reads imported ones at every use.
@@ -131,6 +132,8 @@ export class PteFormat implements AddressLayout {
   readonly roles: PteRoles | null;
   /** Where Linux keeps its fields in entries of swapped pages, or `null`. */
   readonly swap: SwapLayout | null;
+  /** How system software writes the entries, or `null` for a format that does not say. */
+  readonly mapping: MappingBitsOptions | null;
   /** The bit that makes an entry present; 0 when any of several do. @internal */
   readonly presentWord: bigint;
   private readonly fieldLists: readonly FieldLists[];
@@ -181,6 +184,7 @@ export class PteFormat implements AddressLayout {
     this.simple = plainHigh && required === undefined && this.leafFlip === 0;
     this.roles = options.roles ?? null;
     this.swap = options.swap ?? null;
+    this.mapping = options.mapping ?? null;
     this.leafLevels = levelSet(
       (level) => (this.leafMask[level]! | this.leafMaskHigh[level]!) !== 0,
       this.levels,

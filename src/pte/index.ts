@@ -7,6 +7,7 @@
 export * from './aarch64.js';
 export * from './aarch64-esr.js';
 export * from './aarch64-format.js';
+export { AArch64MappingBits } from './aarch64-mapping.js';
 export * from './aarch64-memory-type.js';
 export * from './aarch64-registers.js';
 export * from './bit-field.js';
@@ -14,6 +15,8 @@ export { definePteFormat } from './define-format.js';
 export * from './define-format-description.js';
 export * from './entry.js';
 export * from './format.js';
+export { checkProt, MappingBits, type MappingBitsOptions } from './mapping-bits.js';
+export { mappingOf } from './mapping-of.js';
 export {
   type DecodedRegister,
   decodeRegister,

@@ -1,8 +1,10 @@
+import { Prot } from '../core/index.js';
 import type { BitField } from './bit-field.js';
-import type { EntryKind } from './entry.js';
+import type { EntryKind, WordMask } from './entry.js';
 import { type FieldRow, fieldTable } from './field-table.js';
 import { PteFormat } from './format.js';
-import { RISCV_PTE } from './riscv.js';
+import type { MappingBitsOptions } from './mapping-bits.js';
+import { RISCV_PTE, RISCV_PTE_HIGH } from './riscv.js';
 import { RISCV32_SWAP, RISCV64_SWAP } from './swap-layouts.js';
 
 /** D, A and U mean nothing in a pointer and must be 0 (RISC-V Privileged, "Sv32: Addressing and Memory Protection"). */
@@ -64,6 +66,31 @@ function highRows(kind: EntryKind, level: number): readonly FieldRow[] {
   ];
 }
 
+/**
+ * A pointer has V alone. Without Svvptc an implementation may go on using an entry that it read while it was invalid, so
+ * that filling one owes an SFENCE.VMA (RISC-V Privileged, Svvptc). To a G stage every access is a user's, and G should be
+ * clear ("Guest Physical Address Translation").
+ */
+function riscvMapping(levels: number, guest: boolean): MappingBitsOptions {
+  const { A, D, G, R, U, V, W, X } = RISCV_PTE;
+  const mask = (low: number): WordMask => ({ low, high: 0 });
+  return {
+    base: mask(V),
+    pointers: Array.from({ length: levels }, () => mask(V)),
+    read: mask(R),
+    write: mask(W),
+    execute: mask(X),
+    user: mask(U),
+    ...(guest ? { always: Prot.User } : { global: mask(G) }),
+    writeNeedsRead: true,
+    accessed: A,
+    dirty: D,
+    groupBits: Array.from({ length: levels }, (_, level) => (levels > 2 && level === 0 ? 4 : 0)),
+    groupHigh: RISCV_PTE_HIGH.N,
+    fillOwes: 2 ** levels - 1,
+  };
+}
+
 /** `guest`: a G-stage format, whose root has four times the entries and whose addresses are zero-extended. */
 function riscvFormat(name: string, levels: number, guest = false): PteFormat {
   const wide = levels > 2;
@@ -83,6 +110,7 @@ function riscvFormat(name: string, levels: number, guest = false): PteFormat {
     leafBits: Array<number>(levels).fill(0),
     napot: wide,
     swap: guest ? null : wide ? RISCV64_SWAP : RISCV32_SWAP,
+    mapping: riscvMapping(levels, guest),
     fields: wide ? sv64Fields(name) : sv32Fields,
   });
 }

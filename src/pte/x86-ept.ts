@@ -3,6 +3,7 @@ import type { BitField } from './bit-field.js';
 import type { EntryKind } from './entry.js';
 import { type FieldRow, fieldTable } from './field-table.js';
 import { PteFormat } from './format.js';
+import type { MappingBitsOptions } from './mapping-bits.js';
 import {
   type DecodedRegister,
   decodeRegister,
@@ -82,6 +83,28 @@ function eptFields(kind: EntryKind, level: number): readonly BitField[] {
   return fieldTable(64, EPT, 'ignored', rows);
 }
 
+/**
+ * Any right makes an entry present. Memory is write-back unless a field says otherwise. An entry that becomes present owes
+ * no INVEPT (29.4.3.1 Operations that Invalidate Cached Mappings); a page that may be written must be readable (29.3.3.1
+ * EPT Misconfigurations).
+ */
+function eptMapping(levels: number, modeBased: boolean): MappingBitsOptions {
+  const { A, D, R, W, X, XU } = EPT_PTE;
+  const execute = modeBased ? X | XU : X;
+  const pointer = { low: R | W | execute | A, high: 0 };
+  return {
+    base: { low: 6 << 3, high: 0 },
+    pointers: Array.from({ length: levels }, () => pointer),
+    read: { low: R, high: 0 },
+    write: { low: W, high: 0 },
+    execute: { low: execute, high: 0 },
+    pointerRights: true,
+    writeNeedsRead: true,
+    accessed: A,
+    dirty: D,
+  };
+}
+
 function eptFormat(levels: number, modeBased: boolean): PteFormat {
   const byLevel = (f: (level: number) => number): number[] =>
     Array.from({ length: levels }, (_, level) => f(level));
@@ -98,6 +121,7 @@ function eptFormat(levels: number, modeBased: boolean): PteFormat {
     present: { low: modeBased ? 0x407 : 7, high: 0 },
     leafMask: byLevel((level) => (level === 0 ? -1 : level < 3 ? EPT_PTE.PS : 0)),
     leafBits: byLevel((level) => (level === 0 ? 0 : EPT_PTE.PS)),
+    mapping: eptMapping(levels, modeBased),
     fields: eptFields,
   });
 }

@@ -1,9 +1,11 @@
+import { Prot } from '../core/index.js';
 import type { BitField } from './bit-field.js';
-import type { EntryKind, PteFormatOptions } from './entry.js';
+import type { EntryKind, PteFormatOptions, WordMask } from './entry.js';
 import { type FieldRow, fieldTable } from './field-table.js';
 import { PteFormat } from './format.js';
+import type { MappingBitsOptions } from './mapping-bits.js';
 import { X86_LEGACY_SWAP, X86_LONG_SWAP, X86_PAE_SWAP } from './swap-layouts.js';
-import { X86_PTE } from './x86.js';
+import { X86_PTE, X86_PTE_HIGH } from './x86.js';
 
 const { PS } = X86_PTE;
 
@@ -181,6 +183,37 @@ function longFields(kind: EntryKind, level: number): readonly BitField[] {
   return fieldTable(64, sdm(LONG_POINTER_TABLE[level]!), 'ignored', rows);
 }
 
+/**
+ * Entries above limit what those below grant, so pointers grant everything. The rights of PAE's PDPTEs and their A are
+ * reserved (SDM Vol. 3A, Table 4-8); a CPU holds PDPTEs in registers, so one that is filled owes a load of CR3 (4.4.1). To
+ * nested paging every access is a user's (AMD64 APM Vol. 2, 15.25.5).
+ */
+function x86Mapping(levels: number, wide: boolean, nested: boolean): MappingBitsOptions {
+  const { A, D, G, P, RW, US } = X86_PTE;
+  const pae = wide && levels === 3;
+  const mask = (low: number, high = 0): WordMask => ({ low, high });
+  const noExecute = wide
+    ? { execute: mask(0, X86_PTE_HIGH.XD), flip: mask(0, X86_PTE_HIGH.XD) }
+    : {};
+  return {
+    base: mask(P),
+    pointers: Array.from({ length: levels }, (_, level) =>
+      mask(pae && level === 2 ? P : P | RW | US | A),
+    ),
+    write: mask(RW),
+    user: mask(US),
+    ...noExecute,
+    pointerRights: true,
+    ...(nested ? { always: Prot.User } : { global: mask(G) }),
+    accessed: A,
+    dirty: D,
+    patShift: 5,
+    fillOwes: pae ? 0b100 : 0,
+    // Read as a page in the end: the tables are the supervisor's, and nobody executes them.
+    recursive: nested || pae ? null : mask(P | RW | A | D, wide ? X86_PTE_HIGH.XD : 0),
+  };
+}
+
 /** A present entry is a leaf at level 0, and where PS is set at the levels in `leafLevels`. */
 function x86Format(
   options: Pick<
@@ -202,6 +235,7 @@ function x86Format(
     frameBits: wide ? 40 : 20,
     leafMask: byLevel((level) => (level === 0 ? -1 : (options.leafLevels >> level) & 1 ? PS : 0)),
     leafBits: byLevel((level) => (level === 0 ? 0 : PS)),
+    mapping: x86Mapping(options.indexBits.length, wide, options.name.startsWith('npt')),
   });
 }
 
