@@ -1,0 +1,162 @@
+import type { Invalidations } from './invalidations.js';
+import type { LeafFlags } from './leaf-flags.js';
+import { PageOperations } from './page-operations.js';
+
+/** What becomes of the leaf that maps a page: another frame, accessed and dirty bits, a software entry. */
+export abstract class LeafOperations extends PageOperations {
+  /**
+   * Gives the leaf that maps a page another frame, and other flags if told; its size stays. What was accessed or dirty is
+   * the old frame's, so the bits are as in `flags`, or as they were.
+   *
+   * On AArch64 a live leaf gets its new address by break-before-make, whatever the level of FEAT_BBM: until
+   * `Invalidations.complete` it is invalid in memory.
+   *
+   * @param vpn - Any page of the leaf.
+   * @param pfn - The first frame, aligned to the leaf's size.
+   * @param owed - What the change owes.
+   * @param flags - Other flags.
+   * @returns The frame that the page had before; `NOT_MAPPED` or `NOT_PRESENT` when no leaf maps it.
+   * @throws `VmError` for arguments out of range, misaligned or foreign. Nothing changed then.
+   */
+  remap(vpn: number, pfn: number, owed: Invalidations, flags?: LeafFlags): number {
+    if (flags !== undefined) this.checkFlags(flags);
+    const old = this.findOwnLeaf(vpn, owed);
+    if (old < 0) return old;
+    const { found, shape } = this;
+    const { level, pages } = found;
+    this.checkFrames(pfn, pages, level, pages);
+    this.checkNotLent(level);
+    if (flags !== undefined) this.widenPath(owed, vpn, level, flags.prot);
+    const group = shape.groupOf(found.low, found.high, level);
+    const step = shape.groupStep(level, group);
+    this.changeFound(owed, (low, high, member) => {
+      const frame = pfn + member * step;
+      const flagsLow = flags?.low ?? shape.flagsLow(low, level);
+      const flagsHigh = flags?.high ?? shape.flagsHigh(high, level);
+      this.setNew(
+        shape.leafLow(frame, level, flagsLow, group),
+        shape.leafHigh(frame, level, flagsHigh, group),
+      );
+    });
+    this.oweFound(owed);
+    return old;
+  }
+
+  /**
+   * Whether the leaf that maps a page was used. The members of a group count as one: hardware may set the bit in any.
+   *
+   * @param vpn - Any page of the leaf.
+   * @returns 1 or 0; `NOT_MAPPED` or `NOT_PRESENT` when no leaf maps it.
+   * @throws `VmError` for a page number out of range.
+   */
+  testAccessed(vpn: number): number {
+    return this.testFound(vpn, (low) => this.shape.bits.isAccessed(low));
+  }
+
+  /**
+   * Whether the leaf that maps a page was written; otherwise as {@link LeafOperations.testAccessed}.
+   *
+   * @param vpn - Any page of the leaf.
+   * @returns As `testAccessed`.
+   * @throws As `testAccessed`.
+   */
+  testDirty(vpn: number): number {
+    return this.testFound(vpn, (low, high) => this.shape.bits.isDirty(low, high));
+  }
+
+  /**
+   * Marks the leaf that maps a page as used, or as unused.
+   *
+   * @param vpn - Any page of the leaf.
+   * @param accessed - Which.
+   * @param owed - What the change owes.
+   * @returns Whether it was marked as used before: 1 or 0; `NOT_MAPPED` or `NOT_PRESENT`.
+   * @throws `VmError` for a page out of range or foreign.
+   */
+  setAccessed(vpn: number, accessed: boolean, owed: Invalidations): number {
+    const { bits } = this.shape;
+    return this.testAndChange(
+      vpn,
+      owed,
+      (low) => bits.isAccessed(low),
+      (low, high) => this.setNew(accessed ? low | bits.accessed : low & ~bits.accessed, high),
+    );
+  }
+
+  /**
+   * Marks the leaf that maps a page as written, or as clean. On AArch64 a clean page that may be written has AP[2] set (in
+   * stage 2 S2AP[1] clear), and DBM says that it may.
+   *
+   * @param vpn - Any page of the leaf.
+   * @param dirty - Which.
+   * @param owed - What the change owes.
+   * @returns Whether it was marked as written before: 1 or 0; `NOT_MAPPED` or `NOT_PRESENT`.
+   * @throws `VmError` for a page out of range or foreign.
+   */
+  setDirty(vpn: number, dirty: boolean, owed: Invalidations): number {
+    const { bits } = this.shape;
+    return this.testAndChange(
+      vpn,
+      owed,
+      (low, high) => bits.isDirty(low, high),
+      (low, high) => this.setNew(bits.dirtyLow(low, high, dirty), bits.dirtyHigh(low, high, dirty)),
+    );
+  }
+
+  /**
+   * Clears the accessed bit, as a page replacement that samples use does.
+   *
+   * @param vpn - Any page of the leaf.
+   * @param owed - What the change owes.
+   * @returns Whether it was set: 1 or 0; `NOT_MAPPED` or `NOT_PRESENT`.
+   * @throws `VmError` for a page out of range or foreign.
+   */
+  testAndClearAccessed(vpn: number, owed: Invalidations): number {
+    return this.setAccessed(vpn, false, owed);
+  }
+
+  /**
+   * Clears the dirty bit, as a writeback does before it reads the page.
+   *
+   * @param vpn - Any page of the leaf.
+   * @param owed - What the change owes.
+   * @returns Whether it was set: 1 or 0; `NOT_MAPPED` or `NOT_PRESENT`.
+   * @throws `VmError` for a page out of range or foreign.
+   */
+  testAndClearDirty(vpn: number, owed: Invalidations): number {
+    return this.setDirty(vpn, false, owed);
+  }
+
+  private testFound(vpn: number, test: (low: number, high: number) => boolean): number {
+    this.checkAlive();
+    this.refreshWindow();
+    const pfn = this.findLeaf(vpn);
+    if (pfn < 0) return pfn;
+    const { level } = this.found;
+    const first = this.firstFound();
+    for (let member = 0; member < this.foundEntries(); member++) {
+      this.load(this.tables[level]!, first + member, level);
+      if (test(this.low, this.high)) return 1;
+    }
+    return 0;
+  }
+
+  private testAndChange(
+    vpn: number,
+    owed: Invalidations,
+    test: (low: number, high: number) => boolean,
+    edit: (low: number, high: number) => void,
+  ): number {
+    const pfn = this.findOwnLeaf(vpn, owed);
+    if (pfn < 0) return pfn;
+    this.checkNotLent(this.found.level);
+    let was = 0;
+    // The words that are replaced are the ones that were tested, so that no bit that hardware sets is lost.
+    const changed = this.changesFound(owed, (low, high) => {
+      if (test(low, high)) was = 1;
+      edit(low, high);
+    });
+    if (changed) this.oweFound(owed);
+    return was;
+  }
+}

@@ -1,0 +1,324 @@
+import { addressFromVpn, checkInteger, VmError } from '../core/index.js';
+import { checkProt } from '../pte/index.js';
+import { GLOBAL, Invalidations } from './invalidations.js';
+import type { LeafFlags } from './leaf-flags.js';
+import { NOT_MAPPED, NOT_PRESENT, OUT_OF_FRAMES } from './outcome.js';
+import type { PageSize } from './page-size.js';
+import { TableTree } from './table-tree.js';
+
+/**
+ * The leaf that an operation on one page found.
+ *
+ * @public
+ */
+export interface FoundLeaf {
+  /** The first page of the leaf. */
+  vpn: number;
+  /** Base pages of the leaf, all entries of its group together. */
+  pages: number;
+  /** Its level. */
+  level: number;
+  /** Bits 31:0 of the entry, before the operation changed it. */
+  low: number;
+  /** Bits 63:32. */
+  high: number;
+}
+
+/** What a change makes of an entry of a leaf, by its number in the group: as an `Edit`. */
+export type MemberEdit = (low: number, high: number, member: number) => void;
+
+/** Operations on one page, in their complete form. */
+export abstract class PageOperations extends TableTree {
+  /** The leaf that the last operation on one page found; also a software entry's words. */
+  readonly found: FoundLeaf = { vpn: 0, pages: 1, level: 0, low: 0, high: 0 };
+  /** Whether this was destroyed. */
+  protected dead = false;
+
+  /** Checks what every operation is given, and the window. */
+  protected begin(owed: Invalidations): void {
+    this.checkAlive();
+    if (!(owed instanceof Invalidations) || owed.frames !== this.frames) {
+      const expected = 'Invalidations with the FrameSource of this page table';
+      throw new VmError('bad-argument', { argument: 'owed', value: owed, expected });
+    }
+    this.refreshWindow();
+  }
+
+  protected checkAlive(): void {
+    if (!this.dead) return;
+    const expected = 'a page table that was not destroyed';
+    throw new VmError('bad-argument', { argument: 'this', value: this.rootPfn, expected });
+  }
+
+  /** Checks a stretch of pages. */
+  protected checkPages(vpn: number, pages: number, alignment = 1): void {
+    const { shape } = this;
+    checkInteger('pages', pages, 1, shape.end);
+    const last = vpn + pages - 1;
+    const together = vpn < shape.lowEnd === last < shape.lowEnd;
+    if (!(shape.isPage(vpn) && shape.isPage(last) && together)) {
+      const expected = `pages that are addresses of ${shape.format.name}, all of them`;
+      throw new VmError('out-of-range', { argument: 'vpn', value: vpn, expected });
+    }
+    if (vpn % alignment === 0) return;
+    const expected = `a multiple of ${alignment} pages (${this.address(vpn)})`;
+    throw new VmError('misaligned', { argument: 'vpn', value: vpn, expected });
+  }
+
+  /** Checks the frames that leaves of a level are to map. */
+  protected checkFrames(pfn: number, pages: number, level: number, alignment: number): void {
+    const { pageShift } = this.shape.format;
+    checkInteger('pfn', pfn, 0, Number.MAX_SAFE_INTEGER);
+    const end = this.shape.leafFrameEnd[level]!;
+    if (pfn + pages > end) {
+      const expected = `frames below physical address 2^${Math.log2(end) + pageShift}`;
+      throw new VmError('out-of-range', { argument: 'pfn', value: pfn, expected });
+    }
+    if (pfn % alignment === 0) return;
+    const expected = `a multiple of ${alignment} pages`;
+    throw new VmError('misaligned', { argument: 'pfn', value: pfn, expected });
+  }
+
+  protected checkFlags(flags: LeafFlags): void {
+    if (flags?.format === this.shape.format) return;
+    const expected = `LeafFlags of ${this.shape.format.name}`;
+    throw new VmError('bad-argument', { argument: 'flags', value: flags, expected });
+  }
+
+  /** Refuses to change what is not this table's. */
+  protected checkOwn(vpn: number, pages: number): void {
+    const range = this.foreignIn(vpn, pages);
+    if (range === null) return;
+    this.load(this.rootPfn, this.shape.indexOf(range.vpn, this.shape.top), this.shape.top);
+    const entry = this.spell(this.low, this.high, this.shape.top);
+    const expected = `pages of this table; ${this.address(range.vpn)} is ${range.kind} (${entry})`;
+    throw new VmError('overlap', { argument: 'vpn', value: vpn, expected });
+  }
+
+  /** The refusal of pages where something is. */
+  protected occupied(vpn: number, level: number): VmError {
+    const found = this.spell(this.low, this.high, level);
+    const expected = `nothing at ${this.address(vpn)}, where entry ${found} is`;
+    return new VmError('overlap', { argument: 'vpn', value: vpn, expected });
+  }
+
+  protected address(vpn: number): string {
+    const { pageShift } = this.shape.format;
+    return `0x${addressFromVpn(vpn, 0, pageShift).toString(16)}`;
+  }
+
+  protected sizeOf(pages: number): PageSize {
+    const size = this.shape.sizes.find((other) => other.pages === pages);
+    if (size !== undefined) return size;
+    const expected = `one of ${this.shape.sizes.map((other) => other.pages).join(', ')} pages`;
+    throw new VmError('bad-argument', { argument: 'pages', value: pages, expected });
+  }
+
+  protected mapPage(
+    vpn: number,
+    pfn: number,
+    flags: LeafFlags,
+    owed: Invalidations,
+    pages: number,
+  ): number {
+    this.begin(owed);
+    this.checkFlags(flags);
+    const size = this.sizeOf(pages);
+    const { level } = size;
+    this.checkPages(vpn, pages, pages);
+    this.checkFrames(pfn, pages, level, pages);
+    this.checkOwn(vpn, pages);
+    const reached = this.seek(vpn, level);
+    if ((this.low | this.high) !== 0) throw this.occupied(vpn, reached);
+    if (reached === level) {
+      this.checkGroupEmpty(vpn, size);
+    } else if (
+      !this.reserveTables(Float64Array.from({ length: reached }, (_, l) => +(l >= level)))
+    ) {
+      return OUT_OF_FRAMES;
+    }
+    this.widenPath(owed, vpn, reached, flags.prot);
+    if (reached > level) this.extend(owed, vpn, reached, level);
+    this.fillLeaves(owed, level, this.indexes[level]!, size.entries, pfn, flags, size.entries > 1);
+    if (reached > level) this.link(owed, vpn, reached);
+    if (((this.fillOwes >> level) & 1) !== 0) this.owe(owed, vpn, pages, pages, 0);
+    return 0;
+  }
+
+  /** Checks that all entries of a group are empty, the first of which was found so. */
+  private checkGroupEmpty(vpn: number, { entries, level }: PageSize): void {
+    const table = this.tables[level]!;
+    const index = this.indexes[level]!;
+    for (let member = 1; member < entries; member++) {
+      this.load(table, index + member, level);
+      if ((this.low | this.high) === 0) continue;
+      throw this.occupied(vpn + member * this.shape.format.levelPages[level]!, level);
+    }
+  }
+
+  /** Writes leaves into empty entries of the path's table. */
+  protected fillLeaves(
+    owed: Invalidations,
+    level: number,
+    index: number,
+    count: number,
+    pfn: number,
+    flags: LeafFlags,
+    grouped: boolean,
+  ): void {
+    const { shape } = this;
+    const table = this.tables[level]!;
+    const group = grouped ? shape.bits.groupBits[level]! : 0;
+    const step = shape.groupStep(level, group);
+    for (let entry = 0; entry < count; entry++) {
+      const frame = pfn + entry * step;
+      const low = shape.leafLow(frame, level, flags.low, group);
+      const high = shape.leafHigh(frame, level, flags.high, group);
+      if (this.put(owed, table, index + entry, level, 0, 0, low, high)) continue;
+      this.attempt(Number.POSITIVE_INFINITY, table, index + entry);
+    }
+  }
+
+  /** Makes pointers of the path grant what a leaf below is to grant: those of adopted tables may not. */
+  protected widenPath(owed: Invalidations, vpn: number, reached: number, prot: number): void {
+    for (let level = this.shape.top; level > reached; level--) {
+      const table = this.tables[level]!;
+      const index = this.indexes[level]!;
+      this.load(table, index, level);
+      this.widenEntry(owed, table, index, level, vpn, prot);
+    }
+  }
+
+  /** Makes the pointer that was loaded grant what a leaf below it is to grant. */
+  protected widenEntry(
+    owed: Invalidations,
+    table: number,
+    index: number,
+    level: number,
+    vpn: number,
+    prot: number,
+  ): void {
+    const { bits, format } = this.shape;
+    if ((prot & ~bits.pointerProt(this.low, this.high, level)) === 0) return;
+    this.change(owed, table, index, level, (low, high) =>
+      this.setNew(bits.widenLow(low, level), bits.widenHigh(high, level)),
+    );
+    this.oweIntermediate(owed, this.shape.entryStart(vpn, level), format.levelPages[level]!);
+  }
+
+  /** Finds the leaf of a page, and notes it in `found`. */
+  protected findLeaf(vpn: number): number {
+    if (!this.shape.isPage(vpn)) this.checkPages(vpn, 1);
+    const level = this.seek(vpn);
+    return this.note(vpn, level);
+  }
+
+  private note(vpn: number, level: number): number {
+    const { found, high, low, shape } = this;
+    const leaf = this.isLeaf(low, high, level);
+    const pages = leaf ? shape.pagesOf(low, high, level) : shape.format.levelPages[level]!;
+    found.pages = pages;
+    found.vpn = vpn - (vpn % pages);
+    found.level = level;
+    found.low = low;
+    found.high = high;
+    if (!leaf) return (low | high) === 0 ? NOT_MAPPED : NOT_PRESENT;
+    return shape.format.leafPfn(low, high, level) + (vpn % pages) - this.groupShift(vpn, pages);
+  }
+
+  /** AArch64's members of a group have frames of their own, so that the page's place in the leaf counts within one. */
+  private groupShift(vpn: number, pages: number): number {
+    const { found, shape } = this;
+    const own = shape.format.levelPages[found.level]!;
+    if (pages === own || shape.format.napotMask !== 0) return 0;
+    return (vpn % pages) - (vpn % own);
+  }
+
+  /** The same for an operation that changes the leaf: all entries of its group. */
+  protected findOwnLeaf(vpn: number, owed: Invalidations): number {
+    this.begin(owed);
+    const pfn = this.findLeaf(vpn);
+    this.checkOwn(vpn, 1);
+    return pfn;
+  }
+
+  /** Changes the leaf that was found: each entry of its group, by its number there. */
+  protected changeFound(owed: Invalidations, edit: MemberEdit): void {
+    const { level } = this.found;
+    const table = this.tables[level]!;
+    const first = this.firstFound();
+    for (let member = 0; member < this.foundEntries(); member++) {
+      this.change(owed, table, first + member, level, (low, high) => edit(low, high, member));
+    }
+  }
+
+  /** How many entries map the leaf that was found. */
+  protected foundEntries(): number {
+    return this.found.pages / this.shape.format.levelPages[this.found.level]!;
+  }
+
+  /** The index of the first of them. */
+  protected firstFound(): number {
+    const index = this.indexes[this.found.level]!;
+    return index - (index % this.foundEntries());
+  }
+
+  /** Records what a change of the leaf that was found owes. */
+  protected oweFound(owed: Invalidations): void {
+    const { found, shape } = this;
+    const global = shape.bits.isGlobal(found.low, found.high);
+    this.owe(owed, found.vpn, found.pages, found.pages, global ? GLOBAL : 0);
+  }
+
+  protected unmapPage(vpn: number, owed: Invalidations): number {
+    const pfn = this.findOwnLeaf(vpn, owed);
+    if (pfn === NOT_MAPPED) return pfn;
+    this.checkNotLent(this.found.level);
+    // Whatever hardware set meanwhile is in the entry that is taken away.
+    this.changeFound(owed, (low, high) => {
+      this.found.low = low;
+      this.found.high = high;
+      this.setNew(0, 0);
+    });
+    if (pfn >= 0) this.oweFound(owed);
+    this.prune(owed, vpn, this.found.level);
+    return pfn;
+  }
+
+  /** Refuses to change an entry of the path that other page tables have a copy of. */
+  protected checkNotLent(level: number): void {
+    if (this.lent.size === 0) return;
+    const place = `${this.tables[level]!}:${this.indexes[level]!}`;
+    if (!this.lent.has(place)) return;
+    const expected = 'an entry that no other page table has a copy of (see PageTable.share)';
+    throw new VmError('overlap', { argument: 'vpn', value: this.found.vpn, expected });
+  }
+
+  protected protectPage(vpn: number, prot: number, owed: Invalidations): number {
+    checkProt(prot);
+    const pfn = this.findOwnLeaf(vpn, owed);
+    if (pfn < 0) return pfn;
+    this.checkNotLent(this.found.level);
+    const { bits } = this.shape;
+    const granted = bits.granted(prot);
+    this.widenPath(owed, vpn, this.found.level, granted);
+    if (this.changesFound(owed, (low, high) => this.reprotect(low, high, granted)))
+      this.oweFound(owed);
+    return pfn;
+  }
+
+  /** Changes the leaf that was found, and tells whether that made a difference. */
+  protected changesFound(owed: Invalidations, edit: MemberEdit): boolean {
+    let changed = false;
+    this.changeFound(owed, (low, high, member) => {
+      edit(low, high, member);
+      changed ||= this.newLow !== low || this.newHigh !== high;
+    });
+    return changed;
+  }
+
+  protected reprotect(low: number, high: number, prot: number): void {
+    const { bits } = this.shape;
+    this.setNew(bits.protectLow(low, high, prot), bits.protectHigh(low, high, prot));
+  }
+}

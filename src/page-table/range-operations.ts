@@ -1,0 +1,263 @@
+import { checkOptions, type OptionNames, VmError } from '../core/index.js';
+import { checkProt } from '../pte/index.js';
+import { cleared, clearRun, replaced, replaceRun } from './flat-runs.js';
+import { GLOBAL, type Invalidations } from './invalidations.js';
+import { OUT_OF_FRAMES } from './outcome.js';
+import { RangeMapping } from './range-mapping.js';
+
+/**
+ * A stretch of pages.
+ *
+ * @public
+ */
+export interface PageRange {
+  /** The first page, in the format's base pages. */
+  readonly vpn: number;
+  /** Base pages. It may not reach from one half of the address space into the other. */
+  readonly pages: number;
+}
+
+/**
+ * What `PageTable.unmapRange` takes away.
+ *
+ * @public
+ */
+export interface UnmapRange extends PageRange {
+  /**
+   * Whether the frames that were mapped go back to the source too, when the invalidation is complete; those of a large
+   * page as one block. @defaultValue false
+   */
+  readonly release?: boolean;
+}
+
+/**
+ * What `PageTable.protectRange` changes.
+ *
+ * @public
+ */
+export interface ProtectRange extends PageRange {
+  /** The rights, as `Prot` bits. */
+  readonly prot: number;
+}
+
+const UNMAP: OptionNames<UnmapRange> = { vpn: true, pages: true, release: true };
+const PROTECT: OptionNames<ProtectRange> = { vpn: true, pages: true, prot: true };
+
+/** What is unmapped: how far, and what becomes of the frames. */
+interface Zap {
+  readonly owed: Invalidations;
+  readonly end: number;
+  readonly release: boolean;
+}
+
+/** How rights change: how far, and the words' bits for the loops over flat RAM. */
+interface Reprotect {
+  readonly owed: Invalidations;
+  readonly end: number;
+  readonly prot: number;
+}
+
+/** Operations on stretches of pages. */
+export abstract class RangeOperations extends RangeMapping {
+  /**
+   * Unmaps a stretch, and forgets the software entries in it. Large pages that reach out of it are split first, which may
+   * need tables; tables that become empty are given up.
+   *
+   * @param range - The stretch; holes do no harm.
+   * @param owed - What the change owes, and what it releases.
+   * @returns The base pages that were unmapped, or `OUT_OF_FRAMES`. O(tables and entries that the stretch has).
+   * @throws `VmError` for a stretch out of range or foreign. Nothing changed then.
+   */
+  unmapRange(range: UnmapRange, owed: Invalidations): number {
+    checkOptions('', range, UNMAP);
+    const { pages, release = false, vpn } = range;
+    this.beginRange(vpn, pages, owed);
+    this.checkNothingLent(vpn, pages);
+    if (!this.splitEdges(owed, vpn, pages)) return OUT_OF_FRAMES;
+    const zap = { owed, end: vpn + pages, release };
+    return this.zap(zap, this.rootPfn, this.shape.top, vpn, zap.end);
+  }
+
+  /**
+   * Changes the rights of all pages that a stretch maps; what is accessed or dirty stays so. Large pages that reach out of
+   * it are split first, which may need tables.
+   *
+   * @param range - The stretch and the rights; holes do no harm.
+   * @param owed - What the change owes.
+   * @returns 0, or `OUT_OF_FRAMES`. O(tables and entries that the stretch has).
+   * @throws `VmError` for a stretch out of range or foreign, or rights that are none. Nothing changed then.
+   */
+  protectRange(range: ProtectRange, owed: Invalidations): number {
+    checkOptions('', range, PROTECT);
+    const { pages, vpn } = range;
+    const prot = this.shape.bits.granted(checkProt(range.prot));
+    this.beginRange(vpn, pages, owed);
+    this.checkNothingLent(vpn, pages);
+    if (!this.splitEdges(owed, vpn, pages)) return OUT_OF_FRAMES;
+    const job = { owed, end: vpn + pages, prot };
+    this.reprotectTable(job, this.rootPfn, this.shape.top, vpn, job.end);
+    return 0;
+  }
+
+  protected beginRange(vpn: number, pages: number, owed: Invalidations): void {
+    this.begin(owed);
+    this.checkPages(vpn, pages);
+    this.checkOwn(vpn, pages);
+  }
+
+  /** Refuses to change leaves that other page tables have copies of. */
+  private checkNothingLent(vpn: number, pages: number): void {
+    for (const lent of this.lent.values()) {
+      if (!lent.leaf || lent.vpn >= vpn + pages || lent.vpn + lent.pages <= vpn) continue;
+      const expected = 'pages whose entry no other page table has a copy of (see PageTable.share)';
+      throw new VmError('overlap', { argument: 'vpn', value: lent.vpn, expected });
+    }
+  }
+
+  /** Unmaps [from, end) under a table; returns the base pages that were. */
+  private zap(job: Zap, table: number, level: number, from: number, end: number): number {
+    const { format } = this.shape;
+    const base = level === 0 && !job.release ? this.tableBase(table, 0) : -1;
+    if (base >= 0) return this.clearFlat(job.owed, base, from, end);
+    const pages = format.levelPages[level]!;
+    let unmapped = 0;
+    let next = from;
+    for (let vpn = from; vpn < end; vpn = next) {
+      next = Math.min(end, this.shape.entryStart(vpn, level) + pages);
+      const index = this.shape.indexOf(vpn, level);
+      this.load(table, index, level);
+      if ((this.low | this.high) === 0) continue;
+      if (!this.isPointer(this.low, this.high, level)) {
+        unmapped += this.clearEntry(job, table, index, level, vpn);
+        continue;
+      }
+      const below = format.tablePfn(this.low, this.high);
+      unmapped += this.zap(job, below, level - 1, vpn, next);
+      if (this.isEmpty(below, level - 1)) this.unlink(job.owed, table, index, level, vpn);
+    }
+    return unmapped;
+  }
+
+  private clearFlat(owed: Invalidations, base: number, from: number, end: number): number {
+    const { bits, format, presentLow, requiredLow } = this.shape;
+    const start = base + (this.shape.indexOf(from, 0) << this.wide);
+    const stop = start + ((end - from) << this.wide);
+    clearRun(this.words, start, stop, this.wide, presentLow, requiredLow, bits.groupHigh);
+    const { grouped, present } = cleared;
+    if (present === 0) return 0;
+    this.countBasePages(present - grouped, grouped, -1);
+    // One global page among them is enough to say so.
+    const global =
+      bits.isGlobal(cleared.bits, cleared.highBits) || format.architecture === 'aarch64';
+    this.owe(owed, from, end - from, 1, global ? GLOBAL : 0);
+    return present;
+  }
+
+  /** Counts entries of base pages and of their groups at once. */
+  protected countBasePages(single: number, grouped: number, sign: 1 | -1): void {
+    this.leafEntries[0]! += sign * single;
+    if (grouped === 0) return;
+    const size = this.shape.sizes.findIndex(({ entries, level }) => level === 0 && entries > 1);
+    this.leafEntries[size < 0 ? this.shape.sizes.length : size]! += sign * grouped;
+  }
+
+  /** Clears an entry that is a leaf or software's; returns the base pages that it mapped. */
+  private clearEntry(job: Zap, table: number, index: number, level: number, vpn: number): number {
+    const { bits, format } = this.shape;
+    let oldLow = 0;
+    let oldHigh = 0;
+    this.change(job.owed, table, index, level, (low, high) => {
+      oldLow = low;
+      oldHigh = high;
+      this.setNew(0, 0);
+    });
+    if (!this.isLeaf(oldLow, oldHigh, level)) return 0;
+    const pages = format.levelPages[level]!;
+    this.owe(job.owed, vpn, pages, pages, bits.isGlobal(oldLow, oldHigh) ? GLOBAL : 0);
+    if (job.release) this.releaseLeaf(job.owed, oldLow, oldHigh, level, index);
+    return pages;
+  }
+
+  /** The frames of a leaf that is gone: those of a group once, with its first entry. */
+  private releaseLeaf(
+    owed: Invalidations,
+    low: number,
+    high: number,
+    level: number,
+    index: number,
+  ): void {
+    const { shape } = this;
+    const entries = 2 ** shape.groupOf(low, high, level);
+    if (index % entries !== 0) return;
+    const order = Math.log2(shape.pagesOf(low, high, level));
+    owed.release(shape.format.leafPfn(low, high, level), order);
+  }
+
+  private reprotectTable(
+    job: Reprotect,
+    table: number,
+    level: number,
+    from: number,
+    end: number,
+  ): void {
+    const { bits, format } = this.shape;
+    const base = level === 0 && bits.plain ? this.tableBase(table, 0) : -1;
+    if (base >= 0) {
+      this.reprotectFlat(job, base, from, end);
+      return;
+    }
+    const pages = format.levelPages[level]!;
+    let next = from;
+    for (let vpn = from; vpn < end; vpn = next) {
+      next = Math.min(end, this.shape.entryStart(vpn, level) + pages);
+      const index = this.shape.indexOf(vpn, level);
+      this.load(table, index, level);
+      const { high, low } = this;
+      if (this.isPointer(low, high, level)) {
+        this.widenEntry(job.owed, table, index, level, vpn, job.prot);
+        this.reprotectTable(job, format.tablePfn(low, high), level - 1, vpn, next);
+      } else if (this.isLeaf(low, high, level)) {
+        this.reprotectEntry(job, table, index, level, vpn);
+      }
+    }
+  }
+
+  private reprotectEntry(
+    job: Reprotect,
+    table: number,
+    index: number,
+    level: number,
+    vpn: number,
+  ): void {
+    let changed = false;
+    let global = false;
+    this.change(job.owed, table, index, level, (low, high) => {
+      this.reprotect(low, high, job.prot);
+      global = this.shape.bits.isGlobal(low, high);
+      changed = this.newLow !== low || this.newHigh !== high;
+    });
+    const pages = this.shape.format.levelPages[level]!;
+    if (changed) this.owe(job.owed, vpn, pages, pages, global ? GLOBAL : 0);
+  }
+
+  private reprotectFlat(job: Reprotect, base: number, from: number, end: number): void {
+    const { bits, presentLow, requiredLow } = this.shape;
+    const { protHigh, protLow, rightsHigh, rightsLow } = bits;
+    const start = base + (this.shape.indexOf(from, 0) << this.wide);
+    replaceRun(
+      this.words,
+      start,
+      start + ((end - from) << this.wide),
+      this.wide,
+      presentLow,
+      requiredLow,
+      rightsLow,
+      protLow[job.prot]!,
+      rightsHigh,
+      protHigh[job.prot]!,
+    );
+    if (replaced.changed === 0) return;
+    const global = bits.isGlobal(replaced.bits, replaced.highBits);
+    this.owe(job.owed, from, end - from, 1, global ? GLOBAL : 0);
+  }
+}

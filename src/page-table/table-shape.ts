@@ -1,0 +1,168 @@
+import { checkInteger, VmError } from '../core/index.js';
+import { type MappingBits, mappingOf, type PteFormat } from '../pte/index.js';
+import { chooseSizes, type PageSize } from './page-size.js';
+
+/** Bit 7 of an x86 base page's entry: its PAT bit, and PS in the entries of large pages. */
+const PAT_SMALL = 0x80;
+
+/** The numbers that editing needs of a format, and the flags of its leaves whatever their size. */
+export class TableShape {
+  readonly format: PteFormat;
+  readonly bits: MappingBits;
+  /** The root's level. */
+  readonly top: number;
+  readonly sizes: readonly PageSize[];
+  /** Entries in a table, by level. */
+  readonly entries: Float64Array;
+  /** log2 of the base pages that a table takes, by level. */
+  readonly orders: readonly number[];
+  /** Page numbers in [lowEnd, highStart) are not virtual addresses, nor are those from `end` on. */
+  readonly lowEnd: number;
+  readonly highStart: number;
+  readonly end: number;
+  /** What the last entry's index and the first page's number differ in, for the upper half of the root. */
+  readonly signExtension: number;
+  /** By level: the end of the frames that a leaf and the machine can name. */
+  readonly leafFrameEnd: Float64Array;
+  /** The end of the frames that a pointer and the machine can name. */
+  readonly tableFrameEnd: number;
+  /** An entry of level 0 is a leaf when one of these bits is set and, ... */
+  readonly presentLow: number;
+  /** ... all of these. */
+  readonly requiredLow: number;
+
+  /**
+   * @param format - The format.
+   * @param pageSizes - The sizes that the machine has.
+   * @param physicalBits - The width of its physical addresses.
+   */
+  constructor(format: PteFormat, pageSizes?: readonly number[], physicalBits?: number) {
+    const { levels, pageShift, virtualBits } = format;
+    this.format = format;
+    this.bits = mappingOf(format);
+    this.top = levels - 1;
+    this.sizes = chooseSizes(format, pageSizes);
+    if (this.sizes[0]?.pages !== 1) {
+      const expected = 'a format whose last level maps pages';
+      throw new VmError('unsupported', { argument: 'format', value: format.name, expected });
+    }
+    this.entries = Float64Array.from(format.indexBits, (bits) => 2 ** bits);
+    this.orders = Array.from(this.entries, (_, level) => tableOrder(format, level));
+    const space = 2 ** (virtualBits - pageShift);
+    const all = 2 ** Math.min(53, 64 - pageShift);
+    this.lowEnd = format.signExtended ? space / 2 : format.onesExtended ? 0 : space;
+    this.highStart = format.signExtended
+      ? all - space / 2
+      : format.onesExtended
+        ? all - space
+        : all;
+    this.end = format.signExtended || format.onesExtended ? all : space;
+    this.signExtension = format.signExtended || format.onesExtended ? all - space : 0;
+    const widest = format.physicalBits;
+    const width = checkInteger('physicalBits', physicalBits ?? widest, pageShift, widest);
+    const inOnePiece = Math.min(2 ** format.frameBits, 2 ** (width - pageShift));
+    this.leafFrameEnd = Float64Array.from(format.splitLeafMask, (split) =>
+      split === 0 ? inOnePiece : 2 ** (width - pageShift),
+    );
+    this.tableFrameEnd = format.splitTableMask === 0 ? inOnePiece : 2 ** (width - pageShift);
+    this.presentLow = format.presentLow;
+    this.requiredLow = format.requiredLow[0]!;
+  }
+
+  /** Whether a page number is a virtual address. */
+  isPage(vpn: number): boolean {
+    if (!Number.isInteger(vpn)) return false;
+    return (vpn >= 0 && vpn < this.lowEnd) || (vpn >= this.highStart && vpn < this.end);
+  }
+
+  /** The index of a page number's entry in a table of a level. */
+  indexOf(vpn: number, level: number): number {
+    return Math.floor(vpn / this.format.levelPages[level]!) % this.entries[level]!;
+  }
+
+  /** The first page of a table's entry, of a page number under that table. */
+  entryStart(vpn: number, level: number): number {
+    const pages = this.format.levelPages[level]!;
+    return vpn - (vpn % pages);
+  }
+
+  /** The first page that an entry of the root covers. */
+  rootStart(index: number): number {
+    const vpn = index * this.format.levelPages[this.top]!;
+    return vpn >= this.lowEnd ? vpn + this.signExtension : vpn;
+  }
+
+  /** log2 of the entries that map a leaf's page together, 0 when it is alone. */
+  groupOf(low: number, high: number, level: number): number {
+    const { bits, format } = this;
+    const group = bits.groupBits[level]!;
+    if (group === 0 || (high & bits.groupHigh) === 0) return 0;
+    if (format.napotMask === 0) return group;
+    // A RISC-V group has its size in the frame number; other sizes are reserved.
+    return format.leafPages(low, high, level) > 1 ? group : 0;
+  }
+
+  /** Base pages that a leaf's page has. */
+  pagesOf(low: number, high: number, level: number): number {
+    return this.format.levelPages[level]! * 2 ** this.groupOf(low, high, level);
+  }
+
+  /** The size that a leaf is of. */
+  sizeIndex(low: number, high: number, level: number): number {
+    const pages = this.pagesOf(low, high, level);
+    return this.sizes.findIndex((size) => size.pages === pages);
+  }
+
+  /** The frame that a leaf of a group gives to its own entry; for others the first frame of its page. */
+  entryPfn(low: number, high: number, level: number, index: number): number {
+    const pfn = this.format.leafPfn(low, high, level);
+    const napot = this.format.napotMask !== 0 && this.groupOf(low, high, level) > 0;
+    return napot ? pfn + (index % 2 ** this.bits.groupBits[level]!) : pfn;
+  }
+
+  /** A leaf's bits but for frame, size and group, as a base page's entry has them; the low word. */
+  flagsLow(low: number, level: number): number {
+    const { bits, format } = this;
+    const split = format.splitLeafMask[level]! << format.splitShift;
+    let flags = low & ~(format.frameLowMask | split);
+    if (level === 0) return flags & ~(format.leafBits[0]! & ~bits.base.low);
+    flags &= ~format.leafBits[level]!;
+    if (bits.patShift === 0) return flags;
+    return (flags & ~PAT_SMALL) | ((low >>> bits.patShift) & PAT_SMALL);
+  }
+
+  /** The high word of the same. */
+  flagsHigh(high: number, level: number): number {
+    const { bits, format } = this;
+    const frame = format.frameHighMask | format.leafBitsHigh[level]!;
+    return high & ~frame & ~(bits.groupBits[level]! > 0 ? bits.groupHigh : 0);
+  }
+
+  /** The low word of a leaf of any level from flags as a base page's entry has them. */
+  leafLow(pfn: number, level: number, flags: number, group: number): number {
+    const { bits, format } = this;
+    const pat = bits.patShift;
+    const own =
+      level > 0 && pat !== 0 ? (flags & ~PAT_SMALL) | ((flags & PAT_SMALL) << pat) : flags;
+    // RISC-V writes the first frame of the group into all of its members, with the size code.
+    const frame = group > 0 && format.napotMask !== 0 ? pfn + 2 ** (group - 1) : pfn;
+    return format.leafLow(frame, level, own);
+  }
+
+  /** The high word of the same. */
+  leafHigh(pfn: number, level: number, flags: number, group: number): number {
+    return this.format.leafHigh(pfn, level, group > 0 ? flags | this.bits.groupHigh : flags);
+  }
+
+  /** How far the frames of a group's neighbours are apart: RISC-V's members are all alike. */
+  groupStep(level: number, group: number): number {
+    return group > 0 && this.format.napotMask !== 0 ? 0 : this.format.levelPages[level]!;
+  }
+}
+
+/** log2 of the base pages that a table takes: at least one, and whatever its entries need. */
+function tableOrder(format: PteFormat, level: number): number {
+  const described = format.roles?.description.levels[format.levels - 1 - level]?.tableBytes ?? 0;
+  const bytes = Math.max(described, 2 ** format.indexBits[level]! * format.entryBytes);
+  return Math.max(0, Math.ceil(Math.log2(bytes)) - format.pageShift);
+}
