@@ -5,7 +5,6 @@ import type { BitField } from './bit-field.js';
 import type { EntryKind } from './entry.js';
 import { type FieldRow, fieldTable } from './field-table.js';
 import { PteFormat } from './format.js';
-import { AARCH64_SWAP } from './swap-layouts.js';
 
 const { Table } = AARCH64_PTE;
 const SOURCE = 'Arm ARM DDI 0487, D8 Translation table descriptor formats';
@@ -143,7 +142,7 @@ function makeFormat(shape: Shape): PteFormat {
     leafBits: byLevel((level) => (level === 0 ? Table : 0)),
     tableBits: Table,
     ...(wide ? { frameSplit } : {}),
-    swap: stage === 1 ? AARCH64_SWAP : null,
+    swap: stage === 1 ? 'arm64' : null,
     mapping: aarch64Mapping({
       stage,
       levels,

@@ -1,7 +1,7 @@
 import type { BitField } from './bit-field.js';
 import type { PteRoles } from './define-format-description.js';
 import type { MappingBitsOptions } from './mapping-bits.js';
-import type { SwapLayout } from './swap-layout.js';
+import type { SwapLayoutName } from './swap-layout.js';
 
 /**
  * What an entry is, by its structure alone: nothing mapped, a pointer to the next table, or a leaf that maps memory.
@@ -154,8 +154,8 @@ export interface PteFormatOptions {
   readonly napot?: boolean;
   /** What a format from `definePteFormat` says beyond this; `null` unless told. */
   readonly roles?: PteRoles;
-  /** Where Linux keeps its fields in entries of swapped pages; `null` unless told. */
-  readonly swap?: SwapLayout | null;
+  /** The layout of Linux's entries for swapped pages; `null` unless told. */
+  readonly swap?: SwapLayoutName | null;
   /** How system software writes the entries, which `PageTable` needs; `null` unless told. */
   readonly mapping?: MappingBitsOptions;
   /**

@@ -26,7 +26,7 @@ import {
   theOneBit,
 } from './format-shape.js';
 import type { MappingBitsOptions } from './mapping-bits.js';
-import type { SwapLayout } from './swap-layout.js';
+import type { SwapLayoutName } from './swap-layout.js';
 
 // The optimiser knows a module's own constants, and reads imported ones at every use.
 const GROUP_PAGES = NAPOT_PAGES;
@@ -130,8 +130,8 @@ export class PteFormat implements AddressLayout {
   readonly napotMask: number;
   /** What a format from `definePteFormat` says beyond this, or `null`. */
   readonly roles: PteRoles | null;
-  /** Where Linux keeps its fields in entries of swapped pages, or `null`. */
-  readonly swap: SwapLayout | null;
+  /** The layout of Linux's entries for swapped pages, or `null`; see `swapLayout`. */
+  readonly swap: SwapLayoutName | null;
   /** How system software writes the entries, or `null` for a format that does not say. */
   readonly mapping: MappingBitsOptions | null;
   /** The bit that makes an entry present; 0 when any of several do. @internal */

@@ -30,7 +30,7 @@ export * from './riscv-format.js';
 export * from './riscv-hypervisor-registers.js';
 export * from './riscv-registers.js';
 export * from './swap-entry.js';
-export * from './swap-layout.js';
+export type { SwapLayout, SwapLayoutName } from './swap-layout.js';
 export * from './textbook-formats.js';
 export * from './x86.js';
 export * from './x86-cr3.js';

@@ -5,7 +5,6 @@ import { type FieldRow, fieldTable } from './field-table.js';
 import { PteFormat } from './format.js';
 import type { MappingBitsOptions } from './mapping-bits.js';
 import { RISCV_PTE, RISCV_PTE_HIGH } from './riscv.js';
-import { RISCV32_SWAP, RISCV64_SWAP } from './swap-layouts.js';
 
 /** D, A and U mean nothing in a pointer and must be 0 (RISC-V Privileged, "Sv32: Addressing and Memory Protection"). */
 function lowRows(kind: EntryKind): readonly FieldRow[] {
@@ -109,7 +108,7 @@ function riscvFormat(name: string, levels: number, guest = false): PteFormat {
     leafMask: Array<number>(levels).fill(RISCV_PTE.R | RISCV_PTE.W | RISCV_PTE.X),
     leafBits: Array<number>(levels).fill(0),
     napot: wide,
-    swap: guest ? null : wide ? RISCV64_SWAP : RISCV32_SWAP,
+    swap: guest ? null : wide ? 'riscv64' : 'riscv32',
     mapping: riscvMapping(levels, guest),
     fields: wide ? sv64Fields(name) : sv32Fields,
   });

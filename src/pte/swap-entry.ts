@@ -11,7 +11,8 @@ import {
   VmError,
 } from '../core/index.js';
 import type { PteFormat } from './format.js';
-import { SwapLayout } from './swap-layout.js';
+import type { SwapLayout } from './swap-layout.js';
+import { SWAP_LAYOUTS } from './swap-layouts.js';
 
 /**
  * A swap entry to encode. Markers that are not named are clear.
@@ -82,7 +83,7 @@ const MARKERS = ['exclusive', 'uffdWriteProtect', 'softDirty'] as const;
  * @public
  */
 export function encodeSwapEntry(format: PteFormat, entry: SwapEntrySpec): bigint {
-  const layout = layoutOf(format);
+  const layout = swapLayout(format);
   checkOptions('', entry, NAMES, 'entry');
   const type = checkInteger('type', entry.type, 0, 31);
   const offset = checkInteger('offset', entry.offset, 0, layout.offsetEnd - 1);
@@ -115,7 +116,7 @@ export function encodeSwapEntry(format: PteFormat, entry: SwapEntrySpec): bigint
  * @public
  */
 export function decodeSwapEntry(format: PteFormat, raw: bigint | number): Plain<SwapEntry> | null {
-  const layout = layoutOf(format);
+  const layout = swapLayout(format);
   const word = checkBits('raw', raw, 8 * format.entryBytes);
   const low = lowWord(word);
   const high = highWord(word);
@@ -129,10 +130,32 @@ export function decodeSwapEntry(format: PteFormat, raw: bigint | number): Plain<
   });
 }
 
-/** The layout of a format, also if a caller gave something else. */
-function layoutOf(format: PteFormat): SwapLayout {
-  const layout: unknown = format?.swap;
-  if (layout instanceof SwapLayout) return layout;
+/**
+ * The layout of a format's swap entries, for inner loops.
+ *
+ * @param format - A format of which `swap` is not `null`.
+ * @returns The same object for every format of that layout.
+ * @throws `VmError` `unsupported` for any other.
+ *
+ * @example
+ * ```ts
+ * import { sv39, swapLayout } from 'pagewright/pte';
+ *
+ * const layout = swapLayout(sv39);
+ * const low = layout.low(3, 0x1234, layout.exclusive);
+ * const high = layout.high(3, 0x1234);
+ * low; // => 0x12341c0
+ * layout.matches(low, high); // => true
+ * layout.offsetOf(low, high); // => 0x1234
+ * ```
+ * @public
+ */
+export function swapLayout(format: PteFormat): SwapLayout {
+  const name = format?.swap ?? null;
+  if (name !== null && Object.hasOwn(SWAP_LAYOUTS, name)) {
+    const layout = SWAP_LAYOUTS[name];
+    if (layout.entryBytes === format.entryBytes) return layout;
+  }
   const expected = 'a format in which Linux keeps swapped pages';
   throw new VmError('unsupported', { argument: 'format', value: format?.name, expected });
 }

@@ -1,14 +1,17 @@
-import { checkInteger, VmError } from '../core/index.js';
 import { onesOf } from './format-shape.js';
+
+/**
+ * The layouts of Linux's swap entries, by its architectures and their modes. A format names its own
+ * (`PteFormat.swap`), so that formats, and walkers with them, come without the code for swap entries.
+ *
+ * @public
+ */
+export type SwapLayoutName = 'x86-64' | 'x86-pae' | 'x86-32' | 'riscv64' | 'riscv32' | 'arm64';
 
 /** Swap types have 5 bits everywhere: `MAX_SWAPFILES_SHIFT` of include/linux/swap.h. */
 const TYPE_BITS = 5;
 
-/**
- * What a {@link SwapLayout} is made of.
- *
- * @public
- */
+/** What a {@link SwapLayout} is made of. */
 export interface SwapLayoutOptions {
   /** Bytes in an entry. */
   readonly entryBytes: 4 | 8;
@@ -31,24 +34,15 @@ export interface SwapLayoutOptions {
 }
 
 /**
- * Where Linux keeps its fields in the non-present entries that remember swapped pages; `PteFormat.swap` has a format's.
- * Its methods are for inner loops, on two int32 words (`high` is 0 in formats of one word), and check nothing;
+ * Where Linux keeps its fields in the non-present entries that remember swapped pages; `swapLayout` has a format's.
+ * The methods are for inner loops, on two int32 words (`high` is 0 in formats of one word), and check nothing;
  * `encodeSwapEntry` and `decodeSwapEntry` are for people.
  *
- * @example
- * ```ts
- * import { sv39 } from 'pagewright/pte';
- *
- * const { swap } = sv39;
- * const low = swap?.low(3, 0x1234) ?? 0;
- * low; // => 0x1234180
- * swap?.matches(low, 0); // => true
- * swap?.typeOf(low, 0); // => 3
- * swap?.offsetOf(low, 0); // => 0x1234
- * ```
  * @public
  */
 export class SwapLayout {
+  /** Bytes in an entry. */
+  readonly entryBytes: 4 | 8;
   /** The lowest bit of the swap type. */
   readonly typeShift: number;
   /** The lowest bit of the swap offset. */
@@ -77,12 +71,12 @@ export class SwapLayout {
   private readonly highUnit: number;
 
   /**
-   * @param options - The layout's data.
-   * @throws `VmError` `out-of-range` or `bad-argument` for fields that are not in the entry, or that overlap.
+   * @param options - The layout's data, which are not checked.
+   * @internal
    */
   constructor(options: SwapLayoutOptions) {
-    checkLayout(options);
     const { entryBytes, offsetBits, offsetShift, typeShift } = options;
+    this.entryBytes = entryBytes;
     this.typeShift = typeShift;
     this.offsetShift = offsetShift;
     this.offsetBits = offsetBits;
@@ -130,8 +124,8 @@ export class SwapLayout {
   }
 
   /**
-   * Whether an entry is one of this layout: not present, not all zeros but for markers, no bit set outside the fields,
-   * and its offset below `offsetEnd`.
+   * Whether an entry is one of this layout: no bit set outside the fields (so that it is not present), not all zeros but
+   * for markers, and its offset below `offsetEnd`.
    *
    * @param low - Bits 31:0 of the entry.
    * @param high - Bits 63:32.
@@ -172,27 +166,4 @@ export class SwapLayout {
   private field(offset: number): number {
     return this.offsetInverted ? 2 ** this.offsetBits - 1 - offset : offset;
   }
-}
-
-/** Bit 0 is nobody's: it would make the entry present. */
-function checkLayout(options: SwapLayoutOptions): void {
-  const { entryBytes, exclusive, offsetBits, offsetShift, typeShift } = options;
-  const bits = 8 * entryBytes;
-  checkInteger('typeShift', typeShift, 1, bits - TYPE_BITS);
-  if (typeShift < 32) checkInteger('typeShift', typeShift, 1, 32 - TYPE_BITS);
-  checkInteger('offsetShift', offsetShift, 1, 31);
-  checkInteger('offsetBits', offsetBits, 32 - offsetShift, Math.min(52, bits - offsetShift));
-  checkInteger('offsetEnd', options.offsetEnd ?? 1, 1, 2 ** offsetBits);
-  let used = 1n | (((1n << BigInt(offsetBits)) - 1n) << BigInt(offsetShift));
-  const { softDirty = 0, uffdWriteProtect = 0 } = options;
-  const markers = Object.entries({ exclusive, uffdWriteProtect, softDirty });
-  const take = (argument: string, mask: bigint): void => {
-    if ((used & mask) !== 0n) {
-      const expected = 'bits apart from bit 0 and from the other fields';
-      throw new VmError('bad-argument', { argument, value: mask, expected });
-    }
-    used |= mask;
-  };
-  take('typeShift', ((1n << BigInt(TYPE_BITS)) - 1n) << BigInt(typeShift));
-  for (const [name, mask] of markers) take(name, BigInt(checkInteger(name, mask, 0, 2 ** 31)));
 }

@@ -1,4 +1,4 @@
-import { SwapLayout } from './swap-layout.js';
+import { SwapLayout, type SwapLayoutName } from './swap-layout.js';
 
 // The layouts of Linux 6.18. Bits drawn as 0 are 0. E: exclusive (PG_anon_exclusive), F: write-protected by userfaultfd,
 // S: soft-dirty. Offsets are no wider than include/linux/swapops.h allows: 58 bits where a long has 64, else 26.
@@ -16,7 +16,7 @@ import { SwapLayout } from './swap-layout.js';
  * +--------+------------------------+-----------------+
  * ```
  */
-export const X86_LONG_SWAP: SwapLayout = /* @__PURE__ */ new SwapLayout({
+const X86_64: SwapLayout = /* @__PURE__ */ new SwapLayout({
   entryBytes: 8,
   typeShift: 59,
   offsetShift: 9,
@@ -28,7 +28,7 @@ export const X86_LONG_SWAP: SwapLayout = /* @__PURE__ */ new SwapLayout({
 });
 
 /**
- * arch/x86/include/asm/pgtable-3level.h. The entry has the fields of {@link X86_LONG_SWAP}, but it is made from a
+ * arch/x86/include/asm/pgtable-3level.h. The entry has the fields of {@link X86_64}, but it is made from a
  * swp_entry_t of 32 bits; there the offset has 27 bits beside the type, and 26 in include/linux/swapops.h, so that bits
  * 58:35 are 1. Userfaultfd's write protection and soft-dirty are for 64-bit kernels only (arch/x86/Kconfig), and the
  * exclusive bit is another.
@@ -40,7 +40,7 @@ export const X86_LONG_SWAP: SwapLayout = /* @__PURE__ */ new SwapLayout({
  * +--------+-----------+------------+-----------------+
  * ```
  */
-export const X86_PAE_SWAP: SwapLayout = /* @__PURE__ */ new SwapLayout({
+const X86_PAE: SwapLayout = /* @__PURE__ */ new SwapLayout({
   entryBytes: 8,
   typeShift: 59,
   offsetShift: 9,
@@ -60,7 +60,7 @@ export const X86_PAE_SWAP: SwapLayout = /* @__PURE__ */ new SwapLayout({
  * +-------------------+---+-------+-+
  * ```
  */
-export const X86_LEGACY_SWAP: SwapLayout = /* @__PURE__ */ new SwapLayout({
+const X86_32: SwapLayout = /* @__PURE__ */ new SwapLayout({
   entryBytes: 4,
   typeShift: 1,
   offsetShift: 9,
@@ -79,7 +79,7 @@ export const X86_LEGACY_SWAP: SwapLayout = /* @__PURE__ */ new SwapLayout({
  * +----------------------------+------+-------------+
  * ```
  */
-export const RISCV64_SWAP: SwapLayout = /* @__PURE__ */ new SwapLayout({
+const RISCV64: SwapLayout = /* @__PURE__ */ new SwapLayout({
   entryBytes: 8,
   typeShift: 7,
   offsetShift: 12,
@@ -87,8 +87,8 @@ export const RISCV64_SWAP: SwapLayout = /* @__PURE__ */ new SwapLayout({
   exclusive: 1 << 6,
 });
 
-/** {@link RISCV64_SWAP} in 32 bits, for Sv32. */
-export const RISCV32_SWAP: SwapLayout = /* @__PURE__ */ new SwapLayout({
+/** {@link RISCV64} in 32 bits, for Sv32. */
+const RISCV32: SwapLayout = /* @__PURE__ */ new SwapLayout({
   entryBytes: 4,
   typeShift: 7,
   offsetShift: 12,
@@ -107,7 +107,7 @@ export const RISCV32_SWAP: SwapLayout = /* @__PURE__ */ new SwapLayout({
  * +-----+------------------+--+------+-----------+
  * ```
  */
-export const AARCH64_SWAP: SwapLayout = /* @__PURE__ */ new SwapLayout({
+const ARM64: SwapLayout = /* @__PURE__ */ new SwapLayout({
   entryBytes: 8,
   typeShift: 6,
   offsetShift: 12,
@@ -115,3 +115,12 @@ export const AARCH64_SWAP: SwapLayout = /* @__PURE__ */ new SwapLayout({
   exclusive: 1 << 2,
   uffdWriteProtect: 1 << 3,
 });
+
+export const SWAP_LAYOUTS: Readonly<Record<SwapLayoutName, SwapLayout>> = {
+  'x86-64': X86_64,
+  'x86-pae': X86_PAE,
+  'x86-32': X86_32,
+  riscv64: RISCV64,
+  riscv32: RISCV32,
+  arm64: ARM64,
+};

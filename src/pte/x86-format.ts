@@ -4,7 +4,6 @@ import type { EntryKind, PteFormatOptions, WordMask } from './entry.js';
 import { type FieldRow, fieldTable } from './field-table.js';
 import { PteFormat } from './format.js';
 import type { MappingBitsOptions } from './mapping-bits.js';
-import { X86_LEGACY_SWAP, X86_LONG_SWAP, X86_PAE_SWAP } from './swap-layouts.js';
 import { X86_PTE, X86_PTE_HIGH } from './x86.js';
 
 const { PS } = X86_PTE;
@@ -253,7 +252,7 @@ export const x86Legacy: PteFormat = /* @__PURE__ */ x86Format({
   leafLevels: 0b11,
   // PSE-36: bits 20:13 of a 4 MiB page are address bits 39:32.
   frameSplit: { shift: 13, bits: 8, frameBit: 20, leaves: 0b10, tables: false },
-  swap: X86_LEGACY_SWAP,
+  swap: 'x86-32',
   fields: legacyFields,
 });
 
@@ -269,7 +268,7 @@ export const x86Pae: PteFormat = /* @__PURE__ */ x86Format({
   indexBits: [9, 9, 2],
   entryBytes: 8,
   leafLevels: 0b011,
-  swap: X86_PAE_SWAP,
+  swap: 'x86-pae',
   fields: paeFields,
 });
 
@@ -284,7 +283,7 @@ export const x86Long4: PteFormat = /* @__PURE__ */ x86Format({
   indexBits: [9, 9, 9, 9],
   entryBytes: 8,
   leafLevels: 0b0111,
-  swap: X86_LONG_SWAP,
+  swap: 'x86-64',
   fields: longFields,
 });
 
@@ -299,7 +298,7 @@ export const x86Long5: PteFormat = /* @__PURE__ */ x86Format({
   indexBits: [9, 9, 9, 9, 9],
   entryBytes: 8,
   leafLevels: 0b00111,
-  swap: X86_LONG_SWAP,
+  swap: 'x86-64',
   fields: longFields,
 });
 

@@ -10,8 +10,6 @@ import {
   nptLong5,
   type PteFormat,
   type SwapEntrySpec,
-  SwapLayout,
-  type SwapLayoutOptions,
   sv32,
   sv32x4,
   sv39,
@@ -20,6 +18,7 @@ import {
   sv48x4,
   sv57,
   sv57x4,
+  swapLayout,
   x86Legacy,
   x86Long4,
   x86Long5,
@@ -193,43 +192,21 @@ describe('swap entries refuse', () => {
     expect(format.swap).toBe(null);
     expectError(() => encodeSwapEntry(format, { type: 1, offset: 1 }), 'unsupported', 'format');
     expectError(() => decodeSwapEntry(format, 0n), 'unsupported', 'format');
+    expectError(() => swapLayout(format), 'unsupported', 'format');
   });
 
   it('what is no format, no entry, and no word', () => {
     const encode = (format: unknown, entry: unknown) => () =>
       encodeSwapEntry(format as PteFormat, entry as SwapEntrySpec);
     expectError(encode(null, { type: 1, offset: 1 }), 'unsupported', 'format');
-    expectError(encode({ name: 'sv39' }, { type: 1, offset: 1 }), 'unsupported', 'format');
+    expectError(encode({ swap: 'toString' }, { type: 1, offset: 1 }), 'unsupported', 'format');
+    const narrow = { name: 'narrow', swap: 'x86-64', entryBytes: 4 };
+    expectError(encode(narrow, { type: 1, offset: 1 }), 'unsupported', 'format');
     expectError(encode(sv39, null), 'bad-argument', 'entry');
     expectError(encode(sv39, { type: 1, offset: 1, dirty: true }), 'bad-argument', 'dirty');
     expectError(encode(sv39, { type: 1 }), 'bad-argument', 'offset');
     expectError(encode(sv39, { type: 1, offset: 1, exclusive: 1 }), 'bad-argument', 'exclusive');
     expectError(() => decodeSwapEntry(sv32, 1n << 32n), 'out-of-range', 'raw');
     expectError(() => decodeSwapEntry(sv32, -1), 'out-of-range', 'raw');
-  });
-
-  it('layouts that are none', () => {
-    const riscv: SwapLayoutOptions = {
-      entryBytes: 8,
-      typeShift: 7,
-      offsetShift: 12,
-      offsetBits: 52,
-      exclusive: 64,
-    };
-    const make = (change: Partial<SwapLayoutOptions>) => () =>
-      new SwapLayout({ ...riscv, ...change });
-    make({})();
-    expectError(make({ typeShift: 0 }), 'out-of-range', 'typeShift');
-    expectError(make({ typeShift: 30 }), 'out-of-range', 'typeShift');
-    expectError(make({ typeShift: 60 }), 'out-of-range', 'typeShift');
-    expectError(make({ typeShift: 40 }), 'bad-argument', 'typeShift');
-    expectError(make({ offsetShift: 32 }), 'out-of-range', 'offsetShift');
-    expectError(make({ offsetBits: 53 }), 'out-of-range', 'offsetBits');
-    expectError(make({ offsetBits: 19 }), 'out-of-range', 'offsetBits');
-    expectError(make({ offsetEnd: 2 ** 52 + 1 }), 'out-of-range', 'offsetEnd');
-    expectError(make({ exclusive: 1 }), 'bad-argument', 'exclusive');
-    expectError(make({ softDirty: 64 }), 'bad-argument', 'softDirty');
-    expectError(make({ uffdWriteProtect: 128 }), 'bad-argument', 'uffdWriteProtect');
-    expectError(make({ entryBytes: 4 }), 'out-of-range', 'offsetBits');
   });
 });
