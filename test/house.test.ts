@@ -12,6 +12,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   pte: 1,
   memory: 1,
   walk: 2,
+  'page-table': 3,
   textbook: 3,
   cli: 7,
 };

@@ -44,7 +44,7 @@ const UNMAP: OptionNames<UnmapRange> = { vpn: true, pages: true, release: true }
 const PROTECT: OptionNames<ProtectRange> = { vpn: true, pages: true, prot: true };
 
 /** What is unmapped: how far, and what becomes of the frames. */
-interface Zap {
+export interface Zap {
   readonly owed: Invalidations;
   readonly end: number;
   readonly release: boolean;
@@ -115,7 +115,7 @@ export abstract class RangeOperations extends RangeMapping {
   }
 
   /** Unmaps [from, end) under a table; returns the base pages that were. */
-  private zap(job: Zap, table: number, level: number, from: number, end: number): number {
+  protected zap(job: Zap, table: number, level: number, from: number, end: number): number {
     const { format } = this.shape;
     const base = level === 0 && !job.release ? this.tableBase(table, 0) : -1;
     if (base >= 0) return this.clearFlat(job.owed, base, from, end);

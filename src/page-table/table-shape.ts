@@ -26,6 +26,8 @@ export class TableShape {
   readonly leafFrameEnd: Float64Array;
   /** The end of the frames that a pointer and the machine can name. */
   readonly tableFrameEnd: number;
+  /** The end of the frames that a root may have. */
+  readonly rootFrameEnd: number;
   /** An entry of level 0 is a leaf when one of these bits is set and, ... */
   readonly presentLow: number;
   /** ... all of these. */
@@ -65,6 +67,9 @@ export class TableShape {
       split === 0 ? inOnePiece : 2 ** (width - pageShift),
     );
     this.tableFrameEnd = format.splitTableMask === 0 ? inOnePiece : 2 ** (width - pageShift);
+    // CR3 has 32 bits in 32-bit and PAE paging (Intel SDM Vol. 3A, 4.3 and 4.4.1): roots are below 4 GiB.
+    const narrow = format.architecture === 'x86' && format.virtualBits === 32;
+    this.rootFrameEnd = narrow ? Math.min(2 ** 20, this.tableFrameEnd) : this.tableFrameEnd;
     this.presentLow = format.presentLow;
     this.requiredLow = format.requiredLow[0]!;
   }

@@ -108,6 +108,11 @@ export abstract class TableTree extends TableMemory {
     });
   }
 
+  /** The frame of the root, in the format's base pages. */
+  get root(): number {
+    return this.rootPfn;
+  }
+
   /** Reads an entry into `low` and `high`, as it is or is to be once its invalidation is complete. */
   protected load(table: number, index: number, level: number): boolean {
     if (this.pending.size > 0) {
@@ -247,6 +252,13 @@ export abstract class TableTree extends TableMemory {
       }
     }
     return true;
+  }
+
+  /** A frame for a root, cleared, that is nobody's table yet; -1 without frames. */
+  protected reserveRoot(): number {
+    const { top } = this.shape;
+    const counts = Float64Array.from({ length: top + 1 }, (_, level) => (level === top ? 1 : 0));
+    return this.reserveTables(counts) ? this.reserve[top]!.pop()! : -1;
   }
 
   /** A reserved table, which from now on is one of this tree. */
@@ -423,9 +435,10 @@ export abstract class TableTree extends TableMemory {
   }
 
   private isSuitable(table: number, level: number): boolean {
-    const { orders, tableFrameEnd } = this.shape;
+    const { orders, rootFrameEnd, tableFrameEnd, top } = this.shape;
     const frames = 2 ** orders[level]!;
-    if (!Number.isInteger(table) || table < 0 || table + frames > tableFrameEnd) return false;
+    const end = level === top ? rootFrameEnd : tableFrameEnd;
+    if (!Number.isInteger(table) || table < 0 || table + frames > end) return false;
     return !this.owned.has(table) && this.canHold(table, level);
   }
 
@@ -478,8 +491,12 @@ export abstract class TableTree extends TableMemory {
 
   /** An entry in words for a message. */
   protected spell(low: number, high: number, level: number): string {
-    const word = BigInt.asUintN(8 * this.shape.format.entryBytes, bigintFromWords(low, high));
-    return `0x${word.toString(16)} at level ${level}`;
+    return `0x${this.rawOf(low, high).toString(16)} at level ${level}`;
+  }
+
+  /** An entry as one number. @internal */
+  rawOf(low: number, high: number): bigint {
+    return BigInt.asUintN(8 * this.shape.format.entryBytes, bigintFromWords(low, high));
   }
 }
 

@@ -84,6 +84,14 @@ export class AArch64MappingBits extends MappingBits {
     return this.isDirty(low, high) && (prot & Prot.Write) === 0 ? bare | SOFT_DIRTY : bare;
   }
 
+  override writeProtectLow(low: number): number {
+    return this.writtenLow(low, false);
+  }
+
+  override writeProtectHigh(low: number, high: number): number {
+    return (high & ~DBM) | (this.isDirty(low, high) ? SOFT_DIRTY : 0);
+  }
+
   override isDirty(low: number, high: number): boolean {
     const marked = (high & SOFT_DIRTY) !== 0;
     return marked || ((high & DBM) !== 0 && this.mayWriteNow(low));

@@ -101,6 +101,8 @@ export class MappingBits {
   readonly writeClearHigh: number;
   /** The bits that it sets. */
   readonly writeSetHigh: number;
+  /** The bits that say whether a leaf is global; AArch64's by being clear. */
+  readonly globalMask: WordMask;
   /** The accessed bit, in the low word. */
   readonly accessed: number;
   /** The dirty bit, in the low word; 0 also where dirtiness is not one bit ({@link AArch64MappingBits}). */
@@ -122,7 +124,6 @@ export class MappingBits {
   /** Whether rights and dirtiness are bits of their own, so that loops may use the masks above alone. */
   readonly plain: boolean;
   private readonly options: MappingBitsOptions;
-  private readonly globalBits: WordMask;
   private readonly flip: WordMask;
   /** The bits that give rights by being set. */
   private readonly grantsLow: number;
@@ -136,7 +137,7 @@ export class MappingBits {
     this.base = options.base;
     this.pointers = options.pointers;
     this.flip = flip;
-    this.globalBits = global;
+    this.globalMask = global;
     this.rightsLow = read.low | write.low | execute.low | user.low;
     this.rightsHigh = read.high | write.high | execute.high | user.high;
     this.grantsLow = this.rightsLow & ~flip.low;
@@ -206,13 +207,13 @@ export class MappingBits {
       this.protLow[prot]! |
       (accessed ? this.accessed : 0) |
       (dirty ? this.dirty : 0) |
-      globalWord(this.globalBits.low, this.flip.low, global)
+      globalWord(this.globalMask.low, this.flip.low, global)
     );
   }
 
   /** The high word of {@link MappingBits.leafLow}. */
   leafHigh(prot: number, _dirty: boolean, global: boolean): number {
-    const bits = globalWord(this.globalBits.high, this.flip.high, global);
+    const bits = globalWord(this.globalMask.high, this.flip.high, global);
     return this.base.high | this.protHigh[prot]! | bits;
   }
 
@@ -259,8 +260,8 @@ export class MappingBits {
 
   /** Whether a leaf is in every address space. */
   isGlobal(low: number, high: number): boolean {
-    const { globalBits } = this;
-    return (globalBits.low | globalBits.high) !== 0 && this.has(globalBits, low, high);
+    const { globalMask } = this;
+    return (globalMask.low | globalMask.high) !== 0 && this.has(globalMask, low, high);
   }
 
   /** The low word of a leaf with other rights; what is dirty stays so. */
@@ -271,6 +272,16 @@ export class MappingBits {
   /** The high word of the same. */
   protectHigh(_low: number, high: number, prot: number): number {
     return (high & ~this.rightsHigh) | this.protHigh[prot]!;
+  }
+
+  /** The low word of a leaf that may not be written any more; the rest stays, and what is dirty. */
+  writeProtectLow(low: number, _high: number): number {
+    return (low & ~this.writeClearLow) | this.writeSetLow;
+  }
+
+  /** The high word of the same. */
+  writeProtectHigh(_low: number, high: number): number {
+    return (high & ~this.writeClearHigh) | this.writeSetHigh;
   }
 
   /** Whether a leaf was used. */

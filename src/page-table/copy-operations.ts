@@ -1,0 +1,193 @@
+import { replaced, replaceRun } from './flat-runs.js';
+import type { ForeignRange } from './foreign-ranges.js';
+import { GLOBAL, type Invalidations } from './invalidations.js';
+import { SharingOperations } from './sharing-operations.js';
+
+/** Tables that an adoption looks at before it takes the rest for foreign: 512 GiB in 4 KiB pages. */
+export const VISIT_LIMIT: number = 2 ** 18;
+
+/** Whether a page is to stay writable in both copies, as shared memory is. */
+export type IsShared = (vpn: number, pages: number) => boolean;
+
+/** A copy under way. */
+interface Copy {
+  readonly target: CopyOperations;
+  readonly owed: Invalidations;
+  readonly copyOnWrite: boolean;
+  readonly isShared: IsShared | null;
+}
+
+/** Copying all tables into another page table, and taking over tables that are there. */
+export abstract class CopyOperations extends SharingOperations {
+  /** Whether a pointer of adopted tables withholds rights, so that mapping has to look at pointers. */
+  protected narrow = false;
+
+  /** Copies everything below the root into a fresh page table; `false` without frames. */
+  protected copyInto(copy: Copy): boolean {
+    const { target } = copy;
+    const { top } = this.shape;
+    const counts = this.tableCounts.slice(0, top);
+    if (!target.reserveTables(counts)) return false;
+    this.copyTable(copy, this.rootPfn, target.rootPfn, top, null);
+    target.leafEntries.set(this.leafEntries);
+    target.narrow = this.narrow;
+    return true;
+  }
+
+  /** Copies a table; `start` is its first page, `null` for the root, whose entries say for themselves. */
+  private copyTable(
+    copy: Copy,
+    from: number,
+    to: number,
+    level: number,
+    start: number | null,
+  ): void {
+    if (level === 0 && start !== null && this.copyFlat(copy, from, to, start)) return;
+    const { entries, format } = this.shape;
+    for (let index = 0; index < entries[level]!; index++) {
+      this.load(from, index, level);
+      const { high, low } = this;
+      if ((low | high) === 0) continue;
+      const vpn =
+        start === null ? this.shape.rootStart(index) : start + index * format.levelPages[level]!;
+      const foreign = this.foreignIn(vpn, format.levelPages[level]!);
+      if (foreign !== null && foreign.level === level) {
+        this.copyForeign(copy, foreign, index);
+      } else if (this.isPointer(low, high, level)) {
+        const below = copy.target.takeTable(level - 1);
+        this.copyTable(copy, format.tablePfn(low, high), below, level - 1, vpn);
+        const frameBits = format.frameLowMask | (format.splitTableMask << format.splitShift);
+        copy.target.write(
+          copy.owed,
+          to,
+          index,
+          level,
+          format.tableLow(below, low & ~frameBits),
+          format.tableHigh(below, high & ~format.frameHighMask),
+        );
+      } else {
+        this.copyLeaf(copy, from, to, index, level, vpn);
+      }
+    }
+  }
+
+  /** In flat RAM: takes the right to write from all leaves of a table, then copies it whole. */
+  private copyFlat(copy: Copy, from: number, to: number, start: number): boolean {
+    const { bits, entries, presentLow, requiredLow } = this.shape;
+    const source = this.tableBase(from, 0);
+    const target = this.tableBase(to, 0);
+    if (source < 0 || target < 0 || copy.isShared !== null || !bits.plain) return false;
+    if (this.foreignIn(start, entries[0]!) !== null) return false;
+    const length = entries[0]! << this.wide;
+    const { words } = this;
+    if (copy.copyOnWrite) {
+      replaceRun(
+        words,
+        source,
+        source + length,
+        this.wide,
+        presentLow,
+        requiredLow,
+        bits.writeClearLow,
+        bits.writeSetLow,
+        bits.writeClearHigh,
+        bits.writeSetHigh,
+      );
+      if (replaced.changed > 0) {
+        const global = bits.isGlobal(replaced.bits, replaced.highBits);
+        this.owe(copy.owed, start, entries[0]!, 1, global ? GLOBAL : 0);
+      }
+    }
+    words.copyWithin(target, source, source + length);
+    return true;
+  }
+
+  private copyLeaf(
+    copy: Copy,
+    from: number,
+    to: number,
+    index: number,
+    level: number,
+    vpn: number,
+  ): void {
+    const { bits, format } = this.shape;
+    const pages = format.levelPages[level]!;
+    const leaf = this.isLeaf(this.low, this.high, level);
+    let { high, low } = this;
+    if (leaf && copy.copyOnWrite && copy.isShared?.(vpn, pages) !== true) {
+      let changed = false;
+      this.change(copy.owed, from, index, level, (oldLow, oldHigh) => {
+        this.setNew(bits.writeProtectLow(oldLow, oldHigh), bits.writeProtectHigh(oldLow, oldHigh));
+        changed = this.newLow !== oldLow || this.newHigh !== oldHigh;
+        low = this.newLow;
+        high = this.newHigh;
+      });
+      const global = bits.isGlobal(low, high) ? GLOBAL : 0;
+      if (changed) this.owe(copy.owed, vpn, pages, pages, global);
+    }
+    copy.target.write(copy.owed, to, index, level, low, high);
+  }
+
+  /** What is foreign here is foreign there: shared with the same owner, or recursive by a root of its own. */
+  private copyForeign(copy: Copy, range: ForeignRange, index: number): void {
+    const { owed, target } = copy;
+    if (range.kind === 'recursive') target.mapRecursive(index, owed);
+    else if (range.kind === 'shared') this.shareOn(target, range, owed);
+  }
+
+  private write(
+    owed: Invalidations,
+    table: number,
+    index: number,
+    level: number,
+    low: number,
+    high: number,
+  ): void {
+    this.change(owed, table, index, level, () => this.setNew(low, high));
+  }
+
+  /**
+   * Takes over the tables below the root as they are, but for foreign ranges that are known, and finds out which of them
+   * can't be this tree's.
+   */
+  protected adoptTables(visitLimit: number, flags: number): void {
+    const { top } = this.shape;
+    if (!this.canHold(this.rootPfn, top)) throw this.noMemory(this.rootPfn);
+    const unsound: ForeignRange[] = [];
+    this.own(this.rootPfn, top, flags);
+    this.adoptTable(this.rootPfn, top, null, visitLimit, flags, unsound);
+    this.foreign.add(...unsound);
+  }
+
+  private adoptTable(
+    table: number,
+    level: number,
+    start: number | null,
+    limit: number,
+    flags: number,
+    unsound: ForeignRange[],
+  ): void {
+    const { bits, entries, format } = this.shape;
+    const pages = format.levelPages[level]!;
+    for (let index = 0; index < entries[level]!; index++) {
+      this.load(table, index, level);
+      const { high, low } = this;
+      if ((low | high) === 0) continue;
+      const vpn = start === null ? this.shape.rootStart(index) : start + index * pages;
+      if (this.foreignIn(vpn, pages)?.level === level) continue;
+      this.countLeaf(low, high, level, 1);
+      if (!this.isPointer(low, high, level)) continue;
+      const below = format.tablePfn(low, high);
+      const sound =
+        this.owned.size < limit && !this.owned.has(below) && this.canHold(below, level - 1);
+      if (!sound) {
+        const kind = below === this.rootPfn && level === this.shape.top ? 'recursive' : 'unsound';
+        unsound.push({ kind, vpn, pages, level });
+        continue;
+      }
+      if (bits.pointerProt(low, high, level) !== 15) this.narrow = true;
+      this.own(below, level - 1, flags);
+      this.adoptTable(below, level - 1, vpn, limit, flags, unsound);
+    }
+  }
+}

@@ -1,0 +1,286 @@
+import type { Invalidations } from './invalidations.js';
+import type { LeafFlags } from './leaf-flags.js';
+import { SwapOperations } from './swap-operations.js';
+import type { TableShape } from './table-shape.js';
+import type { TreeOptions } from './table-tree.js';
+
+/** A pointer that no entry is: formats whose pointers the fast form can't tell have it for their mask. */
+const NEVER = 1;
+
+/**
+ * Operations on one page, with a fast form for base pages in flat RAM. It answers when the page's entry is one like those
+ * of this page table itself, and nothing but that entry changes; in every other case it did nothing, and the complete
+ * form begins anew.
+ */
+export abstract class FastOperations extends SwapOperations {
+  // Numbers of the format that the hot loop needs, as fields of one object (see DESIGN on same-shape data).
+  private readonly topShift: number;
+  private readonly topMask: number;
+  private readonly levelBits: number;
+  private readonly levelMask: number;
+  private readonly pointerMask: number;
+  private readonly pointerValue: number;
+  private readonly frameShift: number;
+  private readonly frameLowMask: number;
+  private readonly frameHighMask: number;
+  /** What takes the high word's part of a frame number to its place among 31 bits. */
+  private readonly frameHighShift: number;
+  /** Bits of the high word that a frame number of 31 bits does not have. */
+  private readonly frameAbove: number;
+  private readonly perHighUnit: number;
+  private readonly frameEnd: number;
+  private readonly leafLowBits: number;
+  private readonly groupHigh: number;
+  private readonly globalLow: number;
+  private readonly globalFlip: number;
+  private readonly highWordMask: number;
+  private readonly anyPresent: number;
+  private readonly allPresent: number;
+  private readonly oweFill: boolean;
+  private rootWord = 0;
+
+  protected constructor(options: TreeOptions) {
+    super(options);
+    const { bits, format, top } = this.shape;
+    const inner = format.indexBits.slice(0, top);
+    const split = format.splitTableMask !== 0 || format.splitLeafMask[0] !== 0;
+    const mask = pointerMask(this.shape);
+    const value = top === 0 ? 0 : bits.pointers[top]!.low & mask;
+    const uniform = inner.every((width) => width === inner[0]);
+    const alike = bits.pointers.slice(1).every(({ low }) => (low & mask) === value);
+    const highMarks =
+      format.presentHigh !== 0 || format.leafMaskHigh.some((high, l) => l > 0 && high !== 0);
+    const usable = uniform && alike && !split && !highMarks && format.leafBitsHigh[0] === 0;
+    this.pointerMask = usable ? mask : 0;
+    this.pointerValue = usable ? value : NEVER;
+    this.levelBits = inner[0] ?? 1;
+    this.levelMask = 2 ** this.levelBits - 1;
+    this.topShift = this.levelBits * top;
+    this.topMask = this.shape.entries[top]! - 1;
+    this.frameShift = format.frameShift;
+    this.frameLowMask = format.frameLowMask;
+    this.frameHighMask = format.frameHighMask;
+    this.frameHighShift = 32 - format.frameShift;
+    this.frameAbove = format.frameHighMask & (-1 << Math.max(0, format.frameShift - 1));
+    this.perHighUnit = 1 / format.frameHighUnit;
+    // Where the fast form can't be used for a table's entries, no frame is low enough for it.
+    this.frameEnd = usable ? this.shape.leafFrameEnd[0]! : 0;
+    this.leafLowBits = format.leafBits[0]!;
+    this.groupHigh = bits.groupHigh;
+    this.globalLow = bits.globalMask.low;
+    // AArch64's bit says it by being clear.
+    this.globalFlip = bits.isGlobal(0, 0) ? this.globalLow : 0;
+    this.highWordMask = this.wide === 1 ? -1 : 0;
+    this.anyPresent = usable ? format.presentLow : 0;
+    this.allPresent = format.requiredLow[0]!;
+    this.oweFill = (this.fillOwes & 1) !== 0;
+  }
+
+  /**
+   * Maps a page. Hot for base pages: numbers in, number out, no allocation but for a table that is missing.
+   *
+   * @param vpn - The first page, in the format's base pages, aligned to the page's size.
+   * @param pfn - The first frame, aligned likewise.
+   * @param flags - What the leaf says, of `leafFlags`.
+   * @param owed - What the change owes: nothing on most machines, an invalidation on a RISC-V without Svvptc.
+   * @param pages - The page's size in base pages, one of `sizes`; 1 unless told.
+   * @returns 0, or `OUT_OF_FRAMES`: then nothing changed. O(levels).
+   * @throws `VmError` `overlap` when anything is there, naming its address and entry; `misaligned`, `out-of-range` or
+   * `bad-argument` for the rest. Nothing changed then.
+   */
+  map(vpn: number, pfn: number, flags: LeafFlags, owed: Invalidations, pages = 1): number {
+    if (pages === 1 && pfn >= 0 && pfn < this.frameEnd && Math.floor(pfn) === pfn && !this.narrow) {
+      const at = this.entryWord(vpn);
+      const { wide, words } = this;
+      const empty = at >= 0 && words[at] === 0 && words[at + wide] === 0;
+      if (empty && flags.format === this.shape.format && owed?.frames === this.frames) {
+        const low = (pfn << this.frameShift) & this.frameLowMask;
+        if (wide === 1)
+          words[at + 1] = ((pfn * this.perHighUnit) & this.frameHighMask) | flags.high;
+        words[at] = low | this.leafLowBits | flags.low;
+        this.leafEntries[0]!++;
+        if (this.oweFill) owed.add(vpn, 1, 1, this.owedContext, 0);
+        return 0;
+      }
+    }
+    return this.mapPage(vpn, pfn, flags, owed, pages);
+  }
+
+  /**
+   * Unmaps the leaf that maps a page, all of it, whatever its size; a software entry is forgotten. Tables that become
+   * empty are given up. Hot for base pages.
+   *
+   * @param vpn - Any page of the leaf.
+   * @param owed - What the change owes, and what it releases. The frame that was mapped is the caller's.
+   * @returns The frame that the page had; `NOT_MAPPED`; `NOT_PRESENT` for a software entry. What was there is in `found`.
+   * O(levels), and O(entries of a table) when the entries beside it are empty.
+   * @throws `VmError` for a page out of range or foreign. Nothing changed then.
+   */
+  unmap(vpn: number, owed: Invalidations): number {
+    const at = owed?.frames === this.frames ? this.entryWord(vpn) : -1;
+    if (at >= 0) {
+      const { words, wide } = this;
+      const low = words[at]!;
+      const high = words[at + wide]! & this.highWordMask;
+      if (this.isOwnPage(low, high)) {
+        words[at] = 0;
+        words[at + wide] = 0;
+        this.leafEntries[0]!--;
+        const global = ((low ^ this.globalFlip) & this.globalLow) !== 0 ? 2 : 0;
+        owed.add(vpn, 1, 1, this.owedContext, global);
+        this.noteBasePage(vpn, low, high);
+        // A neighbour tells most often that the table is not empty.
+        const index = vpn & this.levelMask;
+        const step = 1 + wide;
+        const used =
+          (index < this.levelMask && words[at + step] !== 0) ||
+          (index > 0 && words[at - step] !== 0);
+        if (!used) this.pruneAt(vpn, owed);
+        return this.frameIn(low, high);
+      }
+    }
+    return this.unmapPage(vpn, owed);
+  }
+
+  /**
+   * Changes the rights of the leaf that maps a page, all of it; what is accessed or dirty stays so. Hot for base pages.
+   *
+   * @param vpn - Any page of the leaf.
+   * @param prot - `Prot` bits.
+   * @param owed - What the change owes: nothing when it makes no difference.
+   * @returns The frame of the page; `NOT_MAPPED` or `NOT_PRESENT`. What was there is in `found`.
+   * @throws `VmError` for rights that are none, a page out of range or foreign. Nothing changed then.
+   */
+  protect(vpn: number, prot: number, owed: Invalidations): number {
+    const { bits } = this.shape;
+    if ((prot & 7) !== 0 && (prot & 15) === prot && bits.plain && !this.narrow) {
+      const at = owed?.frames === this.frames ? this.entryWord(vpn) : -1;
+      const { words, wide } = this;
+      const low = at >= 0 ? words[at]! : 0;
+      const high = at >= 0 ? words[at + wide]! & this.highWordMask : 0;
+      if (at >= 0 && this.isOwnPage(low, high)) {
+        const newLow = (low & ~bits.rightsLow) | bits.protLow[prot]!;
+        const newHigh = (high & ~bits.rightsHigh) | bits.protHigh[prot]!;
+        words[at] = newLow;
+        if (wide === 1) words[at + 1] = newHigh;
+        this.noteBasePage(vpn, low, high);
+        if (((newLow ^ low) | (newHigh ^ high)) !== 0) {
+          owed.add(
+            vpn,
+            1,
+            1,
+            this.owedContext,
+            ((low ^ this.globalFlip) & this.globalLow) !== 0 ? 2 : 0,
+          );
+        }
+        return this.frameIn(low, high);
+      }
+    }
+    return this.protectPage(vpn, prot, owed);
+  }
+
+  /**
+   * The frame of a page, by the tables alone: rights do not count. Hot for base pages.
+   *
+   * @param vpn - The page, in the format's base pages.
+   * @returns The frame; `NOT_MAPPED`; `NOT_PRESENT` for a software entry. The leaf is in `found`. O(levels).
+   * @throws `VmError` for a page number that is no address of the format.
+   */
+  lookup(vpn: number): number {
+    const at = this.entryWord(vpn);
+    if (at >= 0) {
+      const low = this.words[at]!;
+      const high = this.words[at + this.wide]! & this.highWordMask;
+      if (this.isOwnPage(low, high)) {
+        this.noteBasePage(vpn, low, high);
+        return this.frameIn(low, high);
+      }
+    }
+    this.checkAlive();
+    this.refreshWindow();
+    return this.findLeaf(vpn);
+  }
+
+  protected override bindWindow(): void {
+    super.bindWindow();
+    this.rootWord = Math.max(0, this.tableBase(this.rootPfn, this.shape.top)) | 0;
+  }
+
+  /**
+   * The word of a base page's entry, when pointers as this page table writes them lead to it through flat RAM; otherwise
+   * -1. Everything that a page number has to be is checked.
+   */
+  private entryWord(vpn: number): number {
+    const { foreign, shape, words } = this;
+    if (!(vpn < shape.lowEnd || vpn >= shape.highStart) || vpn >= shape.end) return -1;
+    if (vpn < 0 || Math.floor(vpn) !== vpn) return -1;
+    if (vpn >= foreign.first && vpn < foreign.end) return -1;
+    const { frameAbove, frameHighShift, frameLowMask, frameShift, levelBits, levelMask } = this;
+    const { pointerMask, pointerValue, wide, windowFrames, windowLow } = this;
+    const low = vpn | 0;
+    const high = (vpn * 2 ** -26) | 0;
+    let shift = this.topShift;
+    let mask = this.topMask;
+    let at = this.rootWord;
+    for (;;) {
+      // Bits 31:0 and 51:26 of the page number: an index may span both.
+      const part = shift < 26 ? (low >>> shift) | (high << (26 - shift)) : high >>> (shift - 26);
+      at += (part & mask) << wide;
+      if (shift === 0) return at;
+      const entry = words[at]!;
+      if ((entry & pointerMask) !== pointerValue) return -1;
+      let frame = (entry & frameLowMask) >>> frameShift;
+      if (wide === 1) {
+        const upper = words[at + 1]!;
+        if ((upper & frameAbove) !== 0) return -1;
+        frame |= (upper & this.frameHighMask) << frameHighShift;
+      }
+      frame = (frame - windowLow) | 0;
+      if (frame >>> 0 >= windowFrames >>> 0) return -1;
+      at = this.wordOf(frame);
+      shift -= levelBits;
+      mask = levelMask;
+    }
+  }
+
+  /** Whether an entry is a base page by itself. */
+  private isOwnPage(low: number, high: number): boolean {
+    const { allPresent } = this;
+    return (
+      (low & this.anyPresent) !== 0 &&
+      (low & allPresent) === allPresent &&
+      (high & this.groupHigh) === 0
+    );
+  }
+
+  private frameIn(low: number, high: number): number {
+    return (
+      ((low & this.frameLowMask) >>> this.frameShift) +
+      ((high & this.frameHighMask) >>> 0) * this.shape.format.frameHighUnit
+    );
+  }
+
+  private noteBasePage(vpn: number, low: number, high: number): void {
+    const { found } = this;
+    found.vpn = vpn;
+    found.pages = 1;
+    found.level = 0;
+    found.low = low;
+    found.high = high;
+  }
+
+  /** Gives up the table of a page, and those above, if they are empty. */
+  private pruneAt(vpn: number, owed: Invalidations): void {
+    this.seek(vpn);
+    this.prune(owed, vpn, 0);
+  }
+}
+
+/** The bits of the low word by which a pointer is told from everything else, at levels where there are both. */
+function pointerMask(shape: TableShape): number {
+  const { format } = shape;
+  return format.leafMask.reduce(
+    (mask, leaf, level) => (level > 0 && leaf !== -1 ? mask | leaf : mask),
+    format.presentLow,
+  );
+}

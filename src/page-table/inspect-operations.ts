@@ -1,0 +1,295 @@
+import {
+  type Address,
+  addressFromVpn,
+  checkBits,
+  type Plain,
+  plain,
+  VmError,
+} from '../core/index.js';
+import type { DecodedEntry } from '../pte/index.js';
+import { type CursorOptions, EntryCursor, TableCursor } from './cursor.js';
+import { FastOperations } from './fast-operations.js';
+import type { ForeignKind, ForeignRange } from './foreign-ranges.js';
+
+/**
+ * How many tables and pages there are, and what they cost.
+ *
+ * @public
+ */
+export interface PageTableStatistics {
+  /** The tag. */
+  readonly type: 'page-table-statistics';
+  /** Tables by level, those of other page tables not counted. */
+  readonly tables: readonly number[];
+  /** Leaves by size, smallest first; those on loan not counted. */
+  readonly leaves: readonly {
+    /** Base pages in each. */
+    readonly pages: number;
+    /** How many. */
+    readonly count: number;
+  }[];
+  /** Bytes that the tables take. */
+  readonly tableBytes: number;
+  /** Bytes that the leaves map. */
+  readonly mappedBytes: number;
+  /** Bytes of tables for each byte mapped; 0 when nothing is. */
+  readonly overhead: number;
+}
+
+/**
+ * An entry on the way to a page.
+ *
+ * @public
+ */
+export interface DescribedEntry {
+  /** Its table's frame. */
+  readonly table: number;
+  /** Its number there. */
+  readonly index: number;
+  /** What it says. */
+  readonly entry: DecodedEntry;
+}
+
+/**
+ * What a page table says about an address.
+ *
+ * @public
+ */
+export interface PageDescription {
+  /** The tag: a leaf maps it, a software entry stands for it, or nothing. */
+  readonly kind: 'leaf' | 'software' | 'not-mapped';
+  /** The address. */
+  readonly va: bigint;
+  /** The physical address, or `null`. */
+  readonly pa: bigint | null;
+  /** The leaf's first page, in base pages; for the other kinds that of the last entry on the way. */
+  readonly vpn: number;
+  /** Base pages of the leaf, or of that entry. */
+  readonly pages: number;
+  /** The leaf's rights by itself, as `Prot` bits. */
+  readonly prot: number;
+  /** Whether it was used. */
+  readonly accessed: boolean;
+  /** Whether it was written. */
+  readonly dirty: boolean;
+  /** Whether it is in every address space. */
+  readonly global: boolean;
+  /** Whether it is another page table's, and why. */
+  readonly foreign: ForeignKind | null;
+  /** The entries from the root down; the last one decides. */
+  readonly path: readonly DescribedEntry[];
+}
+
+/** What a page table tells about itself. */
+export abstract class InspectOperations extends FastOperations {
+  /** Whether `destroy` was called. */
+  get isDestroyed(): boolean {
+    return this.dead;
+  }
+
+  /** The stretches that are not this table's own, by address. */
+  get foreignRanges(): readonly ForeignRange[] {
+    return this.foreign.all;
+  }
+
+  /**
+   * All leaves and software entries, in the order of their addresses. Changes meanwhile do no harm.
+   *
+   * @param options - Where to begin and end.
+   * @returns A cursor: iterate it for objects, or `advance()` it in a hot loop. Empty entries cost a nanosecond each, so
+   * that it takes time in proportion to the tables that there are, however sparse the space.
+   * @throws `VmError` for options that are none.
+   */
+  entries(options: CursorOptions = {}): EntryCursor {
+    this.checkAlive();
+    return new EntryCursor(this, options);
+  }
+
+  /**
+   * All tables, in the order of their addresses, each before those below it.
+   *
+   * @param options - Where to begin and end.
+   * @returns A cursor, as of {@link InspectOperations.entries}.
+   * @throws `VmError` for options that are none.
+   */
+  tablePages(options: CursorOptions = {}): TableCursor {
+    this.checkAlive();
+    return new TableCursor(this, options);
+  }
+
+  /**
+   * How many tables and pages there are. O(levels): everything is counted as it changes.
+   *
+   * @returns Plain data.
+   */
+  statistics(): Plain<PageTableStatistics> {
+    const { format, orders, sizes } = this.shape;
+    const bytes = 2 ** format.pageShift;
+    const leaves = sizes.map(({ entries, pages }, size) => ({
+      pages,
+      count: Math.floor(this.leafEntries[size]! / entries),
+    }));
+    const tables = [...this.tableCounts];
+    const tableBytes = tables.reduce(
+      (sum, count, level) => sum + count * bytes * 2 ** orders[level]!,
+      0,
+    );
+    const mappedBytes = leaves.reduce((sum, { count, pages }) => sum + count * pages * bytes, 0);
+    return plain<PageTableStatistics>({
+      type: 'page-table-statistics',
+      tables,
+      leaves,
+      tableBytes,
+      mappedBytes,
+      overhead: mappedBytes === 0 ? 0 : tableBytes / mappedBytes,
+    });
+  }
+
+  /**
+   * Everything that this page table says about an address. Rights are the leaf's: what hardware makes of all entries
+   * together, a walker tells.
+   *
+   * @param va - The virtual address.
+   * @returns Plain data. O(levels).
+   * @throws `VmError` for an address that the format does not have.
+   */
+  describe(va: Address): Plain<PageDescription> {
+    this.checkAlive();
+    this.refreshWindow();
+    const { bits, format } = this.shape;
+    const pattern = checkBits('va', va);
+    const page = 1n << BigInt(format.pageShift);
+    const vpn = Number(pattern / page);
+    const pfn = this.findLeaf(vpn);
+    const { found } = this;
+    const { high, low } = found;
+    const leaf = pfn >= 0;
+    return plain<PageDescription>({
+      kind: leaf ? 'leaf' : (low | high) === 0 ? 'not-mapped' : 'software',
+      va: pattern,
+      pa: leaf ? addressFromVpn(pfn, Number(pattern % page), format.pageShift) : null,
+      vpn: found.vpn,
+      pages: found.pages,
+      prot: leaf ? bits.protOf(low, high) : 0,
+      accessed: leaf && bits.isAccessed(low),
+      dirty: leaf && bits.isDirty(low, high),
+      global: leaf && bits.isGlobal(low, high),
+      foreign: this.foreignKind(vpn),
+      path: this.describePath(found.level),
+    });
+  }
+
+  private describePath(last: number): readonly DescribedEntry[] {
+    const path: DescribedEntry[] = [];
+    for (let level = this.shape.top; level >= last; level--) {
+      const table = this.tables[level]!;
+      const index = this.indexes[level]!;
+      this.load(table, index, level);
+      path.push({
+        table,
+        index,
+        entry: this.shape.format.decode(this.rawOf(this.low, this.high), level),
+      });
+    }
+    return path;
+  }
+
+  // What cursors ask, about the entry that `findUsed` loaded.
+
+  /** @internal */
+  get topLevel(): number {
+    return this.shape.top;
+  }
+
+  /** @internal */
+  get entryLow(): number {
+    return this.low;
+  }
+
+  /** @internal */
+  get entryHigh(): number {
+    return this.high;
+  }
+
+  /** @internal */
+  pagesAt(level: number): number {
+    return this.shape.format.levelPages[level]!;
+  }
+
+  /** Loads the first entry of a table, from an index on, that is not 0; its index, or -1. @internal */
+  findUsed(table: number, level: number, from: number): number {
+    this.refreshWindow();
+    const count = this.shape.entries[level]!;
+    const base = this.tableBase(table, level);
+    for (let index = from; index < count; index++) {
+      if (base >= 0) {
+        const at = base + (index << this.wide);
+        if ((this.words[at]! | this.words[at + this.wide]!) === 0) continue;
+      }
+      this.load(table, index, level);
+      if ((this.low | this.high) !== 0) return index;
+    }
+    return -1;
+  }
+
+  /** The first page of an entry in a table that begins with a page; -1 for the root. @internal */
+  entryPage(start: number, index: number, level: number): number {
+    return start < 0 ? this.shape.rootStart(index) : start + index * this.pagesAt(level);
+  }
+
+  /** Where to begin in a table so that nothing before a page is seen. @internal */
+  firstIndex(start: number, level: number, position: number): number {
+    const { end, entries, highStart, top } = this.shape;
+    if (level < top) {
+      return position > start ? Math.floor((position - start) / this.pagesAt(level)) : 0;
+    }
+    if (position >= end) return entries[top]!;
+    return this.shape.indexOf(this.shape.isPage(position) ? position : highStart, top);
+  }
+
+  /** Whether the entry points at a table. @internal */
+  isTable(level: number): boolean {
+    return this.isPointer(this.low, this.high, level);
+  }
+
+  /** The table that it points at. @internal */
+  tableBelow(): number {
+    return this.shape.format.tablePfn(this.low, this.high);
+  }
+
+  /** Whether a cursor goes there. @internal */
+  isFollowed(vpn: number, level: number, shared: boolean): boolean {
+    const range = this.foreignIn(vpn, this.pagesAt(level));
+    if (range === null || range.level < level) return this.isOwn(this.tableBelow(), level - 1);
+    return range.kind === 'shared' && shared;
+  }
+
+  /** Base pages of the leaf, or of the entry. @internal */
+  entryPages(level: number): number {
+    if (!this.isLeaf(this.low, this.high, level)) return this.pagesAt(level);
+    return this.shape.pagesOf(this.low, this.high, level);
+  }
+
+  /** The first frame of the leaf, or -1. @internal */
+  entryFrame(level: number, index: number): number {
+    if (!this.isLeaf(this.low, this.high, level)) return -1;
+    const own = this.pagesAt(level);
+    const entries = this.shape.pagesOf(this.low, this.high, level) / own;
+    return this.shape.entryPfn(this.low, this.high, level, index) - (index % entries) * own;
+  }
+
+  /** @internal */
+  protOf(low: number, high: number): number {
+    return this.shape.bits.protOf(low, high);
+  }
+
+  /** @internal */
+  foreignKind(vpn: number): ForeignKind | null {
+    return this.foreignIn(vpn, 1)?.kind ?? null;
+  }
+
+  /** Refuses what is broken. */
+  protected broken(argument: string, value: unknown, expected: string): VmError {
+    return new VmError('bad-image', { argument, value, expected });
+  }
+}

@@ -1,0 +1,112 @@
+import { checkVersion, VmError } from '../core/index.js';
+import { CheckOperations } from './check-operations.js';
+import type { ForeignRange } from './foreign-ranges.js';
+import { ADOPTED } from './table-tree.js';
+
+/**
+ * A saved page table: what is not in the memory of its tables.
+ *
+ * @public
+ */
+export interface PageTableSnapshot {
+  /** The version of this form. */
+  readonly v: 1;
+  /** The tag. */
+  readonly type: 'page-table';
+  /** The format's name. */
+  readonly format: string;
+  /** The frame of the root. */
+  readonly root: number;
+  /** The root's first byte in that frame. */
+  readonly rootOffset: number;
+  /** The context that records name. */
+  readonly context: number;
+  /** The tables by frame, and whether they were adopted: their frames are not the source's. */
+  readonly tables: readonly (readonly [pfn: number, adopted: boolean])[];
+  /** What is not its own; of what is on loan, the root of the owner. */
+  readonly foreign: readonly (ForeignRange & {
+    /** The root of the page table that it is on loan from. */
+    readonly owner?: number;
+  })[];
+}
+
+/** A page table that can be saved. */
+export abstract class SavedOperations extends CheckOperations {
+  /**
+   * Saves what is not in memory: which frames are tables, and which stretches are foreign. The tables themselves are in
+   * the memory's snapshot, free frames in that of their source.
+   *
+   * @returns Versioned plain data, for `PageTable.restore`.
+   * @throws `VmError` `unsupported` while entries wait for an invalidation.
+   */
+  snapshot(): PageTableSnapshot {
+    this.checkAlive();
+    if (this.pending.size > 0) {
+      const expected = 'no entries that wait for Invalidations.complete';
+      throw new VmError('unsupported', { argument: 'this', value: this.pending.size, expected });
+    }
+    return {
+      v: 1,
+      type: 'page-table',
+      format: this.shape.format.name,
+      root: this.rootPfn,
+      rootOffset: this.rootOffset,
+      context: this.owedContext,
+      tables: [...this.owned].map(([pfn, level]) => [pfn, (level & ADOPTED) !== 0] as const),
+      foreign: this.foreign.all.map((range) => {
+        const owner = this.ownerOf(range);
+        return { ...range, ...(owner === null ? {} : { owner: owner.root }) };
+      }),
+    };
+  }
+
+  /** Takes over what a snapshot says of tables that are in memory already, on a page table that has none. */
+  protected restoreFrom(snapshot: PageTableSnapshot, owners: readonly SavedOperations[]): void {
+    checkVersion(snapshot, 1, 'page-table');
+    const { format, foreign, tables } = snapshot;
+    if (format !== this.shape.format.name || !Array.isArray(foreign) || !Array.isArray(tables)) {
+      throw this.broken('snapshot.format', format, `a snapshot of ${this.shape.format.name}`);
+    }
+    for (const range of foreign) this.restoreForeign(range, owners);
+    const known = this.foreign.all.length;
+    this.adoptTables(tables.length, 0);
+    if (this.owned.size !== tables.length || this.foreign.all.length !== known) {
+      throw this.broken('snapshot.tables', this.owned.size, 'the tables that are in memory');
+    }
+    for (const item of tables) {
+      const [pfn, adopted] = Array.isArray(item) ? item : [];
+      const level = this.owned.get(pfn);
+      if (level === undefined)
+        throw this.broken('snapshot.tables', pfn, 'tables that are in memory');
+      if (adopted === true) this.owned.set(pfn, level | ADOPTED);
+    }
+    this.checkInvariants();
+  }
+
+  /** Forgets what was found to be foreign. */
+  protected forgetForeign(): void {
+    for (const range of this.foreign.all) this.foreign.remove(range);
+  }
+
+  private restoreForeign(
+    range: PageTableSnapshot['foreign'][number],
+    owners: readonly SavedOperations[],
+  ): void {
+    const { kind, level, owner, pages, vpn } = range ?? {};
+    const { format } = this.shape;
+    const whole = this.shape.isPage(vpn) && format.levelPages[level] === pages && vpn % pages === 0;
+    if (!whole || !['shared', 'recursive', 'unsound'].includes(kind)) {
+      throw this.broken('snapshot.foreign', vpn, 'stretches below one entry');
+    }
+    if (kind !== 'shared') {
+      this.foreign.add({ kind, vpn, pages, level });
+      return;
+    }
+    const lender = owners.find((other) => other.root === owner);
+    if (lender === undefined) {
+      const expected = `among owners, the page table whose root is ${owner}`;
+      throw new VmError('bad-argument', { argument: 'owners', value: owner, expected });
+    }
+    this.borrowAgain(lender, vpn);
+  }
+}

@@ -1,0 +1,311 @@
+import { addressFromVpn, checkInteger, Prot, VmError } from '../core/index.js';
+import type { ForeignRange } from './foreign-ranges.js';
+import { EVERY_CONTEXT, GLOBAL, INTERMEDIATE, type Invalidations } from './invalidations.js';
+import { OUT_OF_FRAMES } from './outcome.js';
+import type { PageRange } from './range-operations.js';
+import { StructureOperations } from './structure-operations.js';
+
+/** Where a foreign range comes from, for when it is given back. */
+interface Loan {
+  readonly range: ForeignRange;
+  readonly owner: SharingOperations;
+  readonly place: string;
+}
+
+/** Tables that several address spaces have, a root that is its own table, and the end of a page table. */
+export abstract class SharingOperations extends StructureOperations {
+  private loans: readonly Loan[] = [];
+
+  /**
+   * Takes the tables of another page table into this one, for a stretch of whole root entries: the kernel half of every
+   * address space. What the owner then maps, changes or unmaps below them, all see; for this table they are foreign:
+   * looked at, never changed, and never given up. Where the owner's root has nothing yet it gets an empty table, so that
+   * what is mapped later is seen too.
+   *
+   * The owner's records name {@link EVERY_CONTEXT} from then on. It may not be destroyed, nor change leaves in its root
+   * that were taken, before they are given back ({@link SharingOperations.unshare}).
+   *
+   * @param owner - A page table of the same format in the same memory.
+   * @param range - Pages of whole root entries.
+   * @param owed - What the change owes.
+   * @returns 0, or `OUT_OF_FRAMES` when the owner has no frame for an empty table.
+   * @throws `VmError` `overlap` when something is mapped there or is the owner's only on loan; `misaligned`, `out-of-range`
+   * or `bad-argument` for the rest. Nothing changed then.
+   */
+  share(owner: SharingOperations, range: PageRange, owed: Invalidations): number {
+    const { pages, vpn } = range;
+    this.begin(owed);
+    this.checkOwner(owner);
+    const { format, top } = this.shape;
+    const each = format.levelPages[top]!;
+    this.checkPages(vpn, pages, each);
+    this.checkPages(vpn + pages - each, each, each);
+    this.checkOwn(vpn, pages);
+    owner.checkOwn(vpn, pages);
+    const slots = Array.from({ length: Math.ceil(pages / each) }, (_, slot) => vpn + slot * each);
+    for (const slot of slots) {
+      this.seek(slot, top);
+      if ((this.low | this.high) !== 0) throw this.occupied(slot, top);
+    }
+    if (!owner.lendTables(slots, owed)) return OUT_OF_FRAMES;
+    const loans = slots.map((slot) => this.borrow(owner, slot, owed));
+    this.loans = [...this.loans, ...loans];
+    this.foreign.add(...loans.map(({ range: loan }) => loan));
+    return 0;
+  }
+
+  /**
+   * Gives tables that were taken by {@link SharingOperations.share} back to their owner.
+   *
+   * @param range - Pages; every loan that reaches into them ends.
+   * @param owed - What the change owes: everything below.
+   * @returns How many root entries were given back.
+   * @throws `VmError` for pages out of range. Nothing changed then.
+   */
+  unshare(range: PageRange, owed: Invalidations): number {
+    const { pages, vpn } = range;
+    this.begin(owed);
+    this.checkPages(vpn, pages);
+    const ended = this.loans.filter(
+      (loan) => loan.range.vpn < vpn + pages && loan.range.vpn + loan.range.pages > vpn,
+    );
+    for (const loan of ended) this.giveBack(loan, owed);
+    return ended.length;
+  }
+
+  /**
+   * Makes an entry of the root point at the root itself, so that all tables appear in the address space as pages, for
+   * the supervisor alone. `recursiveAddress` tells where.
+   *
+   * @param index - The entry's number in the root.
+   * @param owed - What the change owes.
+   * @throws `VmError` `unsupported` for formats whose pointers are no leaves at the last level (RISC-V), or whose root is
+   * of another size than the other tables; `overlap` when the entry is in use.
+   */
+  mapRecursive(index: number, owed: Invalidations): void {
+    this.begin(owed);
+    const { bits, entries, format, top } = this.shape;
+    checkInteger('index', index, 0, entries[top]! - 1);
+    const words = bits.recursive;
+    const alike = entries.every((count) => count === entries[0]);
+    if (words === null || !alike || format.kindOf(words.low, words.high, 0) !== 'leaf') {
+      const expected = 'a format whose root can be one of its own pages';
+      throw new VmError('unsupported', { argument: 'format', value: format.name, expected });
+    }
+    const vpn = this.shape.rootStart(index);
+    const pages = format.levelPages[top]!;
+    this.checkOwn(vpn, pages);
+    this.load(this.rootPfn, index, top);
+    if ((this.low | this.high) !== 0) throw this.occupied(vpn, top);
+    const low = format.tableLow(this.rootPfn, words.low);
+    this.writeRoot(owed, index, low, format.tableHigh(this.rootPfn, words.high));
+    this.foreign.add({ kind: 'recursive', vpn, pages, level: top });
+    if (((this.fillOwes >> top) & 1) !== 0) this.oweIntermediate(owed, vpn, pages);
+  }
+
+  /**
+   * Clears a recursive entry of the root.
+   *
+   * @param index - The entry's number in the root.
+   * @param owed - What the change owes.
+   * @throws `VmError` `bad-argument` when it is none.
+   */
+  unmapRecursive(index: number, owed: Invalidations): void {
+    this.begin(owed);
+    const range = this.recursiveRange(index);
+    this.writeRoot(owed, index, 0, 0);
+    this.foreign.remove(range);
+    this.owe(owed, range.vpn, range.pages, 0, INTERMEDIATE | GLOBAL);
+  }
+
+  /**
+   * Where the entry that maps a page appears in the address space, by way of a recursive entry.
+   *
+   * @param index - The recursive entry's number in the root.
+   * @param vpn - The page.
+   * @param level - The level of the entry that is wanted.
+   * @returns The entry's virtual address.
+   * @throws `VmError` for arguments out of range, or when the entry is not recursive.
+   */
+  recursiveAddress(index: number, vpn: number, level = 0): bigint {
+    this.checkPages(vpn, 1);
+    const { entries, format, top } = this.shape;
+    checkInteger('level', level, 0, top);
+    this.recursiveRange(index);
+    // The walk goes through the root once for every level that it is to stop short of the page.
+    let page = 0;
+    for (let turn = 0; turn <= top; turn++) {
+      const digit = turn <= level ? index : this.shape.indexOf(vpn, top + level + 1 - turn);
+      page = page * entries[0]! + digit;
+    }
+    if (page >= this.shape.lowEnd) page += this.shape.signExtension;
+    const offset = this.shape.indexOf(vpn, level) * format.entryBytes;
+    return addressFromVpn(page, offset, format.pageShift);
+  }
+
+  /**
+   * Takes everything down: all tables, the root too, go back to the source once the invalidation is complete. What was
+   * shared with an owner stays the owner's. The object can't be used any more.
+   *
+   * @param owed - What it owes, the whole context, and what it releases.
+   * @param options - With `release`, mapped frames go back too, as in `unmapRange`.
+   * @throws `VmError` `overlap` while other page tables have tables of this one. Nothing changed then.
+   */
+  destroy(owed: Invalidations, options: { readonly release?: boolean } = {}): void {
+    this.begin(owed);
+    if (this.lent.size > 0) {
+      const expected = `no page table with tables of this one (there are ${this.lent.size} loans)`;
+      throw new VmError('overlap', { argument: 'this', value: this.rootPfn, expected });
+    }
+    for (const loan of this.loans) this.giveBack(loan, owed);
+    if (options.release === true) this.releaseLeaves(owed);
+    owed.addContext(this.owedContext, INTERMEDIATE | GLOBAL);
+    // In the order in which they were taken, the root first.
+    for (const [table, level] of [...this.owned]) this.giveUp(owed, table, level & 15);
+    this.leafEntries.fill(0);
+    this.dead = true;
+    this.words = new Int32Array(0);
+    this.windowFrames = 0;
+  }
+
+  private recursiveRange(index: number): ForeignRange {
+    checkInteger('index', index, 0, this.shape.entries[this.shape.top]! - 1);
+    const range = this.foreignIn(this.shape.rootStart(index), 1);
+    if (range?.kind === 'recursive') return range;
+    const expected = 'the number of a recursive entry of the root';
+    throw new VmError('bad-argument', { argument: 'index', value: index, expected });
+  }
+
+  private writeRoot(owed: Invalidations, index: number, low: number, high: number): void {
+    this.change(owed, this.rootPfn, index, this.shape.top, () => this.setNew(low, high));
+  }
+
+  private checkOwner(owner: SharingOperations): void {
+    const { format, top } = this.shape;
+    const same =
+      owner instanceof SharingOperations &&
+      owner !== this &&
+      owner.shape.format === format &&
+      owner.memory === this.memory;
+    if (!same || top === 0) {
+      const expected = `another page table of ${format.name}, which has tables below its root, in the same memory`;
+      throw new VmError('bad-argument', { argument: 'owner', value: owner, expected });
+    }
+    owner.checkAlive();
+    owner.refreshWindow();
+  }
+
+  /** Sees to it that root entries of this table hold something to lend; `false` without frames. */
+  private lendTables(slots: readonly number[], owed: Invalidations): boolean {
+    const { top } = this.shape;
+    const empty = slots.filter((slot) => {
+      this.seek(slot, top);
+      return (this.low | this.high) === 0;
+    });
+    const counts = Float64Array.from({ length: top }, (_, l) => (l === top - 1 ? empty.length : 0));
+    if (!this.reserveTables(counts)) return false;
+    for (const slot of empty) {
+      this.seek(slot, top);
+      this.extend(owed, slot, top, top - 1);
+      this.link(owed, slot, top);
+    }
+    // What is below now belongs to several contexts.
+    this.owedContext = EVERY_CONTEXT;
+    return true;
+  }
+
+  /** Borrows an entry of the owner's root. */
+  private borrow(owner: SharingOperations, vpn: number, owed: Invalidations): Loan {
+    const { format, top } = this.shape;
+    const pages = format.levelPages[top]!;
+    const index = this.shape.indexOf(vpn, top);
+    const loan = this.noteLoan(owner, vpn);
+    const { high, low } = owner;
+    this.change(owed, this.rootPfn, index, top, () => this.setNew(low, high));
+    // The owner counts its leaves.
+    this.countLeaf(low, high, top, -1);
+    if (((this.fillOwes >> top) & 1) !== 0) this.oweIntermediate(owed, vpn, pages);
+    return loan;
+  }
+
+  /** Notes a loan with the owner, whose entry is then loaded there. */
+  private noteLoan(owner: SharingOperations, vpn: number): Loan {
+    const { format, top } = this.shape;
+    const pages = format.levelPages[top]!;
+    const index = this.shape.indexOf(vpn, top);
+    owner.load(owner.rootPfn, index, top);
+    const place = `${owner.rootPfn}:${index}`;
+    const leaf = !this.isPointer(owner.low, owner.high, top);
+    const lent = owner.lent.get(place) ?? { vpn, pages, leaf, count: 0 };
+    lent.count++;
+    owner.lent.set(place, lent);
+    return { range: { kind: 'shared', vpn, pages, level: top }, owner, place };
+  }
+
+  /** Notes a loan whose entry is in the root already, when that is the owner's. */
+  protected borrowAgain(owner: SharingOperations, vpn: number): void {
+    this.checkOwner(owner);
+    const { top } = this.shape;
+    const loan = this.noteLoan(owner, vpn);
+    this.loans = [...this.loans, loan];
+    this.foreign.add(loan.range);
+    owner.owedContext = EVERY_CONTEXT;
+    this.load(this.rootPfn, this.shape.indexOf(vpn, top), top);
+    if (this.low === owner.low && this.high === owner.high) return;
+    this.endLoan(loan);
+    const expected = `the entry of the owner's root at ${this.address(vpn)}`;
+    throw new VmError('bad-image', { argument: 'snapshot', value: vpn, expected });
+  }
+
+  /** The page table that a range is on loan from, or `null`. */
+  protected ownerOf(range: ForeignRange): SharingOperations | null {
+    return this.loans.find((loan) => loan.range === range)?.owner ?? null;
+  }
+
+  private giveBack(loan: Loan, owed: Invalidations): void {
+    const { range } = loan;
+    const { top } = this.shape;
+    const index = this.shape.indexOf(range.vpn, top);
+    this.load(this.rootPfn, index, top);
+    this.countLeaf(this.low, this.high, top, 1);
+    this.writeRoot(owed, index, 0, 0);
+    this.owe(owed, range.vpn, range.pages, 0, INTERMEDIATE | GLOBAL);
+    this.endLoan(loan);
+  }
+
+  private endLoan(loan: Loan): void {
+    const { owner, place, range } = loan;
+    this.foreign.remove(range);
+    this.loans = this.loans.filter((other) => other !== loan);
+    const lent = owner.lent.get(place);
+    if (lent === undefined) return;
+    lent.count--;
+    if (lent.count === 0) owner.lent.delete(place);
+  }
+
+  /** Unmaps everything that is this table's own, its frames to be released. */
+  private releaseLeaves(owed: Invalidations): void {
+    const { entries, format, top } = this.shape;
+    const pages = format.levelPages[top]!;
+    for (let index = 0; index < entries[top]!; index++) {
+      const vpn = this.shape.rootStart(index);
+      if (this.foreignIn(vpn, pages) === null) this.unmapOwn(owed, vpn, pages);
+    }
+  }
+
+  private unmapOwn(owed: Invalidations, vpn: number, pages: number): void {
+    const end = vpn + pages;
+    this.zap({ owed, end, release: true }, this.rootPfn, this.shape.top, vpn, end);
+  }
+
+  /** Lends what this table has on loan itself to a copy of it. */
+  protected shareOn(target: SharingOperations, range: ForeignRange, owed: Invalidations): void {
+    const owner = this.ownerOf(range);
+    if (owner !== null) target.share(owner, { vpn: range.vpn, pages: range.pages }, owed);
+  }
+
+  /** Whether a machine's rights can be taken from leaves at all, which copy-on-write needs. */
+  protected canWriteProtect(): boolean {
+    return (this.shape.bits.granted(0) & Prot.Write) === 0;
+  }
+}

@@ -1,0 +1,229 @@
+import { GLOBAL, type Invalidations } from './invalidations.js';
+import { NOT_COMPATIBLE, OUT_OF_FRAMES } from './outcome.js';
+import type { PageSize } from './page-size.js';
+import { type PageRange, RangeOperations } from './range-operations.js';
+
+/** What the pieces of a page have in common, and what they were used for. */
+interface Pieces {
+  pfn: number;
+  flagsLow: number;
+  flagsHigh: number;
+  accessed: boolean;
+  dirty: boolean;
+}
+
+/** The same pages in other leaves: split, collapsed; and tables that hold nothing any more. */
+export abstract class StructureOperations extends RangeOperations {
+  /**
+   * Splits the leaf that maps a page into leaves of the next smaller size: a NAPOT or contiguous group into its entries, a
+   * large leaf into a table of leaves of the level below. They say what the leaf said: rights, memory type (x86's PAT bit
+   * moves from 12 to 7), accessed and dirty.
+   *
+   * On AArch64 a live leaf is split by break-before-make unless the machine has FEAT_BBM level 2.
+   *
+   * @param vpn - Any page of the leaf.
+   * @param owed - What the change owes.
+   * @returns 0; `OUT_OF_FRAMES`; `NOT_MAPPED` or `NOT_PRESENT` when no leaf maps the page; `NOT_COMPATIBLE` for a base
+   * page by itself.
+   * @throws `VmError` for a page out of range or foreign. Nothing changed then.
+   */
+  split(vpn: number, owed: Invalidations): number {
+    const pfn = this.findOwnLeaf(vpn, owed);
+    if (pfn < 0) return pfn;
+    const { level, pages } = this.found;
+    if (pages === 1) return NOT_COMPATIBLE;
+    this.checkNotLent(level);
+    const grouped = pages > this.shape.format.levelPages[level]!;
+    if (!grouped) {
+      const counts = Float64Array.from({ length: level }, (_, l) => +(l === level - 1));
+      if (!this.reserveTables(counts)) return OUT_OF_FRAMES;
+    }
+    this.splitFound(owed);
+    return 0;
+  }
+
+  /**
+   * Makes one leaf of those that map a page of a larger size, if they are compatible: all there, frames that follow one
+   * another from an aligned one, the same rights and attributes. It is accessed or dirty when one of them was. The table
+   * that held them is given up.
+   *
+   * On AArch64 by break-before-make, unless the machine has FEAT_BBM level 2.
+   *
+   * @param vpn - The first page.
+   * @param pages - The size of the leaf to make, in base pages.
+   * @param owed - What the change owes, and what it releases.
+   * @returns 0, or `NOT_COMPATIBLE`: nothing changed. O(entries of a table).
+   * @throws `VmError` for pages out of range, misaligned, foreign or of no size that there is. Nothing changed then.
+   */
+  collapse(vpn: number, pages: number, owed: Invalidations): number {
+    this.begin(owed);
+    const size = this.sizeOf(pages);
+    this.checkPages(vpn, pages, pages);
+    this.checkOwn(vpn, pages);
+    const { level } = size;
+    if (this.seek(vpn, level) !== level) return NOT_COMPATIBLE;
+    if (size.entries > 1) return this.collapseGroup(vpn, size, owed);
+    if (!this.isPointer(this.low, this.high, level)) return NOT_COMPATIBLE;
+    const table = this.tables[level]!;
+    const index = this.indexes[level]!;
+    const below = this.shape.format.tablePfn(this.low, this.high);
+    if (this.lent.has(`${table}:${index}`) || !this.isOwn(below, level - 1)) return NOT_COMPATIBLE;
+    const count = this.shape.entries[level - 1]!;
+    // Hardware may set bits in the pieces until the table is gone, so they are read again if the first look was too early.
+    const pieces = this.piecesOf(below, level - 1, 0, count, pages);
+    if (pieces === null) return NOT_COMPATIBLE;
+    this.change(owed, table, index, level, () => this.setLeaf(pieces, level, 0, 0));
+    this.carryLateBits(owed, table, index, level, below, count);
+    this.oweCollapse(owed, vpn, pages, pieces);
+    this.oweIntermediate(owed, vpn, pages);
+    this.uncount(below, level - 1);
+    this.giveUp(owed, below, level - 1);
+    return 0;
+  }
+
+  /**
+   * Gives up the tables in a stretch that hold nothing. Operations of a page table leave none behind; adopted tables, and
+   * guests that write their tables themselves, may.
+   *
+   * @param range - The stretch.
+   * @param owed - What it owes, and what it releases.
+   * @returns How many tables were given up.
+   * @throws `VmError` for a stretch out of range or foreign. Nothing changed then.
+   */
+  freeEmptyTables(range: PageRange, owed: Invalidations): number {
+    const { pages, vpn } = range;
+    this.beginRange(vpn, pages, owed);
+    const before = this.owned.size;
+    this.freeEmpty(owed, this.rootPfn, this.shape.top, vpn, vpn + pages);
+    return before - this.owned.size;
+  }
+
+  private freeEmpty(
+    owed: Invalidations,
+    table: number,
+    level: number,
+    from: number,
+    end: number,
+  ): void {
+    const { format } = this.shape;
+    if (level === 0) return;
+    let next = from;
+    for (let vpn = from; vpn < end; vpn = next) {
+      next = Math.min(end, this.shape.entryStart(vpn, level) + format.levelPages[level]!);
+      const index = this.shape.indexOf(vpn, level);
+      this.load(table, index, level);
+      if (!this.isPointer(this.low, this.high, level)) continue;
+      const below = format.tablePfn(this.low, this.high);
+      this.freeEmpty(owed, below, level - 1, vpn, next);
+      if (this.isEmpty(below, level - 1)) this.unlink(owed, table, index, level, vpn);
+    }
+  }
+
+  private collapseGroup(vpn: number, size: PageSize, owed: Invalidations): number {
+    const { entries, level, pages } = size;
+    const table = this.tables[level]!;
+    const first = this.indexes[level]!;
+    const pieces = this.piecesOf(table, level, first, entries, pages);
+    if (pieces === null) return NOT_COMPATIBLE;
+    const group = Math.log2(entries);
+    const step = this.shape.groupStep(level, group);
+    let changed = false;
+    for (let member = 0; member < entries; member++) {
+      this.change(owed, table, first + member, level, (low, high) => {
+        // Bits that hardware sets meanwhile stay in this member: any counts for all.
+        pieces.accessed ||= this.shape.bits.isAccessed(low);
+        pieces.dirty ||= this.shape.bits.isDirty(low, high);
+        this.setLeaf(pieces, level, member * step, group);
+        changed ||= this.newLow !== low || this.newHigh !== high;
+      });
+    }
+    if (changed) this.oweCollapse(owed, vpn, pages, pieces);
+    return 0;
+  }
+
+  private oweCollapse(owed: Invalidations, vpn: number, pages: number, pieces: Pieces): void {
+    const global = this.shape.bits.isGlobal(pieces.flagsLow, pieces.flagsHigh);
+    // What is cached are the pieces, so that the smallest of them is the stride.
+    this.owe(owed, vpn, pages, 1, global ? GLOBAL : 0);
+  }
+
+  /** Leaves, for `change`, the words of the leaf that pieces make. */
+  private setLeaf(pieces: Pieces, level: number, more: number, group: number): void {
+    const { shape } = this;
+    const { bits } = shape;
+    let low = pieces.flagsLow | (pieces.accessed ? bits.accessed : 0);
+    const high = bits.dirtyHigh(low, pieces.flagsHigh, pieces.dirty);
+    low = bits.dirtyLow(low, pieces.flagsHigh, pieces.dirty);
+    this.setNew(
+      shape.leafLow(pieces.pfn + more, level, low, group),
+      shape.leafHigh(pieces.pfn + more, level, high, group),
+    );
+  }
+
+  /** What a run of entries has in common, or `null` when they don't make one page of that size. */
+  private piecesOf(
+    table: number,
+    level: number,
+    first: number,
+    count: number,
+    pages: number,
+  ): Pieces | null {
+    const { bits, format } = this.shape;
+    let pieces: Pieces | null = null;
+    for (let entry = 0; entry < count; entry++) {
+      const index = first + entry;
+      this.load(table, index, level);
+      const { high, low } = this;
+      if (!this.isLeaf(low, high, level)) return null;
+      const pfn = this.shape.entryPfn(low, high, level, index);
+      const [accessed, dirty] = [bits.isAccessed(low), bits.isDirty(low, high)];
+      const [ownLow, ownHigh] = [
+        this.shape.flagsLow(low, level),
+        this.shape.flagsHigh(high, level),
+      ];
+      const flagsLow = bits.dirtyLow(ownLow & ~bits.accessed, ownHigh, false);
+      const flagsHigh = bits.dirtyHigh(ownLow, ownHigh, false);
+      if (pieces === null) {
+        if (pfn % pages !== 0) return null;
+        pieces = { pfn, flagsLow, flagsHigh, accessed: false, dirty: false };
+      }
+      const follows = pfn === pieces.pfn + entry * format.levelPages[level]!;
+      if (!follows || flagsLow !== pieces.flagsLow || flagsHigh !== pieces.flagsHigh) return null;
+      pieces.accessed ||= accessed;
+      pieces.dirty ||= dirty;
+    }
+    return pieces;
+  }
+
+  /** Adds to a leaf what hardware set in its pieces between the look at them and the end of their table. */
+  private carryLateBits(
+    owed: Invalidations,
+    table: number,
+    index: number,
+    level: number,
+    below: number,
+    count: number,
+  ): void {
+    const { bits } = this.shape;
+    let accessed = false;
+    let dirty = false;
+    for (let entry = 0; entry < count; entry++) {
+      this.load(below, entry, level - 1);
+      accessed ||= bits.isAccessed(this.low);
+      dirty ||= bits.isDirty(this.low, this.high);
+    }
+    this.change(owed, table, index, level, (low, high) => {
+      const used = accessed ? low | bits.accessed : low;
+      if (!dirty) this.setNew(used, high);
+      else this.setNew(bits.dirtyLow(used, high, true), bits.dirtyHigh(used, high, true));
+    });
+  }
+
+  /** Forgets the leaves of a table that is given up with them in it. */
+  private uncount(table: number, level: number): void {
+    for (let index = 0; index < this.shape.entries[level]!; index++) {
+      this.load(table, index, level);
+      this.countLeaf(this.low, this.high, level, -1);
+    }
+  }
+}
