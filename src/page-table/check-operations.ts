@@ -1,5 +1,5 @@
 import { InspectOperations } from './inspect-operations.js';
-import { ADOPTED } from './table-tree.js';
+import { AS_FOUND, LEVEL } from './table-tree.js';
 
 /** What a check has seen so far. */
 interface Seen {
@@ -49,12 +49,12 @@ export abstract class CheckOperations extends InspectOperations {
     granted: number,
   ): void {
     const flags = this.owned.get(table);
-    if (flags === undefined || (flags & ~ADOPTED) !== level || seen.tables.has(table)) {
+    if (flags === undefined || (flags & LEVEL) !== level || seen.tables.has(table)) {
       throw this.broken('table', table, 'a table of its own, reached once');
     }
     seen.tables.add(table);
     seen.tableCounts[level]!++;
-    const adopted = (flags & ADOPTED) !== 0;
+    const adopted = (flags & AS_FOUND) !== 0;
     const { bits, entries, format } = this.shape;
     for (let index = 0; index < entries[level]!; index++) {
       this.load(table, index, level);

@@ -1,7 +1,8 @@
-import { replaced, replaceRun } from './flat-runs.js';
+import { editRun, replaced, replaceRun } from './flat-runs.js';
 import type { ForeignRange } from './foreign-ranges.js';
 import { GLOBAL, type Invalidations } from './invalidations.js';
 import { SharingOperations } from './sharing-operations.js';
+import { AS_FOUND, LEVEL } from './table-tree.js';
 
 /** Tables that an adoption looks at before it takes the rest for foreign: 512 GiB in 4 KiB pages. */
 export const VISIT_LIMIT: number = 2 ** 18;
@@ -29,6 +30,7 @@ export abstract class CopyOperations extends SharingOperations {
     const counts = this.tableCounts.slice(0, top);
     if (!target.reserveTables(counts)) return false;
     this.copyTable(copy, this.rootPfn, target.rootPfn, top, null);
+    target.inherit(target.rootPfn, this.owned.get(this.rootPfn)!);
     target.leafEntries.set(this.leafEntries);
     target.narrow = this.narrow;
     return true;
@@ -55,6 +57,7 @@ export abstract class CopyOperations extends SharingOperations {
         this.copyForeign(copy, foreign, index);
       } else if (this.isPointer(low, high, level)) {
         const below = copy.target.takeTable(level - 1);
+        copy.target.inherit(below, this.owned.get(format.tablePfn(low, high))!);
         this.copyTable(copy, format.tablePfn(low, high), below, level - 1, vpn);
         const frameBits = format.frameLowMask | (format.splitTableMask << format.splitShift);
         copy.target.write(
@@ -71,35 +74,56 @@ export abstract class CopyOperations extends SharingOperations {
     }
   }
 
+  /** A copy of a table whose entries were found somewhere has such entries itself. */
+  private inherit(table: number, flags: number): void {
+    this.owned.set(table, (this.owned.get(table)! & LEVEL) | (flags & AS_FOUND));
+  }
+
   /** In flat RAM: takes the right to write from all leaves of a table, then copies it whole. */
   private copyFlat(copy: Copy, from: number, to: number, start: number): boolean {
-    const { bits, entries, presentLow, requiredLow } = this.shape;
+    const { bits, entries, lowTells } = this.shape;
     const source = this.tableBase(from, 0);
     const target = this.tableBase(to, 0);
-    if (source < 0 || target < 0 || copy.isShared !== null || !bits.plain) return false;
-    if (this.foreignIn(start, entries[0]!) !== null) return false;
-    const length = entries[0]! << this.wide;
-    const { words } = this;
+    if (source < 0 || target < 0 || copy.isShared !== null) return false;
+    if (!lowTells || !(bits.plain || this.wide === 1)) return false;
+    const pages = entries[0]!;
+    if (this.foreignIn(start, pages) !== null) return false;
+    const end = source + (pages << this.wide);
     if (copy.copyOnWrite) {
-      replaceRun(
-        words,
-        source,
-        source + length,
-        this.wide,
-        presentLow,
-        requiredLow,
-        bits.writeClearLow,
-        bits.writeSetLow,
-        bits.writeClearHigh,
-        bits.writeSetHigh,
-      );
+      this.writeProtectRun(source, end);
       if (replaced.changed > 0) {
-        const global = bits.isGlobal(replaced.bits, replaced.highBits);
-        this.owe(copy.owed, start, entries[0]!, 1, global ? GLOBAL : 0);
+        this.owe(copy.owed, start, pages, 1, this.shape.someGlobal(replaced.bits) ? GLOBAL : 0);
       }
     }
-    words.copyWithin(target, source, source + length);
+    this.words.copyWithin(target, source, end);
     return true;
+  }
+
+  private writeProtectRun(from: number, to: number): void {
+    const { bits, globalFlip, presentLow, requiredLow } = this.shape;
+    const { wide, words } = this;
+    if (bits.plain) {
+      const { writeClearHigh, writeClearLow, writeSetHigh, writeSetLow } = bits;
+      const [low, high] = [writeSetLow, writeSetHigh];
+      const [any, all] = [presentLow, requiredLow];
+      replaceRun(
+        words,
+        from,
+        to,
+        wide,
+        any,
+        all,
+        writeClearLow,
+        low,
+        writeClearHigh,
+        high,
+        globalFlip,
+      );
+      return;
+    }
+    const editLow = (low: number, high: number): number => bits.writeProtectLow(low, high);
+    const editHigh = (low: number, high: number): number => bits.writeProtectHigh(low, high);
+    editRun(words, from, to, presentLow, requiredLow, editLow, editHigh, globalFlip);
   }
 
   private copyLeaf(

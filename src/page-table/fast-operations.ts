@@ -50,7 +50,13 @@ export abstract class FastOperations extends SwapOperations {
     const alike = bits.pointers.slice(1).every(({ low }) => (low & mask) === value);
     const highMarks =
       format.presentHigh !== 0 || format.leafMaskHigh.some((high, l) => l > 0 && high !== 0);
-    const usable = uniform && alike && !split && !highMarks && format.leafBitsHigh[0] === 0;
+    const usable =
+      uniform &&
+      alike &&
+      !split &&
+      !highMarks &&
+      format.leafBitsHigh[0] === 0 &&
+      this.shape.lowTells;
     this.pointerMask = usable ? mask : 0;
     this.pointerValue = usable ? value : NEVER;
     this.levelBits = inner[0] ?? 1;
@@ -67,12 +73,11 @@ export abstract class FastOperations extends SwapOperations {
     this.frameEnd = usable ? this.shape.leafFrameEnd[0]! : 0;
     this.leafLowBits = format.leafBits[0]!;
     this.groupHigh = bits.groupHigh;
-    this.globalLow = bits.globalMask.low;
-    // AArch64's bit says it by being clear.
-    this.globalFlip = bits.isGlobal(0, 0) ? this.globalLow : 0;
+    this.globalLow = this.shape.globalLow;
+    this.globalFlip = this.shape.globalFlip;
     this.highWordMask = this.wide === 1 ? -1 : 0;
-    this.anyPresent = usable ? format.presentLow : 0;
-    this.allPresent = format.requiredLow[0]!;
+    this.anyPresent = usable ? this.shape.presentLow : 0;
+    this.allPresent = this.shape.requiredLow;
     this.oweFill = (this.fillOwes & 1) !== 0;
   }
 
@@ -126,8 +131,7 @@ export abstract class FastOperations extends SwapOperations {
         words[at] = 0;
         words[at + wide] = 0;
         this.leafEntries[0]!--;
-        const global = ((low ^ this.globalFlip) & this.globalLow) !== 0 ? 2 : 0;
-        owed.add(vpn, 1, 1, this.owedContext, global);
+        owed.add(vpn, 1, 1, this.owedContext, this.globalFlag(low));
         this.noteBasePage(vpn, low, high);
         // A neighbour tells most often that the table is not empty.
         const index = vpn & this.levelMask;
@@ -165,18 +169,62 @@ export abstract class FastOperations extends SwapOperations {
         if (wide === 1) words[at + 1] = newHigh;
         this.noteBasePage(vpn, low, high);
         if (((newLow ^ low) | (newHigh ^ high)) !== 0) {
-          owed.add(
-            vpn,
-            1,
-            1,
-            this.owedContext,
-            ((low ^ this.globalFlip) & this.globalLow) !== 0 ? 2 : 0,
-          );
+          owed.add(vpn, 1, 1, this.owedContext, this.globalFlag(low));
         }
         return this.frameIn(low, high);
       }
     }
     return this.protectPage(vpn, prot, owed);
+  }
+
+  override setAccessed(vpn: number, accessed: boolean, owed: Invalidations): number {
+    const at = owed?.frames === this.frames ? this.entryWord(vpn) : -1;
+    if (at >= 0) {
+      const low = this.words[at]!;
+      const high = this.words[at + this.wide]! & this.highWordMask;
+      if (this.isOwnPage(low, high)) {
+        const bit = this.shape.bits.accessed;
+        return this.setBit(vpn, at, low, high, bit, accessed, owed);
+      }
+    }
+    return super.setAccessed(vpn, accessed, owed);
+  }
+
+  override setDirty(vpn: number, dirty: boolean, owed: Invalidations): number {
+    const { bits } = this.shape;
+    const at = bits.plain && owed?.frames === this.frames ? this.entryWord(vpn) : -1;
+    if (at >= 0) {
+      const low = this.words[at]!;
+      const high = this.words[at + this.wide]! & this.highWordMask;
+      if (this.isOwnPage(low, high)) {
+        return this.setBit(vpn, at, low, high, bits.dirty, dirty, owed);
+      }
+    }
+    return super.setDirty(vpn, dirty, owed);
+  }
+
+  /** Sets or clears a bit of a base page's entry; whether it was set before. */
+  private setBit(
+    vpn: number,
+    at: number,
+    low: number,
+    high: number,
+    bit: number,
+    on: boolean,
+    owed: Invalidations,
+  ): number {
+    const changed = on ? low | bit : low & ~bit;
+    this.noteBasePage(vpn, low, high);
+    if (changed !== low) {
+      this.words[at] = changed;
+      owed.add(vpn, 1, 1, this.owedContext, this.globalFlag(low));
+    }
+    return (low & bit) !== 0 ? 1 : 0;
+  }
+
+  /** The flag of a record about a base page. */
+  private globalFlag(low: number): number {
+    return ((low ^ this.globalFlip) & this.globalLow) !== 0 ? 2 : 0;
   }
 
   /**

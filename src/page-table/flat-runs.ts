@@ -2,11 +2,11 @@
 // when it has one of the bits `any` and all of `all`. Loops are rolled, and 8-byte entries have theirs apart.
 
 /** What {@link clearRun} found, until its next call. */
-export const cleared = { present: 0, grouped: 0, bits: 0, highBits: 0 };
+export const cleared = { present: 0, grouped: 0, bits: 0 };
 
 /**
  * Clears a run of entries; notes in `cleared` how many were present, how many of these were in groups, and the or of
- * their bits.
+ * their low words, each xored with `flip`.
  */
 export function clearRun(
   words: Int32Array,
@@ -16,35 +16,31 @@ export function clearRun(
   any: number,
   all: number,
   groupHigh: number,
+  flip: number,
 ): void {
   const step = 1 + wide;
   let present = 0;
   let grouped = 0;
   let bits = 0;
-  let highBits = 0;
   for (let at = from; at < to; at += step) {
     const low = words[at]!;
     if ((low & any) === 0 || (low & all) !== all) continue;
     present++;
-    bits |= low;
-    if (wide === 0) continue;
-    const high = words[at + 1]!;
-    highBits |= high;
-    if ((high & groupHigh) !== 0) grouped++;
+    bits |= low ^ flip;
+    if (groupHigh !== 0 && (words[at + wide]! & groupHigh) !== 0) grouped++;
   }
   words.fill(0, from, to);
   cleared.present = present;
   cleared.grouped = grouped;
   cleared.bits = bits;
-  cleared.highBits = highBits;
 }
 
 /** What {@link replaceRun} did, until its next call. */
-export const replaced = { changed: 0, bits: 0, highBits: 0 };
+export const replaced = { changed: 0, bits: 0 };
 
 /**
  * Replaces bits in all present entries of a run: of each word those of `clear` by those of `set`. Notes in `replaced` how
- * many changed, and the or of the bits of all that are present; where no high word is looked at, all of its bits.
+ * many changed, and the or of the low words of all that are present, each xored with `flip`.
  */
 export function replaceRun(
   words: Int32Array,
@@ -57,10 +53,10 @@ export function replaceRun(
   setLow: number,
   clearHigh: number,
   setHigh: number,
+  flip: number,
 ): void {
   let changed = 0;
   let bits = 0;
-  let highBits = 0;
   if (wide === 1 && (clearHigh | setHigh) !== 0) {
     for (let at = from; at < to; at += 2) {
       const low = words[at]!;
@@ -70,25 +66,53 @@ export function replaceRun(
       const newHigh = (high & ~clearHigh) | setHigh;
       words[at] = newLow;
       words[at + 1] = newHigh;
-      bits |= low;
-      highBits |= high;
+      bits |= low ^ flip;
       if (((newLow ^ low) | (newHigh ^ high)) !== 0) changed++;
     }
   } else {
     const step = 1 + wide;
-    highBits = -1;
     for (let at = from; at < to; at += step) {
       const low = words[at]!;
       if ((low & any) === 0 || (low & all) !== all) continue;
       const newLow = (low & ~clearLow) | setLow;
       words[at] = newLow;
-      bits |= low;
+      bits |= low ^ flip;
       if (newLow !== low) changed++;
     }
   }
   replaced.changed = changed;
   replaced.bits = bits;
-  replaced.highBits = highBits;
+}
+
+/** What becomes of one word of an entry. */
+type WordEdit = (low: number, high: number) => number;
+
+/** The same as {@link replaceRun} for 8-byte entries whose bits depend on each other (AArch64). */
+export function editRun(
+  words: Int32Array,
+  from: number,
+  to: number,
+  any: number,
+  all: number,
+  editLow: WordEdit,
+  editHigh: WordEdit,
+  flip: number,
+): void {
+  let changed = 0;
+  let bits = 0;
+  for (let at = from; at < to; at += 2) {
+    const low = words[at]!;
+    if ((low & any) === 0 || (low & all) !== all) continue;
+    const high = words[at + 1]!;
+    const newLow = editLow(low, high);
+    const newHigh = editHigh(low, high);
+    words[at] = newLow;
+    words[at + 1] = newHigh;
+    bits |= low ^ flip;
+    if (((newLow ^ low) | (newHigh ^ high)) !== 0) changed++;
+  }
+  replaced.changed = changed;
+  replaced.bits = bits;
 }
 
 /** The first word of a run that is not 0, or -1. */

@@ -35,4 +35,4 @@ export {
 } from './page-table.js';
 export type { MapRange } from './range-mapping.js';
 export type { PageRange, ProtectRange, UnmapRange } from './range-operations.js';
-export type { PageTableSnapshot } from './saved-operations.js';
+export type { PageTableSnapshot, SavedTable } from './saved-operations.js';

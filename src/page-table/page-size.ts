@@ -72,5 +72,14 @@ export function chooseSizes(
       expected: `some of ${all.map((size) => size.pages).join(', ')}`,
     });
   }
-  return all.filter(({ pages }) => pages === 1 || wanted.includes(pages));
+  const chosen = all.filter(({ pages }) => pages === 1 || wanted.includes(pages));
+  // A large page is split into pages of the level below.
+  const plain = (sizes: readonly PageSize[]): number =>
+    sizes.reduce((set, { entries, level }) => (entries === 1 ? set | (1 << level) : set), 0);
+  const top = chosen.at(-1)!.level;
+  if ((plain(chosen) ^ plain(all)) & ((1 << top) - 1)) {
+    const expected = 'with each size those of the levels below';
+    throw new VmError('bad-argument', { argument: 'pageSizes', value: wanted, expected });
+  }
+  return chosen;
 }

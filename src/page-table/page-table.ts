@@ -9,12 +9,12 @@ import {
 import type { FrameSource, PhysicalMemory } from '../memory/index.js';
 import { mappingOf, type PteFormat } from '../pte/index.js';
 import { type IsShared, VISIT_LIMIT } from './copy-operations.js';
-import type { Invalidations } from './invalidations.js';
+import { EVERY_CONTEXT, type Invalidations } from './invalidations.js';
 import { type LeafFlags, type LeafOptions, leafFlags } from './leaf-flags.js';
 import type { PageSize } from './page-size.js';
 import { type PageTableSnapshot, SavedOperations } from './saved-operations.js';
 import { TableShape } from './table-shape.js';
-import { ADOPTED, type TreeOptions } from './table-tree.js';
+import { AS_FOUND, NOT_RELEASED, type TreeOptions } from './table-tree.js';
 
 /**
  * Options of {@link PageTable}.
@@ -202,7 +202,8 @@ export class PageTable extends SavedOperations {
     checkOptions('', options, RESTORE);
     const { owners = [], ...rest } = options;
     checkVersion(snapshot, 1, 'page-table');
-    const { context, root, rootOffset } = snapshot;
+    const { root, rootOffset } = snapshot;
+    const context = checkInteger('snapshot.context', snapshot.context, EVERY_CONTEXT, MAX_CONTEXT);
     // Adopts the root alone, before the snapshot says what is below it.
     const own = { root, rootOffset, context: Math.max(0, context), visitLimit: 0 };
     const table = new PageTable({ ...rest, ...own });
@@ -305,7 +306,7 @@ export class PageTable extends SavedOperations {
     }
     checkInteger('visitLimit', visitLimit, 0, Number.MAX_SAFE_INTEGER);
     this.bindWindow();
-    this.adoptTables(visitLimit, releaseTables ? 0 : ADOPTED);
+    this.adoptTables(visitLimit, releaseTables ? AS_FOUND : AS_FOUND | NOT_RELEASED);
   }
 }
 

@@ -1,6 +1,6 @@
 import { checkOptions, type OptionNames, VmError } from '../core/index.js';
 import { checkProt } from '../pte/index.js';
-import { cleared, clearRun, replaced, replaceRun } from './flat-runs.js';
+import { cleared, clearRun, editRun, replaced, replaceRun } from './flat-runs.js';
 import { GLOBAL, type Invalidations } from './invalidations.js';
 import { OUT_OF_FRAMES } from './outcome.js';
 import { RangeMapping } from './range-mapping.js';
@@ -117,7 +117,8 @@ export abstract class RangeOperations extends RangeMapping {
   /** Unmaps [from, end) under a table; returns the base pages that were. */
   protected zap(job: Zap, table: number, level: number, from: number, end: number): number {
     const { format } = this.shape;
-    const base = level === 0 && !job.release ? this.tableBase(table, 0) : -1;
+    const flat = level === 0 && !job.release && this.shape.lowTells;
+    const base = flat ? this.tableBase(table, 0) : -1;
     if (base >= 0) return this.clearFlat(job.owed, base, from, end);
     const pages = format.levelPages[level]!;
     let unmapped = 0;
@@ -139,17 +140,16 @@ export abstract class RangeOperations extends RangeMapping {
   }
 
   private clearFlat(owed: Invalidations, base: number, from: number, end: number): number {
-    const { bits, format, presentLow, requiredLow } = this.shape;
-    const start = base + (this.shape.indexOf(from, 0) << this.wide);
-    const stop = start + ((end - from) << this.wide);
-    clearRun(this.words, start, stop, this.wide, presentLow, requiredLow, bits.groupHigh);
+    const { bits, globalFlip, presentLow, requiredLow } = this.shape;
+    const { wide, words } = this;
+    const start = base + (this.shape.indexOf(from, 0) << wide);
+    const stop = start + ((end - from) << wide);
+    clearRun(words, start, stop, wide, presentLow, requiredLow, bits.groupHigh, globalFlip);
     const { grouped, present } = cleared;
     if (present === 0) return 0;
     this.countBasePages(present - grouped, grouped, -1);
     // One global page among them is enough to say so.
-    const global =
-      bits.isGlobal(cleared.bits, cleared.highBits) || format.architecture === 'aarch64';
-    this.owe(owed, from, end - from, 1, global ? GLOBAL : 0);
+    this.owe(owed, from, end - from, 1, this.shape.someGlobal(cleared.bits) ? GLOBAL : 0);
     return present;
   }
 
@@ -201,7 +201,8 @@ export abstract class RangeOperations extends RangeMapping {
     end: number,
   ): void {
     const { bits, format } = this.shape;
-    const base = level === 0 && bits.plain ? this.tableBase(table, 0) : -1;
+    const flat = level === 0 && this.shape.lowTells && (bits.plain || this.wide === 1);
+    const base = flat ? this.tableBase(table, 0) : -1;
     if (base >= 0) {
       this.reprotectFlat(job, base, from, end);
       return;
@@ -241,23 +242,23 @@ export abstract class RangeOperations extends RangeMapping {
   }
 
   private reprotectFlat(job: Reprotect, base: number, from: number, end: number): void {
-    const { bits, presentLow, requiredLow } = this.shape;
-    const { protHigh, protLow, rightsHigh, rightsLow } = bits;
-    const start = base + (this.shape.indexOf(from, 0) << this.wide);
-    replaceRun(
-      this.words,
-      start,
-      start + ((end - from) << this.wide),
-      this.wide,
-      presentLow,
-      requiredLow,
-      rightsLow,
-      protLow[job.prot]!,
-      rightsHigh,
-      protHigh[job.prot]!,
-    );
+    const { prot } = job;
+    const { bits, globalFlip, presentLow, requiredLow } = this.shape;
+    const { wide, words } = this;
+    const start = base + (this.shape.indexOf(from, 0) << wide);
+    const stop = start + ((end - from) << wide);
+    if (bits.plain) {
+      const { protHigh, protLow, rightsHigh, rightsLow } = bits;
+      const [low, high] = [protLow[prot]!, protHigh[prot]!];
+      const [any, all] = [presentLow, requiredLow];
+      replaceRun(words, start, stop, wide, any, all, rightsLow, low, rightsHigh, high, globalFlip);
+    } else {
+      const editLow = (low: number, high: number): number => bits.protectLow(low, high, prot);
+      const editHigh = (low: number, high: number): number => bits.protectHigh(low, high, prot);
+      editRun(words, start, stop, presentLow, requiredLow, editLow, editHigh, globalFlip);
+    }
     if (replaced.changed === 0) return;
-    const global = bits.isGlobal(replaced.bits, replaced.highBits);
+    const global = this.shape.someGlobal(replaced.bits);
     this.owe(job.owed, from, end - from, 1, global ? GLOBAL : 0);
   }
 }

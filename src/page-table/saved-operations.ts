@@ -1,7 +1,21 @@
 import { checkVersion, VmError } from '../core/index.js';
 import { CheckOperations } from './check-operations.js';
 import type { ForeignRange } from './foreign-ranges.js';
-import { ADOPTED } from './table-tree.js';
+import { AS_FOUND, LEVEL, NOT_RELEASED } from './table-tree.js';
+
+/**
+ * A table of a saved page table.
+ *
+ * @public
+ */
+export interface SavedTable {
+  /** Its frame. */
+  readonly pfn: number;
+  /** Whether the frame goes back to the source when the table is given up. */
+  readonly released: boolean;
+  /** Whether its entries were found there, and need not be as a page table writes them. */
+  readonly found: boolean;
+}
 
 /**
  * A saved page table: what is not in the memory of its tables.
@@ -21,8 +35,8 @@ export interface PageTableSnapshot {
   readonly rootOffset: number;
   /** The context that records name. */
   readonly context: number;
-  /** The tables by frame, and whether they were adopted: their frames are not the source's. */
-  readonly tables: readonly (readonly [pfn: number, adopted: boolean])[];
+  /** The tables. */
+  readonly tables: readonly SavedTable[];
   /** What is not its own; of what is on loan, the root of the owner. */
   readonly foreign: readonly (ForeignRange & {
     /** The root of the page table that it is on loan from. */
@@ -52,7 +66,11 @@ export abstract class SavedOperations extends CheckOperations {
       root: this.rootPfn,
       rootOffset: this.rootOffset,
       context: this.owedContext,
-      tables: [...this.owned].map(([pfn, level]) => [pfn, (level & ADOPTED) !== 0] as const),
+      tables: [...this.owned].map(([pfn, flags]) => ({
+        pfn,
+        released: (flags & NOT_RELEASED) === 0,
+        found: (flags & AS_FOUND) !== 0,
+      })),
       foreign: this.foreign.all.map((range) => {
         const owner = this.ownerOf(range);
         return { ...range, ...(owner === null ? {} : { owner: owner.root }) };
@@ -73,12 +91,12 @@ export abstract class SavedOperations extends CheckOperations {
     if (this.owned.size !== tables.length || this.foreign.all.length !== known) {
       throw this.broken('snapshot.tables', this.owned.size, 'the tables that are in memory');
     }
-    for (const item of tables) {
-      const [pfn, adopted] = Array.isArray(item) ? item : [];
-      const level = this.owned.get(pfn);
-      if (level === undefined)
+    for (const { found, pfn, released } of tables) {
+      const flags = this.owned.get(pfn);
+      if (flags === undefined)
         throw this.broken('snapshot.tables', pfn, 'tables that are in memory');
-      if (adopted === true) this.owned.set(pfn, level | ADOPTED);
+      const more = (released === true ? 0 : NOT_RELEASED) | (found === false ? 0 : AS_FOUND);
+      this.owned.set(pfn, (flags & LEVEL) | more);
     }
     this.checkInvariants();
   }

@@ -4,6 +4,7 @@ import { EVERY_CONTEXT, GLOBAL, INTERMEDIATE, type Invalidations } from './inval
 import { OUT_OF_FRAMES } from './outcome.js';
 import type { PageRange } from './range-operations.js';
 import { StructureOperations } from './structure-operations.js';
+import { LEVEL } from './table-tree.js';
 
 /** Where a foreign range comes from, for when it is given back. */
 interface Loan {
@@ -161,7 +162,7 @@ export abstract class SharingOperations extends StructureOperations {
     if (options.release === true) this.releaseLeaves(owed);
     owed.addContext(this.owedContext, INTERMEDIATE | GLOBAL);
     // In the order in which they were taken, the root first.
-    for (const [table, level] of [...this.owned]) this.giveUp(owed, table, level & 15);
+    for (const [table, level] of [...this.owned]) this.giveUp(owed, table, level & LEVEL);
     this.leafEntries.fill(0);
     this.dead = true;
     this.words = new Int32Array(0);

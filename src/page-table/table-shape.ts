@@ -32,6 +32,12 @@ export class TableShape {
   readonly presentLow: number;
   /** ... all of these. */
   readonly requiredLow: number;
+  /** Whether that is so: some formats of one's own have these bits in the high word. */
+  readonly lowTells: boolean;
+  /** The bit of the low word that says whether a leaf is global, ... */
+  readonly globalLow: number;
+  /** ... and the same bit if it says so by being clear. */
+  readonly globalFlip: number;
 
   /**
    * @param format - The format.
@@ -70,8 +76,15 @@ export class TableShape {
     // CR3 has 32 bits in 32-bit and PAE paging (Intel SDM Vol. 3A, 4.3 and 4.4.1): roots are below 4 GiB.
     const narrow = format.architecture === 'x86' && format.virtualBits === 32;
     this.rootFrameEnd = narrow ? Math.min(2 ** 20, this.tableFrameEnd) : this.tableFrameEnd;
-    this.presentLow = format.presentLow;
-    this.requiredLow = format.requiredLow[0]!;
+    // Where rights mark the leaves (RISC-V), an entry without any is none.
+    const marked = format.leafMask[0] !== -1;
+    this.presentLow = marked ? format.leafMask[0]! : format.presentLow;
+    this.requiredLow = format.requiredLow[0]! | (marked ? format.presentLow : 0);
+    this.lowTells = format.presentHigh === 0 && (!marked || format.leafMaskHigh[0] === 0);
+    const { globalMask } = this.bits;
+    this.globalLow = globalMask.low;
+    // AArch64's bit says it by being clear.
+    this.globalFlip = this.bits.isGlobal(0, 0) ? globalMask.low : 0;
   }
 
   /** Whether a page number is a virtual address. */
@@ -157,6 +170,12 @@ export class TableShape {
   /** The high word of the same. */
   leafHigh(pfn: number, level: number, flags: number, group: number): number {
     return this.format.leafHigh(pfn, level, group > 0 ? flags | this.bits.groupHigh : flags);
+  }
+
+  /** Whether one of many leaves is global, by the or of their low words, each xored with `globalFlip`. */
+  someGlobal(bits: number): boolean {
+    // Of a bit in the high word the loops know nothing.
+    return (bits & this.globalLow) !== 0 || this.bits.globalMask.high !== 0;
   }
 
   /** How far the frames of a group's neighbours are apart: RISC-V's members are all alike. */

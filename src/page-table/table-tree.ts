@@ -6,8 +6,12 @@ import { PendingMakes } from './pending-makes.js';
 import { TableMemory } from './table-memory.js';
 import type { TableShape } from './table-shape.js';
 
-/** In `owned`, beside the level: the table was adopted, and its frame is not ours to release. */
-export const ADOPTED = 16;
+/** In `owned`: the level of the table. */
+export const LEVEL = 15;
+/** In `owned`, beside the level: the frame is not ours to release. */
+export const NOT_RELEASED = 16;
+/** In `owned`, beside the level: the entries were found there, and need not be as we write them. */
+export const AS_FOUND = 32;
 
 /** What the event of a kind says beside its number. */
 type WithoutStep<Event extends VmEvent> = Event extends VmEvent ? Omit<Event, 'step'> : never;
@@ -344,19 +348,19 @@ export abstract class TableTree extends TableMemory {
 
   /** A table that nothing points at any more goes back to the source once the invalidation is complete. */
   protected giveUp(owed: Invalidations, table: number, level: number): void {
-    const adopted = (this.owned.get(table)! & ADOPTED) !== 0;
+    const released = (this.owned.get(table)! & NOT_RELEASED) === 0;
     this.owned.delete(table);
     this.tableCounts[level]!--;
     this.version++;
     if (this.pending.size > 0) this.pending.forget(table);
-    if (!adopted) owed.release(table, this.shape.orders[level]!);
+    if (released) owed.release(table, this.shape.orders[level]!);
     this.tell({ type: 'table-release', level, tablePfn: table });
   }
 
   /** Whether a frame is a table of this tree, of that level. */
   protected isOwn(table: number, level: number): boolean {
     const owned = this.owned.get(table);
-    return owned !== undefined && (owned & ~ADOPTED) === level;
+    return owned !== undefined && (owned & LEVEL) === level;
   }
 
   /** Whether a table has no entry that is not 0. */
