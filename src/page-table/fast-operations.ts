@@ -1,8 +1,8 @@
+import type { TreeOptions } from './entry-tree.js';
 import type { Invalidations } from './invalidations.js';
 import type { LeafFlags } from './leaf-flags.js';
 import { SwapOperations } from './swap-operations.js';
 import type { TableShape } from './table-shape.js';
-import type { TreeOptions } from './table-tree.js';
 
 /** A pointer that no entry is: formats whose pointers the fast form can't tell have it for their mask. */
 const NEVER = 1;

@@ -9,12 +9,13 @@ import {
 import type { FrameSource, PhysicalMemory } from '../memory/index.js';
 import { mappingOf, type PteFormat } from '../pte/index.js';
 import { type IsShared, VISIT_LIMIT } from './copy-operations.js';
+import type { TreeOptions } from './entry-tree.js';
 import { EVERY_CONTEXT, type Invalidations } from './invalidations.js';
 import { type LeafFlags, type LeafOptions, leafFlags } from './leaf-flags.js';
 import type { PageSize } from './page-size.js';
 import { type PageTableSnapshot, SavedOperations } from './saved-operations.js';
 import { TableShape } from './table-shape.js';
-import { AS_FOUND, NOT_RELEASED, type TreeOptions } from './table-tree.js';
+import { AS_FOUND, NOT_RELEASED } from './table-tree.js';
 
 /**
  * Options of {@link PageTable}.
