@@ -32,6 +32,10 @@ export interface VmErrorDetails {
   readonly value?: unknown;
   /** What would have been accepted, in words. */
   readonly expected: string;
+  /** The virtual address that it is about, where it is about one. */
+  readonly address?: bigint;
+  /** The page-table entry that was found there, where that is the trouble. */
+  readonly entry?: bigint;
 }
 
 /**

@@ -92,7 +92,7 @@ export abstract class CheckOperations extends InspectOperations {
     const { format, leafFrameEnd, tableFrameEnd } = this.shape;
     const raw = this.rawOf(low, high);
     const { fields, kind, pfn, pages } = format.decode(raw, level);
-    const where = `at ${this.address(vpn)}, level ${level}`;
+    const where = `at ${this.spellAddress(vpn)}, level ${level}`;
     if (kind === 'pointer' && level === 0) {
       throw this.broken('entry', raw, `no pointer in a table of the last level (${where})`);
     }

@@ -1,3 +1,4 @@
+import { VmError } from '../core/index.js';
 import { editRun, replaced, replaceRun } from './flat-runs.js';
 import type { ForeignRange } from './foreign-ranges.js';
 import { GLOBAL, type Invalidations } from './invalidations.js';
@@ -176,7 +177,10 @@ export abstract class CopyOperations extends SharingOperations {
    */
   protected adoptTables(visitLimit: number, flags: number): void {
     const { top } = this.shape;
-    if (!this.canHold(this.rootPfn, top)) throw this.noMemory(this.rootPfn);
+    if (!this.canHold(this.rootPfn, top)) {
+      const expected = `a table in memory, at physical address ${this.spellAddress(this.rootPfn)}`;
+      throw new VmError('out-of-range', { argument: 'root', value: this.rootPfn, expected });
+    }
     const unsound: ForeignRange[] = [];
     this.own(this.rootPfn, top, flags);
     this.adoptTable(this.rootPfn, top, null, visitLimit, flags, unsound);

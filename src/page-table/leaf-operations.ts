@@ -24,7 +24,7 @@ export abstract class LeafOperations extends PageOperations {
     if (old < 0) return old;
     const { found, shape } = this;
     const { level, pages } = found;
-    this.checkFrames(pfn, pages, level, pages);
+    this.checkFrames(found.vpn, pfn, pages, level, pages);
     this.checkNotLent(level);
     if (flags !== undefined) this.widenPath(owed, vpn, level, flags.prot);
     const group = shape.groupOf(found.low, found.high, level);

@@ -61,22 +61,29 @@ export abstract class PageOperations extends TableTree {
       throw new VmError('out-of-range', { argument: 'vpn', value: vpn, expected });
     }
     if (vpn % alignment === 0) return;
-    const expected = `a multiple of ${alignment} pages (${this.address(vpn)})`;
-    throw new VmError('misaligned', { argument: 'vpn', value: vpn, expected });
+    const expected = `a multiple of ${alignment} pages (${this.spellAddress(vpn)})`;
+    const address = this.address(vpn);
+    throw new VmError('misaligned', { argument: 'vpn', value: vpn, expected, address });
   }
 
   /** Checks the frames that leaves of a level are to map. */
-  protected checkFrames(pfn: number, pages: number, level: number, alignment: number): void {
+  protected checkFrames(
+    vpn: number,
+    pfn: number,
+    pages: number,
+    level: number,
+    alignment: number,
+  ): void {
     const { pageShift } = this.shape.format;
     checkInteger('pfn', pfn, 0, Number.MAX_SAFE_INTEGER);
     const end = this.shape.leafFrameEnd[level]!;
-    if (pfn + pages > end) {
-      const expected = `frames below physical address 2^${Math.log2(end) + pageShift}`;
-      throw new VmError('out-of-range', { argument: 'pfn', value: pfn, expected });
-    }
-    if (pfn % alignment === 0) return;
-    const expected = `a multiple of ${alignment} pages`;
-    throw new VmError('misaligned', { argument: 'pfn', value: pfn, expected });
+    const outside = pfn + pages > end;
+    if (!outside && pfn % alignment === 0) return;
+    const expected = outside
+      ? `frames below physical address 2^${Math.log2(end) + pageShift}`
+      : `a multiple of ${alignment} pages`;
+    const details = { argument: 'pfn', value: pfn, expected, address: this.address(vpn) };
+    throw new VmError(outside ? 'out-of-range' : 'misaligned', details);
   }
 
   protected checkFlags(flags: LeafFlags): void {
@@ -90,21 +97,34 @@ export abstract class PageOperations extends TableTree {
     const range = this.foreignIn(vpn, pages);
     if (range === null) return;
     this.load(this.rootPfn, this.shape.indexOf(range.vpn, this.shape.top), this.shape.top);
-    const entry = this.spell(this.low, this.high, this.shape.top);
-    const expected = `pages of this table; ${this.address(range.vpn)} is ${range.kind} (${entry})`;
-    throw new VmError('overlap', { argument: 'vpn', value: vpn, expected });
+    const found = this.spell(this.low, this.high, this.shape.top);
+    const expected = `pages of this table; ${this.spellAddress(range.vpn)} is ${range.kind} (${found})`;
+    throw new VmError('overlap', {
+      argument: 'vpn',
+      value: vpn,
+      expected,
+      ...this.place(range.vpn),
+    });
   }
 
   /** The refusal of pages where something is. */
   protected occupied(vpn: number, level: number): VmError {
     const found = this.spell(this.low, this.high, level);
-    const expected = `nothing at ${this.address(vpn)}, where entry ${found} is`;
-    return new VmError('overlap', { argument: 'vpn', value: vpn, expected });
+    const expected = `nothing at ${this.spellAddress(vpn)}, where entry ${found} is`;
+    return new VmError('overlap', { argument: 'vpn', value: vpn, expected, ...this.place(vpn) });
   }
 
-  protected address(vpn: number): string {
-    const { pageShift } = this.shape.format;
-    return `0x${addressFromVpn(vpn, 0, pageShift).toString(16)}`;
+  /** The address of a page and the entry that was loaded, for an error. */
+  private place(vpn: number): { readonly address: bigint; readonly entry: bigint } {
+    return { address: this.address(vpn), entry: this.rawOf(this.low, this.high) };
+  }
+
+  protected address(vpn: number): bigint {
+    return addressFromVpn(vpn, 0, this.shape.format.pageShift);
+  }
+
+  protected spellAddress(vpn: number): string {
+    return `0x${this.address(vpn).toString(16)}`;
   }
 
   protected sizeOf(pages: number): PageSize {
@@ -126,7 +146,7 @@ export abstract class PageOperations extends TableTree {
     const size = this.sizeOf(pages);
     const { level } = size;
     this.checkPages(vpn, pages, pages);
-    this.checkFrames(pfn, pages, level, pages);
+    this.checkFrames(vpn, pfn, pages, level, pages);
     this.checkOwn(vpn, pages);
     const reached = this.seek(vpn, level);
     if ((this.low | this.high) !== 0) throw this.occupied(vpn, reached);

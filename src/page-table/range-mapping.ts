@@ -68,7 +68,7 @@ export abstract class RangeMapping extends LeafOperations {
     const alignment = pageSize === undefined ? 1 : this.sizeOf(pageSize).pages;
     this.checkPages(vpn, pages, alignment);
     const { level } = this.sizeOf(alignment);
-    this.checkFrames(pfn, pages, level, alignment);
+    this.checkFrames(vpn, pfn, pages, level, alignment);
     if (pages % alignment !== 0) {
       const expected = `a multiple of ${alignment} pages`;
       throw new VmError('misaligned', { argument: 'pages', value: pages, expected });

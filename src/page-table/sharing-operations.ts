@@ -254,7 +254,7 @@ export abstract class SharingOperations extends StructureOperations {
     this.load(this.rootPfn, this.shape.indexOf(vpn, top), top);
     if (this.low === owner.low && this.high === owner.high) return;
     this.endLoan(loan);
-    const expected = `the entry of the owner's root at ${this.address(vpn)}`;
+    const expected = `the entry of the owner's root at ${this.spellAddress(vpn)}`;
     throw new VmError('bad-image', { argument: 'snapshot', value: vpn, expected });
   }
 

@@ -73,8 +73,8 @@ export abstract class SwapOperations extends CopyOperations {
    */
   swapIn(vpn: number, pfn: number, flags: LeafFlags, owed: Invalidations): number {
     this.checkFlags(flags);
-    this.checkFrames(pfn, 1, 0, 1);
     const there = this.findOwnLeaf(vpn, owed);
+    this.checkFrames(vpn, pfn, 1, 0, 1);
     if (there === NOT_MAPPED) return NOT_MAPPED;
     const { level } = this.found;
     if (there >= 0 || level > 0) throw this.occupied(vpn, level);
