@@ -257,10 +257,7 @@ export class Invalidations {
     this.waitingCount = 0;
     for (const maker of makers) maker.makeEntries();
     makers.clear();
-    for (let i = 0; i < waitingCount; i++) {
-      if (orders[i] === 0) frames.releaseFrame(waiting[i]!);
-      else frames.releaseBlock?.(waiting[i]!, orders[i]!);
-    }
+    for (let i = 0; i < waitingCount; i++) releaseTo(frames, waiting[i]!, orders[i]!);
   }
 
   /**
@@ -342,4 +339,13 @@ export class Invalidations {
     this.count = 0;
     this.addContext(one ? context : EVERY_CONTEXT, all);
   }
+}
+
+/** Gives a block back, to a source without blocks as the frames that it must have been made of. */
+function releaseTo(frames: FrameSource, pfn: number, order: number): void {
+  if (order > 0 && frames.releaseBlock !== undefined) {
+    frames.releaseBlock(pfn, order);
+    return;
+  }
+  for (let frame = pfn; frame < pfn + 2 ** order; frame++) frames.releaseFrame(frame);
 }
