@@ -29,7 +29,7 @@ export abstract class LeafOperations extends PageOperations {
     if (flags !== undefined) this.widenPath(owed, vpn, level, flags.prot);
     const group = shape.groupOf(found.low, found.high, level);
     const step = shape.groupStep(level, group);
-    this.changeFound(owed, (low, high, member) => {
+    const changed = this.changesFound(owed, (low, high, member) => {
       const frame = pfn + member * step;
       const flagsLow = flags?.low ?? shape.flagsLow(low, level);
       const flagsHigh = flags?.high ?? shape.flagsHigh(high, level);
@@ -38,7 +38,7 @@ export abstract class LeafOperations extends PageOperations {
         shape.leafHigh(frame, level, flagsHigh, group),
       );
     });
-    this.oweFound(owed);
+    if (changed) this.oweFound(owed);
     return old;
   }
 
