@@ -50,13 +50,8 @@ export abstract class FastOperations extends SwapOperations {
     const alike = bits.pointers.slice(1).every(({ low }) => (low & mask) === value);
     const highMarks =
       format.presentHigh !== 0 || format.leafMaskHigh.some((high, l) => l > 0 && high !== 0);
-    const usable =
-      uniform &&
-      alike &&
-      !split &&
-      !highMarks &&
-      format.leafBitsHigh[0] === 0 &&
-      this.shape.lowTells;
+    const highBits = highMarks || format.leafBitsHigh[0] !== 0 || bits.globalMask.high !== 0;
+    const usable = uniform && alike && !split && !highBits && this.shape.lowTells;
     this.pointerMask = usable ? mask : 0;
     this.pointerValue = usable ? value : NEVER;
     this.levelBits = inner[0] ?? 1;
