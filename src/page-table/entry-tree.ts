@@ -257,8 +257,9 @@ export abstract class EntryTree extends TableMemory {
 
   /**
    * Whether hardware may keep the old and the new entry at the same time, to the confusion of both: a live entry that
-   * changes its size, output address or memory type (Arm ARM DDI 0487, D8 Using break-before-make when updating
-   * translation table entries). FEAT_BBM level 2 makes an exception for size alone.
+   * changes its size, output address or memory type, or becomes global (Arm ARM DDI 0487, D8 Using break-before-make
+   * when updating translation table entries). FEAT_BBM level 2 makes an exception for size alone (D8 Support levels for
+   * changing table or block size).
    */
   private needsBreak(
     table: number,
@@ -277,6 +278,7 @@ export abstract class EntryTree extends TableMemory {
     if (!leaf) return format.tablePfn(low, high) !== format.tablePfn(oldLow, oldHigh);
     if (format.leafPfn(low, high, level) !== format.leafPfn(oldLow, oldHigh, level)) return true;
     if (((low ^ oldLow) & bits.typeLow) !== 0) return true;
+    if (bits.isGlobal(low, high) && !bits.isGlobal(oldLow, oldHigh)) return true;
     return this.resizeBreaks && ((high ^ oldHigh) & bits.groupHigh) !== 0;
   }
 
