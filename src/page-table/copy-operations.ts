@@ -8,7 +8,11 @@ import { AS_FOUND, LEVEL } from './table-tree.js';
 /** Tables that an adoption looks at before it takes the rest for foreign: 512 GiB in 4 KiB pages. */
 export const VISIT_LIMIT: number = 2 ** 18;
 
-/** Whether a page is to stay writable in both copies, as shared memory is. */
+/**
+ * Whether a leaf is to stay writable in both copies, as shared memory is, by its first page and base pages.
+ *
+ * @public
+ */
 export type IsShared = (vpn: number, pages: number) => boolean;
 
 /** A copy under way. */

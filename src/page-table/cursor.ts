@@ -8,7 +8,7 @@ import type { InspectOperations } from './inspect-operations.js';
  * @public
  */
 export interface CursorOptions {
-  /** The first page. A leaf that reaches over it is the first. @defaultValue 0 */
+  /** The first page. If a leaf reaches over it, the cursor begins with that leaf. @defaultValue 0 */
   readonly from?: number;
   /** The end, exclusive. @defaultValue the end of the address space */
   readonly end?: number;
@@ -143,9 +143,31 @@ export interface PageEntry {
 }
 
 /**
- * Goes through the leaves and software entries of a page table. Hot form: `while (cursor.advance()) use(cursor.vpn,
+ * Goes through the leaves and software entries of a page table, once. Hot form: `while (cursor.advance()) use(cursor.vpn,
  * cursor.pfn)`, which allocates nothing; friendly form: `for (const entry of cursor)`.
  *
+ * @example
+ * ```ts
+ * import { Prot } from 'pagewright/core';
+ * import { FramePool, PhysicalMemory } from 'pagewright/memory';
+ * import { Invalidations, PageTable } from 'pagewright/page-table';
+ * import { sv39 } from 'pagewright/pte';
+ *
+ * const memory = PhysicalMemory.allocate(16 * 4096, { base: 0 });
+ * const frames = new FramePool({ first: 0, frames: 16 });
+ * const owed = new Invalidations({ frames });
+ * const table = new PageTable({ format: sv39, memory, frames });
+ * table.mapRange({ vpn: 0x13, pfn: 0x80, pages: 5, flags: table.flags({ prot: Prot.Read }) }, owed);
+ *
+ * // What is behind the cursor may go, also with its table.
+ * const seen: number[] = [];
+ * for (const cursor = table.entries(); cursor.advance(); ) {
+ *   seen.push(cursor.vpn);
+ *   table.unmap(cursor.vpn, owed);
+ * }
+ * seen; // => [0x13, 0x14, 0x15, 0x16, 0x17]
+ * table.statistics().tables; // => [0, 0, 1]
+ * ```
  * @public
  */
 export class EntryCursor extends TreeCursor {
@@ -225,6 +247,23 @@ export interface TablePage {
 /**
  * Goes through the tables of a page table, each before those below it; otherwise as {@link EntryCursor}.
  *
+ * @example
+ * ```ts
+ * import { Prot } from 'pagewright/core';
+ * import { FramePool, PhysicalMemory } from 'pagewright/memory';
+ * import { Invalidations, PageTable } from 'pagewright/page-table';
+ * import { sv39 } from 'pagewright/pte';
+ *
+ * const memory = PhysicalMemory.allocate(16 * 4096, { base: 0 });
+ * const frames = new FramePool({ first: 0, frames: 16 });
+ * const owed = new Invalidations({ frames });
+ * const table = new PageTable({ format: sv39, memory, frames });
+ * table.map(0x10, 0x99, table.flags({ prot: Prot.Read }), owed);
+ *
+ * const levels: number[] = [];
+ * for (const cursor = table.tablePages(); cursor.advance(); ) levels.push(cursor.level);
+ * levels; // => [2, 1, 0]
+ * ```
  * @public
  */
 export class TableCursor extends TreeCursor {

@@ -21,7 +21,7 @@ export interface PageTableStatistics {
   readonly type: 'page-table-statistics';
   /** Tables by level, those of other page tables not counted. */
   readonly tables: readonly number[];
-  /** Leaves by size, smallest first; those on loan not counted. */
+  /** Leaves by size, smallest first, every size that there may be; those on loan not counted. */
   readonly leaves: readonly {
     /** Base pages in each. */
     readonly pages: number;
@@ -76,7 +76,7 @@ export interface PageDescription {
   readonly global: boolean;
   /** Whether it is another page table's, and why. */
   readonly foreign: ForeignKind | null;
-  /** The entries from the root down; the last one decides. */
+  /** The entries from the root down; the last one decides. One that waits for `Invalidations.complete` is as it will be. */
   readonly path: readonly DescribedEntry[];
 }
 
@@ -99,6 +99,27 @@ export abstract class InspectOperations extends FastOperations {
    * @returns A cursor: iterate it for objects, or `advance()` it in a hot loop. Empty entries cost a nanosecond each, so
    * that it takes time in proportion to the tables that there are, however sparse the space.
    * @throws `VmError` for options that are none.
+   *
+   * @example
+   * ```ts
+   * import { Prot } from 'pagewright/core';
+   * import { FramePool, PhysicalMemory } from 'pagewright/memory';
+   * import { Invalidations, PageTable } from 'pagewright/page-table';
+   * import { sv57 } from 'pagewright/pte';
+   *
+   * const memory = PhysicalMemory.allocate(16 * 4096, { base: 0 });
+   * const frames = new FramePool({ first: 0, frames: 16 });
+   * const owed = new Invalidations({ frames });
+   * const table = new PageTable({ format: sv57, memory, frames });
+   * const flags = table.flags({ prot: Prot.Read | Prot.Write });
+   * for (const vpn of [2 ** 52 - 1, 0x10, 0x11]) table.map(vpn, vpn & 0xff, flags, owed);
+   *
+   * [...table.entries()].map((page) => [page.vpn, page.pfn]); // => [[0x10, 0x10], [0x11, 0x11], [2 ** 52 - 1, 0xff]]
+   * const cursor = table.entries({ from: 0x11 });
+   * let pages = 0;
+   * while (cursor.advance()) pages += cursor.pages;
+   * pages; // => 2
+   * ```
    */
   entries(options: CursorOptions = {}): EntryCursor {
     this.checkAlive();
@@ -109,7 +130,7 @@ export abstract class InspectOperations extends FastOperations {
    * All tables, in the order of their addresses, each before those below it.
    *
    * @param options - Where to begin and end.
-   * @returns A cursor, as of {@link InspectOperations.entries}.
+   * @returns A cursor, as of `entries`.
    * @throws `VmError` for options that are none.
    */
   tablePages(options: CursorOptions = {}): TableCursor {
@@ -152,6 +173,25 @@ export abstract class InspectOperations extends FastOperations {
    * @param va - The virtual address.
    * @returns Plain data. O(levels).
    * @throws `VmError` for an address that the format does not have.
+   *
+   * @example
+   * ```ts
+   * import { formatProt, Prot } from 'pagewright/core';
+   * import { FramePool, PhysicalMemory } from 'pagewright/memory';
+   * import { Invalidations, PageTable } from 'pagewright/page-table';
+   * import { sv39 } from 'pagewright/pte';
+   *
+   * const memory = PhysicalMemory.allocate(16 * 4096, { base: 0 });
+   * const frames = new FramePool({ first: 0, frames: 16 });
+   * const owed = new Invalidations({ frames });
+   * const table = new PageTable({ format: sv39, memory, frames });
+   * table.map(0x200, 0x600, table.flags({ prot: Prot.Read | Prot.Write }), owed, 512);
+   *
+   * const { kind, pa, pages, path, prot } = table.describe(0x20_1abcn);
+   * [kind, pa, pages, formatProt(prot)]; // => ['leaf', 0x60_1abcn, 512, 'rw--']
+   * path.map(({ index, entry }) => [entry.level, index, entry.kind, entry.raw]);
+   * // => [[2, 0, 'pointer', 0x401n], [1, 1, 'leaf', 0x18_00c7n]]
+   * ```
    */
   describe(va: Address): Plain<PageDescription> {
     this.checkAlive();

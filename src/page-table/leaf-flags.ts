@@ -38,7 +38,7 @@ const OPTIONS: OptionNames<LeafOptions> = {
 };
 
 /**
- * The bits of a leaf beside its frame, worked out once for many pages.
+ * The bits of a leaf beside its frame, worked out once for many pages, by `leafFlags` or `PageTable.flags`.
  *
  * @public
  */

@@ -8,15 +8,34 @@ export abstract class LeafOperations extends PageOperations {
    * Gives the leaf that maps a page another frame, and other flags if told; its size stays. What was accessed or dirty is
    * the old frame's, so the bits are as in `flags`, or as they were.
    *
-   * On AArch64 a live leaf gets its new address by break-before-make, whatever the level of FEAT_BBM: until
-   * `Invalidations.complete` it is invalid in memory.
+   * On AArch64 a live leaf gets a new address or memory type, or becomes global, by break-before-make, whatever the level
+   * of FEAT_BBM: until `Invalidations.complete` it is invalid in memory.
    *
    * @param vpn - Any page of the leaf.
-   * @param pfn - The first frame, aligned to the leaf's size.
+   * @param pfn - The first frame of the leaf, aligned to its size.
    * @param owed - What the change owes.
-   * @param flags - Other flags.
-   * @returns The frame that the page had before; `NOT_MAPPED` or `NOT_PRESENT` when no leaf maps it.
+   * @param flags - What the leaf is to say; what it says already unless told.
+   * @returns The frame that the page had before; `NOT_MAPPED` or `NOT_PRESENT` when no leaf maps it. O(levels), and
+   * O(entries of a group).
    * @throws `VmError` for arguments out of range, misaligned or foreign. Nothing changed then.
+   *
+   * @example
+   * ```ts
+   * import { Prot } from 'pagewright/core';
+   * import { FramePool, PhysicalMemory } from 'pagewright/memory';
+   * import { Invalidations, PageTable } from 'pagewright/page-table';
+   * import { x86Long4 } from 'pagewright/pte';
+   *
+   * const memory = PhysicalMemory.allocate(16 * 4096, { base: 0 });
+   * const frames = new FramePool({ first: 0, frames: 16 });
+   * const owed = new Invalidations({ frames });
+   * const table = new PageTable({ format: x86Long4, memory, frames });
+   * table.map(0x400, 0x77, table.flags({ prot: Prot.Read }), owed);
+   *
+   * table.remap(0x400, 0x88, owed, table.flags({ prot: Prot.Read | Prot.Write })); // => 0x77
+   * table.lookup(0x400); // => 0x88
+   * owed.invalidations().map((i) => [i.vpn, i.pages]); // => [[0x400, 1]]
+   * ```
    */
   remap(vpn: number, pfn: number, owed: Invalidations, flags?: LeafFlags): number {
     if (flags !== undefined) this.checkFlags(flags);
@@ -46,7 +65,7 @@ export abstract class LeafOperations extends PageOperations {
    * Whether the leaf that maps a page was used. The members of a group count as one: hardware may set the bit in any.
    *
    * @param vpn - Any page of the leaf.
-   * @returns 1 or 0; `NOT_MAPPED` or `NOT_PRESENT` when no leaf maps it.
+   * @returns 1 or 0; `NOT_MAPPED` or `NOT_PRESENT` when no leaf maps it. O(levels), and O(entries of a group).
    * @throws `VmError` for a page number out of range.
    */
   testAccessed(vpn: number): number {
@@ -54,11 +73,11 @@ export abstract class LeafOperations extends PageOperations {
   }
 
   /**
-   * Whether the leaf that maps a page was written; otherwise as {@link LeafOperations.testAccessed}.
+   * Whether the leaf that maps a page was written; otherwise as `testAccessed`.
    *
    * @param vpn - Any page of the leaf.
-   * @returns As `testAccessed`.
-   * @throws As `testAccessed`.
+   * @returns 1 or 0; `NOT_MAPPED` or `NOT_PRESENT` when no leaf maps it.
+   * @throws `VmError` for a page number out of range.
    */
   testDirty(vpn: number): number {
     return this.testFound(vpn, (low, high) => this.shape.bits.isDirty(low, high));
@@ -85,7 +104,7 @@ export abstract class LeafOperations extends PageOperations {
 
   /**
    * Marks the leaf that maps a page as written, or as clean. On AArch64 a clean page that may be written has AP[2] set (in
-   * stage 2 S2AP[1] clear), and DBM says that it may.
+   * stage 2 S2AP[1] clear), and DBM says that it may (Arm ARM, D8 Hardware management of the dirty state).
    *
    * @param vpn - Any page of the leaf.
    * @param dirty - Which.
@@ -104,12 +123,29 @@ export abstract class LeafOperations extends PageOperations {
   }
 
   /**
-   * Clears the accessed bit, as a page replacement that samples use does.
+   * Clears the accessed bit, as the hand of a clock does.
    *
    * @param vpn - Any page of the leaf.
-   * @param owed - What the change owes.
+   * @param owed - What the change owes: a TLB that still has the leaf would not set the bit again.
    * @returns Whether it was set: 1 or 0; `NOT_MAPPED` or `NOT_PRESENT`.
    * @throws `VmError` for a page out of range or foreign.
+   *
+   * @example
+   * ```ts
+   * import { Prot } from 'pagewright/core';
+   * import { FramePool, PhysicalMemory } from 'pagewright/memory';
+   * import { Invalidations, PageTable } from 'pagewright/page-table';
+   * import { sv39 } from 'pagewright/pte';
+   *
+   * const memory = PhysicalMemory.allocate(16 * 4096, { base: 0 });
+   * const frames = new FramePool({ first: 0, frames: 16 });
+   * const owed = new Invalidations({ frames });
+   * const table = new PageTable({ format: sv39, memory, frames });
+   * table.map(0x10, 0x99, table.flags({ prot: Prot.Read }), owed);
+   *
+   * table.testAndClearAccessed(0x10, owed); // => 1
+   * table.testAndClearAccessed(0x10, owed); // => 0
+   * ```
    */
   testAndClearAccessed(vpn: number, owed: Invalidations): number {
     return this.setAccessed(vpn, false, owed);

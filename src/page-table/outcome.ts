@@ -21,7 +21,8 @@ export const NOT_MAPPED = -2;
 export const NOT_PRESENT = -3;
 
 /**
- * What `collapse` returns when the leaves do not make one. Nothing changed.
+ * What an operation returns for leaves of the wrong size: `collapse` when they don't make one, `split` for a base page by
+ * itself, `setSwap` within a large page. Nothing changed.
  *
  * @public
  */

@@ -18,7 +18,7 @@ export interface FoundLeaf {
   pages: number;
   /** Its level. */
   level: number;
-  /** Bits 31:0 of the entry, before the operation changed it. */
+  /** Bits 31:0 of the entry, of a group one of its entries, before the operation changed it. */
   low: number;
   /** Bits 63:32. */
   high: number;

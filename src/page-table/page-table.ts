@@ -23,26 +23,32 @@ import { AS_FOUND, NOT_RELEASED } from './table-tree.js';
  * @public
  */
 export interface PageTableOptions {
-  /** The format of its entries. */
+  /** The format of its entries, whose base page is the unit of page and frame numbers. */
   readonly format: PteFormat;
   /** The memory that holds its tables. */
   readonly memory: PhysicalMemory;
   /** Where frames for its tables come from, in the format's base pages. */
   readonly frames: FrameSource;
-  /** The address space, as records of invalidations name it: a PCID, ASID or VMID. @defaultValue 0 */
+  /** The address space, as records of invalidations name it: a PCID, ASID or VMID, 0 to 2^32 - 1. @defaultValue 0 */
   readonly context?: number;
-  /** The sizes of page that the machine has, in base pages. @defaultValue all that the format has */
+  /**
+   * The sizes of page that the machine has, in base pages: some of `pageSizes(format)`, and with each size those of the
+   * levels below. @defaultValue all that the format has
+   */
   readonly pageSizes?: readonly number[];
-  /** The width of physical addresses. @defaultValue the format's greatest */
+  /** The width of physical addresses, in bits. @defaultValue the format's greatest */
   readonly physicalBits?: number;
   /**
-   * AArch64: the level of FEAT_BBM. At level 2 a live entry may change its size without break-before-make.
-   * @defaultValue 0
+   * AArch64: the level of FEAT_BBM. At level 2 a live entry may change its size without break-before-make; level 1, whose
+   * nT bit is not used, counts as 0. @defaultValue 0
    */
   readonly bbm?: 0 | 1 | 2;
   /** RISC-V: Svvptc, with which filling an entry that was not valid owes nothing. @defaultValue false */
   readonly svvptc?: boolean;
-  /** Is told of every change. While there is one, operations are slower. @defaultValue none */
+  /**
+   * Is told of every entry that changes, every table and every invalidation owed. Operations are slower with one.
+   * @defaultValue none
+   */
   readonly observer?: VmObserver | null;
   /** The frame of a root that is there already: its tables are adopted as they are. @defaultValue a new root */
   readonly root?: number;
@@ -50,12 +56,12 @@ export interface PageTableOptions {
   readonly rootOffset?: number;
   /** Whether adopted tables came from `frames`, and go back there when they are given up. @defaultValue false */
   readonly releaseTables?: boolean;
-  /** Tables to adopt at most; what is beyond counts as foreign. @defaultValue 262144 */
+  /** Tables to adopt at most, the root among them; what is beyond counts as foreign. @defaultValue 262144 */
   readonly visitLimit?: number;
 }
 
 /**
- * Options of `PageTable.restore`: those of the constructor but for what the snapshot says.
+ * Options of {@link PageTable.restore}: those of the constructor but for what the snapshot says.
  *
  * @public
  */
@@ -69,7 +75,7 @@ export interface RestoreOptions
 }
 
 /**
- * Options of `PageTable.clone`.
+ * Options of {@link PageTable.clone}.
  *
  * @public
  */
@@ -114,10 +120,13 @@ const MAX_CONTEXT = 2 ** 32 - 1;
 /**
  * A page table as an operating system builds and edits it, in simulated physical memory: bit for bit what hardware reads.
  *
- * Pages and frames are numbers in units of the format's base page. Operations return numbers: 0 or a frame, or a negative
- * outcome ({@link OUT_OF_FRAMES} and its like); mistakes throw `VmError`; either way nothing has changed then. Whatever
- * an operation owes to TLBs and walk caches, and the tables that it gives up, go into the {@link Invalidations} that it
- * is handed.
+ * Pages and frames are numbers in units of the format's base page (the granule on AArch64, where walkers count 4 KiB).
+ * Operations return numbers: 0 or a frame, or a negative outcome ({@link OUT_OF_FRAMES} and its like). Mistakes throw a
+ * `VmError` that names the address and the entry found there. Either way nothing has changed then. Whatever an operation
+ * owes to TLBs and walk caches, and the tables that it gives up, go into the {@link Invalidations} that it is handed.
+ *
+ * Operations on one page concern the whole leaf that maps it, whatever its size; those on ranges split leaves that reach
+ * out of the range. Tables that become empty are given up.
  *
  * On RAM in a SharedArrayBuffer entries change by compare-and-exchange of the whole entry, so that no accessed or dirty
  * bit that hardware sets at the same time is lost. Two page tables may not edit the same tables at the same time.
@@ -159,8 +168,9 @@ export class PageTable extends SavedOperations {
   private readonly options: PageTableOptions;
 
   /**
-   * Makes an empty page table, or with `root` adopts the one that is there. What can't be a table of its own among adopted
-   * ones (no memory, met before, too many) becomes a foreign range: passed over, never changed, never given up.
+   * Makes an empty page table, or with `root` adopts the one that is there: O(entries of all tables). What can't be a
+   * table of its own among adopted ones (no memory, met before, too many) becomes a foreign range: passed over, never
+   * changed, never given up.
    *
    * @param options - See {@link PageTableOptions}.
    * @throws `VmError` `bad-argument` or `out-of-range` for options that are none, a root that is not in memory, and a
@@ -198,6 +208,27 @@ export class PageTable extends SavedOperations {
    * @returns A page table that does what the saved one would have done.
    * @throws `VmError` `unsupported` for another version; `bad-image` when the snapshot and the tables in memory don't
    * agree; `bad-argument` when an owner is missing.
+   *
+   * @example
+   * ```ts
+   * import { Prot } from 'pagewright/core';
+   * import { FramePool, PhysicalMemory } from 'pagewright/memory';
+   * import { Invalidations, PageTable } from 'pagewright/page-table';
+   * import { sv39 } from 'pagewright/pte';
+   *
+   * const memory = PhysicalMemory.allocate(16 * 4096, { base: 0 });
+   * const frames = new FramePool({ first: 0, frames: 16 });
+   * const table = new PageTable({ format: sv39, memory, frames });
+   * table.map(0x10, 0x99, table.flags({ prot: Prot.Read }), new Invalidations({ frames }));
+   *
+   * const saved = JSON.stringify(table.snapshot());
+   * const again = PageTable.restore(JSON.parse(saved), {
+   *   format: sv39,
+   *   memory: PhysicalMemory.restore(memory.snapshot()),
+   *   frames: FramePool.restore(frames.snapshot()),
+   * });
+   * again.lookup(0x10); // => 0x99
+   * ```
    */
   static restore(snapshot: PageTableSnapshot, options: RestoreOptions): PageTable {
     checkOptions('', options, RESTORE);
@@ -218,11 +249,11 @@ export class PageTable extends SavedOperations {
   }
 
   /**
-   * Works out what leaves are to say; see `leafFlags`.
+   * Works out what leaves are to say; see {@link leafFlags}.
    *
    * @param options - Rights, and the rest.
    * @returns Flags for `map` and its like.
-   * @throws `VmError` as `leafFlags`.
+   * @throws `VmError` as {@link leafFlags}.
    */
   flags(options: LeafOptions): LeafFlags {
     return leafFlags(this.format, options);

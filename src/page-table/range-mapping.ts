@@ -21,8 +21,8 @@ export interface MapRange {
   /** What the leaves say. */
   readonly flags: LeafFlags;
   /**
-   * The size of the pages, in base pages; `vpn`, `pfn` and `pages` must be multiples of it. @defaultValue the largest that
-   * alignment allows, page by page
+   * The size of the pages, in base pages; `vpn`, `pfn` and `pages` must be multiples of it. @defaultValue at each page
+   * the largest that alignment and what is left allow
    */
   readonly pageSize?: number;
 }
@@ -57,8 +57,26 @@ export abstract class RangeMapping extends LeafOperations {
    * @param range - What to map where.
    * @param owed - What the change owes: nothing where entries that were not present owe nothing.
    * @returns 0, or `OUT_OF_FRAMES`. O(tables and entries that the stretch has).
-   * @throws `VmError` `overlap` when something is mapped there, naming its address and entry; otherwise for what is
-   * misaligned, out of range or foreign. Nothing changed then.
+   * @throws `VmError` `overlap` when something is there, mapped or a software entry, naming its address and entry;
+   * otherwise for what is misaligned, out of range or foreign. Nothing changed then.
+   *
+   * @example
+   * ```ts
+   * import { Prot } from 'pagewright/core';
+   * import { FramePool, PhysicalMemory } from 'pagewright/memory';
+   * import { Invalidations, PageTable } from 'pagewright/page-table';
+   * import { x86Long4 } from 'pagewright/pte';
+   *
+   * const memory = PhysicalMemory.allocate(16 * 4096, { base: 0 });
+   * const frames = new FramePool({ first: 0, frames: 16 });
+   * const owed = new Invalidations({ frames });
+   * const table = new PageTable({ format: x86Long4, memory, frames });
+   * const flags = table.flags({ prot: Prot.Read | Prot.Write | Prot.User });
+   *
+   * table.mapRange({ vpn: 0x1fe, pfn: 0x7fe, pages: 2 + 512 + 1, flags }, owed); // => 0
+   * [...table.entries()].map((leaf) => [leaf.vpn, leaf.pages]);
+   * // => [[0x1fe, 1], [0x1ff, 1], [0x200, 512], [0x400, 1]]
+   * ```
    */
   mapRange(range: MapRange, owed: Invalidations): number {
     checkOptions('', range, MAP);

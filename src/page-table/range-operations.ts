@@ -67,6 +67,26 @@ export abstract class RangeOperations extends RangeMapping {
    * @param owed - What the change owes, and what it releases.
    * @returns The base pages that were unmapped, or `OUT_OF_FRAMES`. O(tables and entries that the stretch has).
    * @throws `VmError` for a stretch out of range or foreign. Nothing changed then.
+   *
+   * @example
+   * ```ts
+   * import { Prot } from 'pagewright/core';
+   * import { FramePool, PhysicalMemory } from 'pagewright/memory';
+   * import { Invalidations, PageTable } from 'pagewright/page-table';
+   * import { x86Long4 } from 'pagewright/pte';
+   *
+   * const memory = PhysicalMemory.allocate(16 * 4096, { base: 0 });
+   * const frames = new FramePool({ first: 0, frames: 16 });
+   * const owed = new Invalidations({ frames });
+   * const table = new PageTable({ format: x86Long4, memory, frames });
+   * table.map(0x200, 0x600, table.flags({ prot: Prot.Read | Prot.Write }), owed, 512);
+   *
+   * table.unmapRange({ vpn: 0x210, pages: 0x1f0 }, owed); // => 0x1f0
+   * [...table.entries()].length; // => 16
+   * table.unmapRange({ vpn: 0, pages: 2 ** 35 }, owed); // => 16
+   * owed.complete();
+   * frames.free; // => 15
+   * ```
    */
   unmapRange(range: UnmapRange, owed: Invalidations): number {
     checkOptions('', range, UNMAP);
@@ -83,7 +103,7 @@ export abstract class RangeOperations extends RangeMapping {
    * it are split first, which may need tables.
    *
    * @param range - The stretch and the rights; holes do no harm.
-   * @param owed - What the change owes.
+   * @param owed - What the change owes: nothing for leaves that had these rights already.
    * @returns 0, or `OUT_OF_FRAMES`. O(tables and entries that the stretch has).
    * @throws `VmError` for a stretch out of range or foreign, or rights that are none. Nothing changed then.
    */

@@ -24,16 +24,36 @@ export abstract class SharingOperations extends StructureOperations {
    * what is mapped later is seen too.
    *
    * The owner's records name {@link EVERY_CONTEXT} from then on. It may not be destroyed, nor change leaves in its root
-   * that were taken, before they are given back ({@link SharingOperations.unshare}).
+   * that were taken, before they are given back (`unshare`).
    *
    * @param owner - A page table of the same format in the same memory.
    * @param range - Pages of whole root entries.
    * @param owed - What the change owes.
-   * @returns 0, or `OUT_OF_FRAMES` when the owner has no frame for an empty table.
+   * @returns 0, or `OUT_OF_FRAMES` when the owner has no frame for an empty table. O(root entries).
    * @throws `VmError` `overlap` when something is mapped there or is the owner's only on loan; `misaligned`, `out-of-range`
    * or `bad-argument` for the rest. Nothing changed then.
+   *
+   * @example
+   * ```ts
+   * import { Prot } from 'pagewright/core';
+   * import { FramePool, PhysicalMemory } from 'pagewright/memory';
+   * import { Invalidations, PageTable } from 'pagewright/page-table';
+   * import { sv39 } from 'pagewright/pte';
+   *
+   * const memory = PhysicalMemory.allocate(16 * 4096, { base: 0 });
+   * const frames = new FramePool({ first: 0, frames: 16 });
+   * const owed = new Invalidations({ frames });
+   * const kernel = new PageTable({ format: sv39, memory, frames });
+   * const shell = new PageTable({ format: sv39, memory, frames, context: 1 });
+   *
+   * const gigabyte = { vpn: 2 ** 52 - 2 ** 18, pages: 2 ** 18 }; // 0xffffffffc0000000 and up
+   * shell.share(kernel, gigabyte, owed); // => 0
+   * kernel.map(2 ** 52 - 1, 0x77, kernel.flags({ prot: Prot.Read, global: true }), owed);
+   * shell.lookup(2 ** 52 - 1); // => 0x77
+   * shell.foreignRanges.map((range) => [range.kind, range.vpn]); // => [['shared', gigabyte.vpn]]
+   * ```
    */
-  share(owner: SharingOperations, range: PageRange, owed: Invalidations): number {
+  share(owner: this, range: PageRange, owed: Invalidations): number {
     const { pages, vpn } = range;
     this.begin(owed);
     this.checkOwner(owner);
@@ -56,7 +76,7 @@ export abstract class SharingOperations extends StructureOperations {
   }
 
   /**
-   * Gives tables that were taken by {@link SharingOperations.share} back to their owner.
+   * Gives tables that were taken by `share` back to their owner.
    *
    * @param range - Pages; every loan that reaches into them ends.
    * @param owed - What the change owes: everything below.
@@ -81,7 +101,28 @@ export abstract class SharingOperations extends StructureOperations {
    * @param index - The entry's number in the root.
    * @param owed - What the change owes.
    * @throws `VmError` `unsupported` for formats whose pointers are no leaves at the last level (RISC-V), or whose root is
-   * of another size than the other tables; `overlap` when the entry is in use.
+   * of another size than the other tables; `overlap` when the entry is in use. Nothing changed then.
+   *
+   * @example
+   * ```ts
+   * import { Access, Prot } from 'pagewright/core';
+   * import { FramePool, PhysicalMemory } from 'pagewright/memory';
+   * import { Invalidations, PageTable } from 'pagewright/page-table';
+   * import { x86Long4 } from 'pagewright/pte';
+   * import { X86Walker } from 'pagewright/walk';
+   *
+   * const memory = PhysicalMemory.allocate(16 * 4096, { base: 0 });
+   * const frames = new FramePool({ first: 0, frames: 16 });
+   * const owed = new Invalidations({ frames });
+   * const table = new PageTable({ format: x86Long4, memory, frames });
+   * table.map(0x1234, 0x99, table.flags({ prot: Prot.Read | Prot.Write }), owed);
+   *
+   * table.mapRecursive(510, owed);
+   * const va = table.recursiveAddress(510, 0x1234);
+   * va; // => 0xffff_ff00_0000_91a0n
+   * const found = new X86Walker({ memory, cr3: table.root * 4096 }).translate(va, Access.Read);
+   * found.kind === 'page' && memory.read(found.pa, 8); // => { kind: 'value', value: 0x8000_0000_0009_9063n }
+   * ```
    */
   mapRecursive(index: number, owed: Invalidations): void {
     this.begin(owed);
@@ -109,7 +150,7 @@ export abstract class SharingOperations extends StructureOperations {
    *
    * @param index - The entry's number in the root.
    * @param owed - What the change owes.
-   * @throws `VmError` `bad-argument` when it is none.
+   * @throws `VmError` `bad-argument` when it is none. Nothing changed then.
    */
   unmapRecursive(index: number, owed: Invalidations): void {
     this.begin(owed);
@@ -124,8 +165,8 @@ export abstract class SharingOperations extends StructureOperations {
    *
    * @param index - The recursive entry's number in the root.
    * @param vpn - The page.
-   * @param level - The level of the entry that is wanted.
-   * @returns The entry's virtual address.
+   * @param level - The level of the entry that is wanted; 0 unless told.
+   * @returns The entry's virtual address; see `mapRecursive` for an example.
    * @throws `VmError` for arguments out of range, or when the entry is not recursive.
    */
   recursiveAddress(index: number, vpn: number, level = 0): bigint {
@@ -147,6 +188,8 @@ export abstract class SharingOperations extends StructureOperations {
   /**
    * Takes everything down: all tables, the root too, go back to the source once the invalidation is complete. What was
    * shared with an owner stays the owner's. The object can't be used any more.
+   *
+   * O(tables), and O(entries) with `release`.
    *
    * @param owed - What it owes, the whole context, and what it releases.
    * @param options - With `release`, mapped frames go back too, as in `unmapRange`.

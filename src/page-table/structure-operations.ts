@@ -24,8 +24,28 @@ export abstract class StructureOperations extends RangeOperations {
    * @param vpn - Any page of the leaf.
    * @param owed - What the change owes.
    * @returns 0; `OUT_OF_FRAMES`; `NOT_MAPPED` or `NOT_PRESENT` when no leaf maps the page; `NOT_COMPATIBLE` for a base
-   * page by itself.
+   * page by itself. O(entries of a table).
    * @throws `VmError` for a page out of range or foreign. Nothing changed then.
+   *
+   * @example
+   * ```ts
+   * import { Prot } from 'pagewright/core';
+   * import { FramePool, PhysicalMemory } from 'pagewright/memory';
+   * import { Invalidations, PageTable } from 'pagewright/page-table';
+   * import { x86Long4 } from 'pagewright/pte';
+   *
+   * const memory = PhysicalMemory.allocate(16 * 4096, { base: 0 });
+   * const frames = new FramePool({ first: 0, frames: 16 });
+   * const owed = new Invalidations({ frames });
+   * const table = new PageTable({ format: x86Long4, memory, frames });
+   * const flags = table.flags({ prot: Prot.Read | Prot.Write, fields: { PAT: 1 } });
+   * table.map(0x200, 0x600, flags, owed, 512);
+   *
+   * const entry = () => table.describe(0x20_0000).path.at(-1)?.entry;
+   * [entry()?.raw, entry()?.pages]; // => [0x8000_0000_0060_10e3n, 512]
+   * table.split(0x2ff, owed); // => 0
+   * [entry()?.raw, entry()?.pages]; // => [0x8000_0000_0060_00e3n, 1]
+   * ```
    */
   split(vpn: number, owed: Invalidations): number {
     const pfn = this.findOwnLeaf(vpn, owed);
@@ -50,10 +70,32 @@ export abstract class StructureOperations extends RangeOperations {
    * On AArch64 by break-before-make, unless the machine has FEAT_BBM level 2.
    *
    * @param vpn - The first page.
-   * @param pages - The size of the leaf to make, in base pages.
+   * @param pages - The size of the leaf to make, in base pages: one of `sizes`. Its pieces are of the level below, or are
+   * the entries of the group.
    * @param owed - What the change owes, and what it releases.
    * @returns 0, or `NOT_COMPATIBLE`: nothing changed. O(entries of a table).
    * @throws `VmError` for pages out of range, misaligned, foreign or of no size that there is. Nothing changed then.
+   *
+   * @example
+   * ```ts
+   * import { Prot } from 'pagewright/core';
+   * import { FramePool, PhysicalMemory } from 'pagewright/memory';
+   * import { Invalidations, PageTable } from 'pagewright/page-table';
+   * import { x86Long4 } from 'pagewright/pte';
+   *
+   * const memory = PhysicalMemory.allocate(16 * 4096, { base: 0 });
+   * const frames = new FramePool({ first: 0, frames: 16 });
+   * const owed = new Invalidations({ frames });
+   * const table = new PageTable({ format: x86Long4, memory, frames });
+   * const flags = table.flags({ prot: Prot.Read | Prot.Write, dirty: false });
+   * table.mapRange({ vpn: 0x200, pfn: 0x600, pages: 512, flags, pageSize: 1 }, owed);
+   * table.setDirty(0x234, true, owed);
+   *
+   * table.collapse(0x200, 512, owed); // => 0
+   * const { pages, dirty } = table.describe(0x20_0000);
+   * [pages, dirty]; // => [512, true]
+   * owed.releasedCount; // => 1
+   * ```
    */
   collapse(vpn: number, pages: number, owed: Invalidations): number {
     this.begin(owed);
@@ -87,7 +129,7 @@ export abstract class StructureOperations extends RangeOperations {
    *
    * @param range - The stretch.
    * @param owed - What it owes, and what it releases.
-   * @returns How many tables were given up.
+   * @returns How many tables were given up. O(entries of the tables that the stretch has).
    * @throws `VmError` for a stretch out of range or foreign. Nothing changed then.
    */
   freeEmptyTables(range: PageRange, owed: Invalidations): number {

@@ -23,6 +23,27 @@ export abstract class SwapOperations extends CopyOperations {
    * page, which is to be split first, or `OUT_OF_FRAMES`: nothing changed then.
    * @throws `VmError` `unsupported` for a format in which Linux swaps nothing; for an entry that is none, and a page out
    * of range or foreign. Nothing changed then.
+   *
+   * @example
+   * ```ts
+   * import { Prot } from 'pagewright/core';
+   * import { FramePool, PhysicalMemory } from 'pagewright/memory';
+   * import { Invalidations, NOT_PRESENT, PageTable } from 'pagewright/page-table';
+   * import { sv39 } from 'pagewright/pte';
+   *
+   * const memory = PhysicalMemory.allocate(16 * 4096, { base: 0 });
+   * const frames = new FramePool({ first: 0, frames: 16 });
+   * const owed = new Invalidations({ frames });
+   * const table = new PageTable({ format: sv39, memory, frames });
+   * const flags = table.flags({ prot: Prot.Read | Prot.User });
+   * table.map(0x10, 0x99, flags, owed);
+   *
+   * table.setSwap(0x10, { type: 1, offset: 0x1234 }, owed); // => 0x99
+   * table.lookup(0x10) === NOT_PRESENT; // => true
+   * table.swapAt(0x10)?.offset; // => 0x1234
+   * table.swapIn(0x10, 0x77, flags, owed); // => 0
+   * table.lookup(0x10); // => 0x77
+   * ```
    */
   setSwap(vpn: number, entry: SwapEntrySpec, owed: Invalidations): number {
     const raw = encodeSwapEntry(this.shape.format, entry);
@@ -50,7 +71,7 @@ export abstract class SwapOperations extends CopyOperations {
    * The swap entry of a page.
    *
    * @param vpn - The page.
-   * @returns Plain data; `null` where there is none.
+   * @returns Plain data; `null` where there is none, and for software entries that Linux would not make.
    * @throws `VmError` `unsupported` for a format in which Linux swaps nothing, and for a page out of range.
    */
   swapAt(vpn: number): Plain<SwapEntry> | null {
