@@ -1,6 +1,6 @@
 /**
  * Virtual memory primitives. This root has everyday names; the rooms have all: `pagewright/core`, `/memory`,
- * `/pte`, `/walk`, `/textbook`.
+ * `/pte`, `/walk`, `/page-table`, `/textbook`.
  *
  * @packageDocumentation
  */
@@ -12,7 +12,8 @@ export {
   VmError,
   vpnFromAddress,
 } from './core/index.js';
-export { PhysicalMemory } from './memory/index.js';
+export { FramePool, PhysicalMemory } from './memory/index.js';
+export { Invalidations, PageTable } from './page-table/index.js';
 export {
   aarch64,
   definePteFormat,
