@@ -1,5 +1,5 @@
 // The one file of an architecture that would lie in `pte/`: what the bits of an entry mean.
-import { type BitField, type EntryKind, PteFormat } from 'pagewright/pte';
+import { type BitField, type EntryKind, PteFormat, type WordMask } from 'pagewright/pte';
 
 const SOURCE = 'SPARC Architecture Manual Version 8, H.3';
 
@@ -25,6 +25,8 @@ const ROWS: Readonly<Record<EntryKind, readonly Row[]>> = {
   ],
 };
 
+const bits = (low: number): WordMask => ({ low, high: 0 });
+
 /** SPARC's reference MMU: 32-bit addresses in tables of 256, 64 and 64 entries, pages of 4 KiB, 256 KiB and 16 MiB. */
 export const srmmu: PteFormat = new PteFormat({
   name: 'srmmu',
@@ -39,6 +41,15 @@ export const srmmu: PteFormat = new PteFormat({
   leafMask: [0b10, 0b10, 0b10],
   leafBits: [0b10, 0b10, 0b10],
   tableBits: 0b01,
+  // What an operating system writes. ACC 0 to 3 are R, RW, RX and RWX, for everybody: two bits grant, the rest always is.
+  mapping: {
+    base: bits(0b10),
+    pointers: [bits(0b01), bits(0b01), bits(0b01)],
+    write: bits(1 << 2),
+    execute: bits(1 << 3),
+    accessed: 1 << 5,
+    dirty: 1 << 6,
+  },
   fields: (kind) =>
     ROWS[kind].map(([high, low, name, role, meaning]) => ({
       ...{ high, low, name, role, meaning, source: SOURCE },

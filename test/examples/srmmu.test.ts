@@ -1,6 +1,7 @@
 import fc from 'fast-check';
-import { Access, formatProt, type VmEvent } from 'pagewright/core';
-import { PhysicalMemory } from 'pagewright/memory';
+import { Access, formatProt, Prot, type VmEvent } from 'pagewright/core';
+import { FramePool, PhysicalMemory } from 'pagewright/memory';
+import { Invalidations, PageTable } from 'pagewright/page-table';
 import { walkerLookup } from 'pagewright/textbook';
 import { formatWalk, mappings, mergedMappings } from 'pagewright/walk';
 import { describe, expect, it } from 'vitest';
@@ -110,6 +111,28 @@ describe('an architecture of two files', () => {
     const starts = [0x5000n, 0x40000n, 0x1000000n, 0x2000000n];
     expect([...mappings(walker)].map(({ va }) => va)).toEqual(starts);
     expect(mergedMappings(walker).ranges.map(({ va }) => va)).toEqual(starts);
+  });
+
+  it('has page tables that an operating system builds, each in a frame of its own', () => {
+    const memory = PhysicalMemory.allocate(0x8000, { base: 0 });
+    const frames = new FramePool({ first: 1, frames: 7 });
+    const owed = new Invalidations({ frames });
+    const table = new PageTable({ format: srmmu, memory, frames });
+    const flags = table.flags({ prot: Prot.Write, dirty: false, fields: { C: 1 } });
+    table.mapRange({ vpn: 0x3f, pfn: 0x103f, pages: 1 + 64 + 4096, flags }, owed);
+    table.protect(0x40, Prot.Execute, owed);
+    const walker = new SrmmuWalker({ memory, root: table.root * 4096 });
+    expect(walker.walk(0x3f, Access.Write | Access.User)).toBe(0x103f);
+    expect(table.testDirty(0x3f)).toBe(1);
+    const leaves = mergedMappings(walker).ranges.slice(0, 2);
+    expect(leaves.map(({ pageBytes, prot }) => [pageBytes, formatProt(prot)])).toEqual([
+      [4096, 'rw-u'],
+      [2 ** 18, 'r-xu'],
+    ]);
+    table.checkInvariants();
+    table.destroy(owed);
+    owed.complete();
+    expect(frames.free).toBe(7);
   });
 
   it('ends on any tables, and changes nothing but R and M', () => {
