@@ -36,3 +36,4 @@ export {
 export type { MapRange } from './range-mapping.js';
 export type { PageRange, ProtectRange, UnmapRange } from './range-operations.js';
 export type { PageTableSnapshot, SavedTable } from './saved-operations.js';
+export type { DestroyOptions } from './sharing-operations.js';

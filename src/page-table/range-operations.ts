@@ -43,6 +43,12 @@ export interface ProtectRange extends PageRange {
 const UNMAP: OptionNames<UnmapRange> = { vpn: true, pages: true, release: true };
 const PROTECT: OptionNames<ProtectRange> = { vpn: true, pages: true, prot: true };
 
+/** Checks that there is a stretch at all; its numbers are checked where they are used. */
+export function checkRange(range: PageRange): PageRange {
+  if (typeof range === 'object' && range !== null) return range;
+  throw new VmError('bad-argument', { argument: 'range', value: range, expected: 'an object' });
+}
+
 /** What is unmapped: how far, and what becomes of the frames. */
 export interface Zap {
   readonly owed: Invalidations;

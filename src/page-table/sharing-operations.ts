@@ -1,10 +1,32 @@
-import { addressFromVpn, checkInteger, Prot, VmError } from '../core/index.js';
+import {
+  addressFromVpn,
+  checkInteger,
+  checkOptions,
+  type OptionNames,
+  Prot,
+  VmError,
+} from '../core/index.js';
 import type { ForeignRange } from './foreign-ranges.js';
 import { EVERY_CONTEXT, GLOBAL, INTERMEDIATE, type Invalidations } from './invalidations.js';
 import { OUT_OF_FRAMES } from './outcome.js';
-import type { PageRange } from './range-operations.js';
+import { checkRange, type PageRange } from './range-operations.js';
 import { StructureOperations } from './structure-operations.js';
 import { LEVEL } from './table-tree.js';
+
+/**
+ * Options of `PageTable.destroy`.
+ *
+ * @public
+ */
+export interface DestroyOptions {
+  /**
+   * Whether the frames that were mapped go back to the source too, when the invalidation is complete; those of a large
+   * page as one block. @defaultValue false
+   */
+  readonly release?: boolean;
+}
+
+const DESTROY: OptionNames<DestroyOptions> = { release: true };
 
 /** Where a foreign range comes from, for when it is given back. */
 interface Loan {
@@ -54,7 +76,7 @@ export abstract class SharingOperations extends StructureOperations {
    * ```
    */
   share(owner: this, range: PageRange, owed: Invalidations): number {
-    const { pages, vpn } = range;
+    const { pages, vpn } = checkRange(range);
     this.begin(owed);
     this.checkOwner(owner);
     const { format, top } = this.shape;
@@ -84,7 +106,7 @@ export abstract class SharingOperations extends StructureOperations {
    * @throws `VmError` for pages out of range. Nothing changed then.
    */
   unshare(range: PageRange, owed: Invalidations): number {
-    const { pages, vpn } = range;
+    const { pages, vpn } = checkRange(range);
     this.begin(owed);
     this.checkPages(vpn, pages);
     const ended = this.loans.filter(
@@ -192,13 +214,14 @@ export abstract class SharingOperations extends StructureOperations {
    * O(tables), and O(entries) with `release`.
    *
    * @param owed - What it owes, the whole context, and what it releases.
-   * @param options - With `release`, mapped frames go back too, as in `unmapRange`.
-   * @throws `VmError` `overlap` while other page tables have tables of this one. Nothing changed then.
+   * @param options - See {@link DestroyOptions}.
+   * @throws `VmError` `bad-argument` for options that are none; `overlap` while other page tables have tables of this one. Nothing changed then.
    */
-  destroy(owed: Invalidations, options: { readonly release?: boolean } = {}): void {
+  destroy(owed: Invalidations, options: DestroyOptions = {}): void {
+    checkOptions('', options, DESTROY);
     this.begin(owed);
     if (this.lent.size > 0) {
-      const expected = `no page table with tables of this one (there are ${this.lent.size} loans)`;
+      const expected = `no page table with tables of this one (root entries on loan: ${this.lent.size})`;
       throw new VmError('overlap', { argument: 'this', value: this.rootPfn, expected });
     }
     for (const loan of this.loans) this.giveBack(loan, owed);

@@ -1,7 +1,7 @@
 import { GLOBAL, type Invalidations } from './invalidations.js';
 import { NOT_COMPATIBLE, OUT_OF_FRAMES } from './outcome.js';
 import type { PageSize } from './page-size.js';
-import { type PageRange, RangeOperations } from './range-operations.js';
+import { checkRange, type PageRange, RangeOperations } from './range-operations.js';
 
 /** What the pieces of a page have in common, and what they were used for. */
 interface Pieces {
@@ -133,7 +133,7 @@ export abstract class StructureOperations extends RangeOperations {
    * @throws `VmError` for a stretch out of range or foreign. Nothing changed then.
    */
   freeEmptyTables(range: PageRange, owed: Invalidations): number {
-    const { pages, vpn } = range;
+    const { pages, vpn } = checkRange(range);
     this.beginRange(vpn, pages, owed);
     const before = this.owned.size;
     this.freeEmpty(owed, this.rootPfn, this.shape.top, vpn, vpn + pages);
