@@ -183,9 +183,10 @@ function longFields(kind: EntryKind, level: number): readonly BitField[] {
 }
 
 /**
- * Entries above limit what those below grant, so pointers grant everything. The rights of PAE's PDPTEs and their A are
- * reserved (SDM Vol. 3A, Table 4-8); a CPU holds PDPTEs in registers, so one that is filled owes a load of CR3 (4.4.1). To
- * nested paging every access is a user's (AMD64 APM Vol. 2, 15.25.5).
+ * Entries above limit what those below grant, so pointers grant everything. What is not present is in no cache, so that
+ * filling an entry owes nothing (SDM Vol. 3A, 4.10.4.3 Optional Invalidation). The rights of PAE's PDPTEs and their A are
+ * reserved (Table 4-8); a CPU holds PDPTEs in registers, so one that is filled owes a load of CR3 (4.4.1). To nested
+ * paging every access is a user's (AMD64 APM Vol. 2, 15.25.5).
  */
 function x86Mapping(levels: number, wide: boolean, nested: boolean): MappingBitsOptions {
   const { A, D, G, P, RW, US } = X86_PTE;
