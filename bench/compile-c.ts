@@ -1,7 +1,7 @@
 // Compiles a C contestant on the spot.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -21,7 +21,8 @@ export const compilerVersion: string | null = (() => {
 
 /** The program made of a file in bench/c, compiled unless it has been. */
 export function compile(source: string): string {
-  const text = ['bench.h', source].map((name) => readFileSync(join(SOURCES, name), 'utf8'));
+  const headers = readdirSync(SOURCES).filter((name) => name.endsWith('.h'));
+  const text = [...headers.sort(), source].map((name) => readFileSync(join(SOURCES, name), 'utf8'));
   const recipe = [compiler, compilerVersion, ...FLAGS, ...text].join('\0');
   const program = join(
     CACHE,

@@ -13,6 +13,8 @@ export interface Work {
   /** Operations in a unit; times are given per operation. 1 unless told. */
   readonly opsPerUnit?: number;
   readonly run: Run;
+  /** Brings everything to where the first unit begins. Called before each first unit, and not timed. */
+  readonly rewind?: () => void;
 }
 
 /** A contestant in C: bench/c/SOURCE, which serves the protocol of bench/c/bench.h. */
@@ -36,6 +38,11 @@ export interface Case {
   readonly naive?: () => Work;
   /** Anything else worth a comparison, by name. */
   readonly peers?: Readonly<Record<string, () => Work>>;
+  /**
+   * Whether all contestants have the same units in every slice, as many as fill one of ours: for work whose units differ.
+   * @defaultValue false
+   */
+  readonly lockstep?: boolean;
 }
 
 /** A promise about some cases; without a limit, just a figure to watch. */

@@ -60,6 +60,10 @@ export async function measure(
     await agree(component, benchCase, contestants);
     const counts: number[] = [];
     for (const contestant of contestants) counts.push(await warmUp(contestant));
+    if (benchCase.lockstep) {
+      counts.fill(counts[0]!);
+      for (const contestant of contestants) contestant.rewind();
+    }
     const slices = new Map(contestants.map(({ name }): [string, number[]] => [name, []]));
     for (let round = 0; round < rounds; round++) {
       for (let turn = 0; turn < contestants.length; turn++) {
