@@ -32,9 +32,7 @@ export class AArch64MappingBits extends MappingBits {
 
   override leafLow(prot: number, accessed: boolean, dirty: boolean, global: boolean): number {
     const low = super.leafLow(prot, accessed, dirty, global) | this.rightsWord(prot);
-    return this.isWritable(0, this.rightsUpper(prot))
-      ? this.writtenLow(low, dirty)
-      : this.writtenLow(low, false);
+    return this.writtenLow(low, dirty && (prot & Prot.Write) !== 0);
   }
 
   override leafHigh(prot: number, dirty: boolean, _global: boolean): number {
