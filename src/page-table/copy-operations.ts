@@ -143,7 +143,7 @@ export abstract class CopyOperations extends SharingOperations {
     const pages = format.levelPages[level]!;
     const leaf = this.isLeaf(this.low, this.high, level);
     let { high, low } = this;
-    if (leaf && copy.copyOnWrite && copy.isShared?.(vpn, pages) !== true) {
+    if (leaf && copy.copyOnWrite && !this.staysWritable(copy, index, level, vpn)) {
       let changed = false;
       this.change(copy.owed, from, index, level, (oldLow, oldHigh) => {
         this.setNew(bits.writeProtectLow(oldLow, oldHigh), bits.writeProtectHigh(oldLow, oldHigh));
@@ -155,6 +155,14 @@ export abstract class CopyOperations extends SharingOperations {
       if (changed) this.owe(copy.owed, vpn, pages, pages, global);
     }
     copy.target.write(copy.owed, to, index, level, low, high);
+  }
+
+  /** What the caller says of the leaf whose entry was loaded, by all of it: the entries of a group stay alike. */
+  private staysWritable({ isShared }: Copy, index: number, level: number, vpn: number): boolean {
+    if (isShared === null) return false;
+    const entries = 2 ** this.shape.groupOf(this.low, this.high, level);
+    const pages = this.shape.format.levelPages[level]!;
+    return isShared(vpn - (index % entries) * pages, entries * pages);
   }
 
   /** What is foreign here is foreign there: shared with the same owner, or recursive by a root of its own. */

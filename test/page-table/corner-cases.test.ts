@@ -1,7 +1,7 @@
 import { Prot } from 'pagewright/core';
 import { FramePool, PhysicalMemory } from 'pagewright/memory';
 import { Invalidations, PageTable, type PageTableOptions } from 'pagewright/page-table';
-import { aarch64, type PteFormat } from 'pagewright/pte';
+import { aarch64, type PteFormat, sv39 } from 'pagewright/pte';
 import { describe, expect, test } from 'vitest';
 
 /** An empty page table in 1024 frames, and an accumulator. */
@@ -25,4 +25,24 @@ describe('rights', () => {
       expect(table.describe(0x5000)).toMatchObject({ prot: Prot.Read | Prot.User, dirty: true });
     },
   );
+});
+
+describe('a copy with copy-on-write', () => {
+  test('asks about a group as a whole whether it is shared', () => {
+    const { owed, table } = makeTable(sv39);
+    const flags = table.flags({ prot: Prot.Read | Prot.Write | Prot.User });
+    table.mapRange({ vpn: 0, pfn: 0, pages: 48, flags }, owed);
+    const asked = new Set<string>();
+    const isShared = (vpn: number, pages: number): boolean => {
+      asked.add(`${vpn} ${pages}`);
+      return vpn === 16;
+    };
+    const copy = table.clone({ isShared }, owed)!;
+    expect([...asked]).toEqual(['0 16', '16 16', '32 16']);
+    for (const tables of [table, copy]) {
+      tables.checkInvariants();
+      const writable = [...tables.entries()].map((entry) => (entry.prot & Prot.Write) !== 0);
+      expect(writable).toEqual([false, true, false]);
+    }
+  });
 });
