@@ -304,13 +304,25 @@ export abstract class RangeMapping extends LeafOperations {
     if (!this.shape.isPage(boundary)) return -1;
     const level = this.seek(boundary);
     if (!this.isLeaf(this.low, this.high, level)) return -1;
+    const pfn = format.leafPfn(this.low, this.high, level);
+    const end = pfn + format.levelPages[level]!;
     for (let below = level; below > 0; below--) {
       const pages = format.levelPages[below]!;
       if (boundary % pages === 0) break;
+      if (!this.canBePieces(below - 1, end)) {
+        const expected = `no boundary within the page at ${this.address(boundary)}, which can't be split`;
+        throw new VmError('misaligned', { argument: 'vpn', value: boundary, expected });
+      }
       const made = other >= 0 && this.sharesTable(boundary, other, below, level);
       if (!made) this.needed[below - 1]!++;
     }
     return boundary;
+  }
+
+  /** Whether leaves of a level, the pieces of a larger one, can name its frames, which end there. */
+  protected canBePieces(level: number, end: number): boolean {
+    const { format, leafFrameEnd } = this.shape;
+    return ((format.leafLevels >> level) & 1) === 1 && end <= leafFrameEnd[level]!;
   }
 
   /** Whether splitting a leaf of `level` at page `other` makes the table below the level `below` entry of a boundary. */

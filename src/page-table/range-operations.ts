@@ -72,7 +72,8 @@ export abstract class RangeOperations extends RangeMapping {
    * @param range - The stretch; holes do no harm.
    * @param owed - What the change owes, and what it releases.
    * @returns The base pages that were unmapped, or `OUT_OF_FRAMES`. O(tables and entries that the stretch has).
-   * @throws `VmError` for a stretch out of range or foreign. Nothing changed then.
+   * @throws `VmError` for a stretch out of range or foreign, `misaligned` for one that ends within a page that can't be
+   * split (see `split`). Nothing changed then.
    *
    * @example
    * ```ts
@@ -111,7 +112,8 @@ export abstract class RangeOperations extends RangeMapping {
    * @param range - The stretch and the rights; holes do no harm.
    * @param owed - What the change owes: nothing for leaves that had these rights already.
    * @returns 0, or `OUT_OF_FRAMES`. O(tables and entries that the stretch has).
-   * @throws `VmError` for a stretch out of range or foreign, or rights that are none. Nothing changed then.
+   * @throws `VmError` for a stretch out of range or foreign, or rights that are none; `misaligned` for a stretch that ends
+   * within a page that can't be split (see `split`). Nothing changed then.
    */
   protectRange(range: ProtectRange, owed: Invalidations): number {
     checkOptions('', range, PROTECT);

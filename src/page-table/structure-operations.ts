@@ -24,7 +24,8 @@ export abstract class StructureOperations extends RangeOperations {
    * @param vpn - Any page of the leaf.
    * @param owed - What the change owes.
    * @returns 0; `OUT_OF_FRAMES`; `NOT_MAPPED` or `NOT_PRESENT` when no leaf maps the page; `NOT_COMPATIBLE` for a base
-   * page by itself. O(entries of a table).
+   * page by itself, and for a page whose frames smaller ones can't name (4 MiB pages of 32-bit x86 above 4 GiB). O(entries of a
+   * table).
    * @throws `VmError` for a page out of range or foreign. Nothing changed then.
    *
    * @example
@@ -55,6 +56,7 @@ export abstract class StructureOperations extends RangeOperations {
     this.checkNotLent(level);
     const grouped = pages > this.shape.format.levelPages[level]!;
     if (!grouped) {
+      if (!this.canBePieces(level - 1, pfn - (vpn % pages) + pages)) return NOT_COMPATIBLE;
       const counts = Float64Array.from({ length: level }, (_, l) => +(l === level - 1));
       if (!this.reserveTables(counts)) return OUT_OF_FRAMES;
     }

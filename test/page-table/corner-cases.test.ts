@@ -1,7 +1,12 @@
 import { Prot } from 'pagewright/core';
 import { FramePool, PhysicalMemory } from 'pagewright/memory';
-import { Invalidations, PageTable, type PageTableOptions } from 'pagewright/page-table';
-import { aarch64, type PteFormat, sv39 } from 'pagewright/pte';
+import {
+  Invalidations,
+  NOT_COMPATIBLE,
+  PageTable,
+  type PageTableOptions,
+} from 'pagewright/page-table';
+import { aarch64, definePteFormat, type PteFormat, sv39, x86Legacy } from 'pagewright/pte';
 import { describe, expect, test } from 'vitest';
 
 /** An empty page table in 1024 frames, and an accumulator. */
@@ -44,5 +49,40 @@ describe('a copy with copy-on-write', () => {
       const writable = [...tables.entries()].map((entry) => (entry.prot & Prot.Write) !== 0);
       expect(writable).toEqual([false, true, false]);
     }
+  });
+});
+
+describe('a page that smaller ones can not stand for', () => {
+  // PSE-36: the entry of a 4 MiB page has 40 address bits, that of a 4 KiB page 32.
+  const above = { vpn: 0x400, pfn: 0x10_0000 };
+  // Large pages at the root, and tables alone at the level below it.
+  const gap = definePteFormat({
+    name: 'gap',
+    pageBytes: 256,
+    entryBytes: 4,
+    levels: [{ bits: 4, huge: true }, { bits: 4 }, { bits: 4 }],
+    bits: { valid: 0, write: 1, leaf: 2, frame: [31, 8] },
+  });
+  test.each([
+    { name: '4 MiB above 4 GiB', format: x86Legacy, pages: 1024, ...above },
+    { name: 'two levels above pages', format: gap, pages: 256, vpn: 0x100, pfn: 0 },
+  ])('$name is not split, nor cut by a stretch', ({ format, pages, pfn, vpn }) => {
+    const { owed, table } = makeTable(format);
+    const flags = table.flags({ prot: Prot.Read | Prot.Write | Prot.User });
+    table.map(vpn, pfn, flags, owed, pages);
+    owed.complete();
+    const before = [...table.entries()];
+    expect(table.split(vpn + 1, owed)).toBe(NOT_COMPATIBLE);
+    for (const part of [
+      { vpn: vpn - 1, pages: 2 },
+      { vpn: vpn + 1, pages },
+    ]) {
+      const misaligned = expect.objectContaining({ code: 'misaligned' });
+      expect(() => table.unmapRange(part, owed)).toThrow(misaligned);
+      expect(() => table.protectRange({ ...part, prot: Prot.Read }, owed)).toThrow(misaligned);
+    }
+    expect([...table.entries()]).toEqual(before);
+    expect(owed.isEmpty).toBe(true);
+    expect(table.unmapRange({ vpn: 0, pages: vpn + pages }, owed)).toBe(pages);
   });
 });
