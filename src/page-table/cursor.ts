@@ -143,8 +143,8 @@ export interface PageEntry {
 }
 
 /**
- * Goes through the leaves and software entries of a page table, once. Hot form: `while (cursor.advance()) use(cursor.vpn,
- * cursor.pfn)`, which allocates nothing; friendly form: `for (const entry of cursor)`.
+ * Goes through the leaves and software entries of a page table, once: hot by `while (cursor.advance())` and the fields,
+ * which allocates nothing; friendly by `for (const entry of cursor)`.
  *
  * @example
  * ```ts
