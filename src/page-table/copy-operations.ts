@@ -9,7 +9,8 @@ import { AS_FOUND, LEVEL } from './table-tree.js';
 export const VISIT_LIMIT: number = 2 ** 18;
 
 /**
- * Whether a leaf is to stay writable in both copies, as shared memory is, by its first page and base pages.
+ * Whether a leaf is to stay writable in both copies, as shared memory is, by its first page and base pages. Asked once
+ * about each leaf, in the order of addresses, before anything is copied.
  *
  * @public
  */
@@ -20,7 +21,8 @@ interface Copy {
   readonly target: CopyOperations;
   readonly owed: Invalidations;
   readonly copyOnWrite: boolean;
-  readonly isShared: IsShared | null;
+  /** The first pages of leaves that stay writable, if there are such. */
+  readonly shared: ReadonlySet<number> | null;
 }
 
 /** Copying all tables into another page table, and taking over tables that are there. */
@@ -89,7 +91,7 @@ export abstract class CopyOperations extends SharingOperations {
     const { bits, entries, lowTells } = this.shape;
     const source = this.tableBase(from, 0);
     const target = this.tableBase(to, 0);
-    if (source < 0 || target < 0 || copy.isShared !== null) return false;
+    if (source < 0 || target < 0 || copy.shared !== null) return false;
     if (!lowTells || !(bits.plain || this.wide === 1)) return false;
     const pages = entries[0]!;
     if (this.foreignIn(start, pages) !== null) return false;
@@ -157,12 +159,11 @@ export abstract class CopyOperations extends SharingOperations {
     copy.target.write(copy.owed, to, index, level, low, high);
   }
 
-  /** What the caller says of the leaf whose entry was loaded, by all of it: the entries of a group stay alike. */
-  private staysWritable({ isShared }: Copy, index: number, level: number, vpn: number): boolean {
-    if (isShared === null) return false;
+  /** Whether the leaf whose entry was loaded stays writable, all of it: the entries of a group stay alike. */
+  private staysWritable({ shared }: Copy, index: number, level: number, vpn: number): boolean {
+    if (shared === null) return false;
     const entries = 2 ** this.shape.groupOf(this.low, this.high, level);
-    const pages = this.shape.format.levelPages[level]!;
-    return isShared(vpn - (index % entries) * pages, entries * pages);
+    return shared.has(vpn - (index % entries) * this.shape.format.levelPages[level]!);
   }
 
   /** What is foreign here is foreign there: shared with the same owner, or recursive by a root of its own. */

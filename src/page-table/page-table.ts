@@ -268,7 +268,8 @@ export class PageTable extends SavedOperations {
    * @param options - See {@link CloneOptions}.
    * @param owed - What the original owes for the rights that it lost.
    * @returns The copy, or `null` when there are not enough frames: then nothing changed. O(entries of all tables).
-   * @throws `VmError` `unsupported` for copy-on-write in a format whose leaves can always be written.
+   * @throws `VmError` `unsupported` for copy-on-write in a format whose leaves can always be written, `bad-argument` or
+   * `out-of-range` for options that are none; and whatever `isShared` throws. Nothing changed then.
    *
    * @example
    * ```ts
@@ -304,14 +305,30 @@ export class PageTable extends SavedOperations {
       const expected = 'a format that can take the right to write away';
       throw new VmError('unsupported', { argument: 'format', value: this.format.name, expected });
     }
+    checkObserver(observer);
+    // Whatever the caller's function does, nothing has been touched yet.
+    const shared = copyOnWrite && isShared !== null ? this.askShared(isShared) : null;
     const root = this.reserveRoot();
     if (root < 0) return null;
     const { visitLimit: _, ...rest } = this.options;
     const own = { root, rootOffset: 0, releaseTables: true, context, observer };
     const target = new PageTable({ ...rest, ...own });
-    if (this.copyInto({ target, owed, copyOnWrite, isShared })) return target;
+    if (this.copyInto({ target, owed, copyOnWrite, shared })) return target;
     this.free(root, this.shape.top);
     return null;
+  }
+
+  /** The first pages of the leaves that are to stay writable. */
+  private askShared(isShared: IsShared): ReadonlySet<number> {
+    if (typeof isShared !== 'function') {
+      const expected = 'a function';
+      throw new VmError('bad-argument', { argument: 'isShared', value: isShared, expected });
+    }
+    const shared = new Set<number>();
+    for (const cursor = this.entries({ shared: false }); cursor.advance(); ) {
+      if (cursor.pfn >= 0 && isShared(cursor.vpn, cursor.pages)) shared.add(cursor.vpn);
+    }
+    return shared;
   }
 
   private makeRoot(): void {
@@ -342,6 +359,12 @@ export class PageTable extends SavedOperations {
   }
 }
 
+function checkObserver(observer: VmObserver | null): void {
+  if (observer === null || typeof observer === 'function') return;
+  const expected = 'a function, or null';
+  throw new VmError('bad-argument', { argument: 'observer', value: observer, expected });
+}
+
 /** What the tree is told of the options. */
 function treeOptions(options: PageTableOptions): TreeOptions {
   const { bbm = 0, context = 0, format, frames, memory, observer = null, svvptc = false } = options;
@@ -349,10 +372,7 @@ function treeOptions(options: PageTableOptions): TreeOptions {
   if (bbm !== 0 && bbm !== 1 && bbm !== 2) {
     throw new VmError('bad-argument', { argument: 'bbm', value: bbm, expected: '0, 1 or 2' });
   }
-  if (observer !== null && typeof observer !== 'function') {
-    const expected = 'a function, or null';
-    throw new VmError('bad-argument', { argument: 'observer', value: observer, expected });
-  }
+  checkObserver(observer);
   return {
     memory,
     frames,

@@ -33,6 +33,24 @@ describe('rights', () => {
 });
 
 describe('a copy with copy-on-write', () => {
+  test('asks before anything changes, so that whoever does not answer has done no harm', () => {
+    const { owed, table } = makeTable(sv39);
+    const flags = table.flags({ prot: Prot.Read | Prot.Write });
+    table.mapRange({ vpn: 1, pfn: 1, pages: 4, flags }, owed);
+    owed.complete();
+    const before = [...table.entries()];
+    const pool = JSON.stringify(table.frames);
+    const isShared = (vpn: number): boolean => {
+      if (vpn === 3) throw new RangeError('no answer');
+      return false;
+    };
+    expect(() => table.clone({ isShared }, owed)).toThrow(RangeError);
+    expect(() => table.clone(JSON.parse('{"observer":5}'), owed)).toThrow(/observer/);
+    expect([...table.entries()]).toEqual(before);
+    expect(JSON.stringify(table.frames)).toBe(pool);
+    expect(owed.isEmpty).toBe(true);
+  });
+
   test('asks about a group as a whole whether it is shared', () => {
     const { owed, table } = makeTable(sv39);
     const flags = table.flags({ prot: Prot.Read | Prot.Write | Prot.User });
