@@ -137,7 +137,7 @@ export abstract class EntryTree extends TableMemory {
       const brokenLow = oldLow & ~this.shape.format.presentLow;
       if (!this.exchange(table, index, level, oldLow, oldHigh, brokenLow, oldHigh)) return false;
       const words = { brokenLow, brokenHigh: oldHigh, low, high };
-      this.pending.add({ table, index, level, ...words });
+      this.pending.add({ table, index, level, owed, ...words });
       owed.addMaker(this.pending);
       this.setComplete();
       this.tellChange(table, index, level, oldLow, oldHigh, brokenLow, oldHigh);
@@ -146,9 +146,9 @@ export abstract class EntryTree extends TableMemory {
     } else {
       this.tellChange(table, index, level, oldLow, oldHigh, low, high);
     }
-    const unread = waiting !== undefined || breaks || !this.pending.isLive(table);
-    if (unread && this.isPointer(low, high, level)) {
-      this.pending.unlink(this.shape.format.tablePfn(low, high));
+    const waitsFor = waiting?.owed ?? (breaks ? owed : this.pending.waitsFor(table));
+    if (waitsFor !== undefined && this.isPointer(low, high, level)) {
+      this.pending.unlink(this.shape.format.tablePfn(low, high), waitsFor);
     }
     this.countLeaf(oldLow, oldHigh, level, -1);
     this.countLeaf(low, high, level, 1);
@@ -172,6 +172,13 @@ export abstract class EntryTree extends TableMemory {
       if (newLow === low && newHigh === high) return;
       if (this.put(owed, table, index, level, low, high, newLow, newHigh)) return;
     }
+  }
+
+  /** Forgets what waits to be made in a table that is given up. */
+  protected forgetPending(table: number): void {
+    if (this.pending.size === 0) return;
+    this.pending.forget(table);
+    this.setComplete();
   }
 
   /** Records what a change of leaves owes; `flags` are those of `Invalidations.add`. */
@@ -270,7 +277,7 @@ export abstract class EntryTree extends TableMemory {
     high: number,
   ): boolean {
     const { bits, format } = this.shape;
-    if (!bits.breakBeforeMake || !this.pending.isLive(table)) return false;
+    if (!bits.breakBeforeMake || this.pending.waitsFor(table) !== undefined) return false;
     if (!format.isPresent(oldLow, oldHigh, level) || !format.isPresent(low, high, level))
       return false;
     const leaf = this.isLeaf(low, high, level);

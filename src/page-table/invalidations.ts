@@ -68,12 +68,12 @@ export interface EntryStep {
  */
 export type InvalidationStep = EntryStep | Invalidation;
 
-/** Somebody with entries that wait for the invalidation. @internal */
+/** Somebody with entries that wait for the invalidations of an accumulator. @internal */
 export interface Maker {
-  /** The entries that were broken, or those that are to be made. */
-  entrySteps(kind: 'break' | 'make'): readonly EntryStep[];
+  /** The entries that were broken with it, or those that are to be made. */
+  entrySteps(kind: 'break' | 'make', owed: Invalidations): readonly EntryStep[];
   /** Makes them. */
-  makeEntries(): void;
+  makeEntries(owed: Invalidations): void;
 }
 
 /**
@@ -255,7 +255,7 @@ export class Invalidations {
     const { frames, makers, orders, waiting, waitingCount } = this;
     this.count = 0;
     this.waitingCount = 0;
-    for (const maker of makers) maker.makeEntries();
+    for (const maker of makers) maker.makeEntries(this);
     makers.clear();
     for (let i = 0; i < waitingCount; i++) releaseTo(frames, waiting[i]!, orders[i]!);
   }
@@ -287,7 +287,7 @@ export class Invalidations {
    */
   steps(): readonly Plain<InvalidationStep>[] {
     const entries = (kind: 'break' | 'make'): readonly Plain<EntryStep>[] =>
-      [...this.makers].flatMap((maker) => maker.entrySteps(kind).map((step) => plain(step)));
+      [...this.makers].flatMap((maker) => maker.entrySteps(kind, this).map((step) => plain(step)));
     return [...entries('break'), ...this.invalidations(), ...entries('make')];
   }
 

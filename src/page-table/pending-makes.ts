@@ -1,5 +1,5 @@
 import { bigintFromWords } from '../core/index.js';
-import type { EntryStep, Maker } from './invalidations.js';
+import type { EntryStep, Invalidations, Maker } from './invalidations.js';
 
 /** An entry that was broken and waits for its invalidation. */
 export interface PendingEntry {
@@ -9,6 +9,8 @@ export interface PendingEntry {
   /** What is in memory until then. */
   readonly brokenLow: number;
   readonly brokenHigh: number;
+  /** What it waits for. */
+  readonly owed: Invalidations;
   /** What it is to be, and for the operating system already is. */
   low: number;
   high: number;
@@ -23,8 +25,8 @@ type Make = (entry: PendingEntry) => void;
  */
 export class PendingMakes implements Maker {
   private readonly entries: Map<string, PendingEntry> = new Map();
-  /** Tables whose pointer waits, and those below: no hardware reads them yet. */
-  private readonly unlinked: Set<number> = new Set();
+  /** Tables whose pointer waits, and those below, by what it waits for: no hardware reads them yet. */
+  private readonly unlinked: Map<number, Invalidations> = new Map();
   private readonly make: Make;
 
   constructor(make: Make) {
@@ -43,14 +45,14 @@ export class PendingMakes implements Maker {
     this.entries.set(`${entry.table}:${entry.index}`, entry);
   }
 
-  /** Whether hardware may read a table. */
-  isLive(table: number): boolean {
-    return !this.unlinked.has(table);
+  /** What a table waits for before hardware may read it. */
+  waitsFor(table: number): Invalidations | undefined {
+    return this.unlinked.get(table);
   }
 
   /** Notes that a table hangs below an entry that waits. */
-  unlink(table: number): void {
-    this.unlinked.add(table);
+  unlink(table: number, owed: Invalidations): void {
+    this.unlinked.set(table, owed);
   }
 
   /** Forgets the entries of a table that is given up. */
@@ -59,8 +61,8 @@ export class PendingMakes implements Maker {
     for (const [key, entry] of this.entries) if (entry.table === table) this.entries.delete(key);
   }
 
-  entrySteps(kind: 'break' | 'make'): readonly EntryStep[] {
-    return [...this.entries.values()].map(({ table, index, ...words }) => ({
+  entrySteps(kind: 'break' | 'make', owed: Invalidations): readonly EntryStep[] {
+    return this.waitingFor(owed).map(({ table, index, ...words }) => ({
       kind,
       table,
       index,
@@ -71,11 +73,18 @@ export class PendingMakes implements Maker {
     }));
   }
 
-  makeEntries(): void {
-    // Tables below are made before anything points at them: entries of unlinked tables first.
-    const entries = [...this.entries.values()].sort((a, b) => a.level - b.level);
-    this.entries.clear();
-    this.unlinked.clear();
+  makeEntries(owed: Invalidations): void {
+    const entries = this.waitingFor(owed);
+    for (const { index, table } of entries) this.entries.delete(`${table}:${index}`);
+    for (const [table, waitsFor] of this.unlinked) {
+      if (waitsFor === owed) this.unlinked.delete(table);
+    }
     for (const entry of entries) this.make(entry);
+  }
+
+  /** Tables below are made before anything points at them: entries of the lowest level first. */
+  private waitingFor(owed: Invalidations): readonly PendingEntry[] {
+    const entries = [...this.entries.values()].filter((entry) => entry.owed === owed);
+    return entries.sort((a, b) => a.level - b.level);
   }
 }

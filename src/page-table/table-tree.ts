@@ -172,7 +172,7 @@ export abstract class TableTree extends EntryTree {
     this.owned.delete(table);
     this.tableCounts[level]!--;
     this.version++;
-    if (this.pending.size > 0) this.pending.forget(table);
+    this.forgetPending(table);
     if (released) owed.release(table, this.shape.orders[level]!);
     this.tell({ type: 'table-release', level, tablePfn: table });
   }
