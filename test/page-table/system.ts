@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { addressFromVpn, bigintFromWords, Prot } from 'pagewright/core';
 import { FramePool, PhysicalMemory } from 'pagewright/memory';
 import {
@@ -17,7 +18,7 @@ export interface System {
 }
 
 /** Options of {@link makeSystem}: those of the page table, and how much memory there is. */
-export interface SystemOptions extends Partial<Omit<PageTableOptions, 'format'>> {
+export interface SystemOptions extends Partial<Omit<PageTableOptions, 'format' | 'frames'>> {
   readonly memory?: PhysicalMemory;
   readonly frames?: FramePool;
   /** Base pages of memory. */
@@ -41,13 +42,27 @@ export function makeSystem(format: PteFormat, options: SystemOptions = {}): Syst
 /** Everything that an operation may change. */
 export function stateOf({ frames, memory, owed, table }: System): unknown {
   return {
-    memory: memory.snapshot(),
+    memory: contentsOf(memory),
     frames: frames.snapshot(),
     statistics: table.isDestroyed ? null : table.statistics(),
     foreign: table.foreignRanges,
     steps: owed.steps(),
     released: owed.released(),
   };
+}
+
+/** All that a memory holds, as a digest: equal for equal contents. */
+export function contentsOf(memory: PhysicalMemory): string {
+  const hash = createHash('sha256');
+  const page = new Uint8Array(4096);
+  for (const { base, bytes } of memory.regions()) {
+    const first = Number(base >> 12n);
+    for (let pfn = first; pfn < first + bytes / 4096; pfn++) {
+      memory.readBytes(pfn, 0, page);
+      hash.update(page);
+    }
+  }
+  return hash.digest('hex');
 }
 
 /** What one operation owes, the accumulator being empty before and after. */
