@@ -1,0 +1,561 @@
+import { Prot } from 'pagewright/core';
+import {
+  AArch64MappingBits,
+  aarch64,
+  definePteFormat,
+  eptLong4,
+  eptLong4ModeBased,
+  MappingBits,
+  mappingOf,
+  nptLong4,
+  nptLong5,
+  PteFormat,
+  type PteFormatOptions,
+  sv32,
+  sv39,
+  sv39x4,
+  sv48,
+  sv57,
+  x86Legacy,
+  x86Long4,
+  x86Long5,
+  x86Pae,
+} from 'pagewright/pte';
+import { describe, expect, it } from 'vitest';
+import { expectError } from '../core/errors.js';
+
+const { Execute: X, Read: R, User: U, Write: W } = Prot;
+const ALL = R | W | X | U;
+const stage2 = aarch64({ stage: 2 });
+const lpa2 = aarch64({ outputBits: 52 });
+const FORMATS = [
+  x86Legacy,
+  x86Pae,
+  x86Long4,
+  x86Long5,
+  nptLong4,
+  nptLong5,
+  eptLong4,
+  eptLong4ModeBased,
+  sv32,
+  sv39,
+  sv48,
+  sv57,
+  sv39x4,
+  aarch64(),
+  aarch64({ half: 'high' }),
+  aarch64({ granule: 16384 }),
+  aarch64({ granule: 65536 }),
+  lpa2,
+  stage2,
+];
+
+/** Two words as one unsigned number. */
+const raw = (low: number, high: number): bigint => (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
+
+/** A base page's entry of frame 0: accessed, and dirty if it may be written. */
+function leaf(format: PteFormat, prot: number, global = false): bigint {
+  const bits = mappingOf(format);
+  const given = bits.granted(prot);
+  const dirty = (prot & W) !== 0;
+  const low = format.leafLow(0, 0, bits.leafLow(given, true, dirty, global));
+  return raw(low, format.leafHigh(0, 0, bits.leafHigh(given, dirty, global)));
+}
+
+function pointer(format: PteFormat, level: number): bigint {
+  const { high, low } = mappingOf(format).pointers[level]!;
+  return raw(format.tableLow(0, low), format.tableHigh(0, high));
+}
+
+describe('a leaf', () => {
+  // Linux 6.18, arch/x86/include/asm/pgtable_types.h: PAGE_KERNEL and its like; user pages with dirty as hardware sets it.
+  it.each([
+    ['PAGE_KERNEL', R | W, true, 0x8000_0000_0000_0163n],
+    ['PAGE_KERNEL_EXEC', R | W | X, true, 0x163n],
+    ['PAGE_KERNEL_RO', R, true, 0x8000_0000_0000_0121n],
+    ['PAGE_KERNEL_ROX', R | X, true, 0x121n],
+    ['PAGE_SHARED, dirty', R | W | U, false, 0x8000_0000_0000_0067n],
+    ['PAGE_SHARED_EXEC, dirty', ALL, false, 0x67n],
+    ['PAGE_READONLY', R | U, false, 0x8000_0000_0000_0025n],
+    ['PAGE_READONLY_EXEC', R | X | U, false, 0x25n],
+  ])('of x86 is Linux’s %s', (_, prot, global, expected) => {
+    expect(leaf(x86Long4, prot, global)).toBe(expected);
+    expect(leaf(x86Long5, prot, global)).toBe(expected);
+    expect(leaf(x86Pae, prot, global)).toBe(expected);
+    // Without a no-execute bit.
+    expect(leaf(x86Legacy, prot, global)).toBe(expected & 0xfffn);
+  });
+
+  // AMD64 APM Vol. 2, 15.25.5: nested entries are as in long mode, every access is a user's.
+  it.each([
+    ['rw-', R | W, 0x8000_0000_0000_0067n],
+    ['r-x', R | X, 0x25n],
+    ['rwx', R | W | X, 0x67n],
+  ])('of nested paging is a user’s (%s)', (_, prot, expected) => {
+    expect(leaf(nptLong4, prot)).toBe(expected);
+    expect(leaf(nptLong4, prot, true)).toBe(expected); // of G there is none
+  });
+
+  // Intel SDM Vol. 3C, Table 29-7: bits 2:0 R, W, X; 5:3 memory type, 6 is write-back; 8 accessed, 9 dirty; 10 XU.
+  it.each([
+    ['r--', R, 0x131n, 0x131n],
+    ['rw-', R | W, 0x333n, 0x333n],
+    ['rwx', R | W | X, 0x337n, 0x737n],
+    ['--x', X, 0x134n, 0x534n],
+  ])('of EPT is write-back (%s)', (_, prot, expected, modeBased) => {
+    expect(leaf(eptLong4, prot)).toBe(expected);
+    expect(leaf(eptLong4ModeBased, prot)).toBe(modeBased);
+  });
+
+  // Linux 6.18, arch/riscv/include/asm/pgtable.h, and pgtable-bits.h; writable pages with D as hardware sets it.
+  it.each([
+    ['PAGE_KERNEL', R | W, true, 0xe7n],
+    ['PAGE_KERNEL_READ', R, true, 0x63n],
+    ['PAGE_KERNEL_EXEC', R | W | X, true, 0xefn],
+    ['PAGE_READ', R | U, false, 0x53n],
+    ['PAGE_WRITE, dirty', R | W | U, false, 0xd7n],
+    ['PAGE_EXEC', X | U, false, 0x59n],
+    ['PAGE_READ_EXEC', R | X | U, false, 0x5bn],
+    ['PAGE_WRITE_EXEC, dirty', ALL, false, 0xdfn],
+  ])('of RISC-V is Linux’s %s', (_, prot, global, expected) => {
+    for (const format of [sv32, sv39, sv48, sv57]) {
+      expect(leaf(format, prot, global)).toBe(expected);
+    }
+  });
+
+  // RISC-V Privileged, "Guest Physical Address Translation": U must be set, G should be clear.
+  it('of a G stage is a user’s, and never global', () => {
+    expect(leaf(sv39x4, R | W, true)).toBe(0xd7n);
+  });
+
+  // Linux 6.18, arch/arm64/include/asm/pgtable-prot.h. A dirty page has PTE_RDONLY clear.
+  it.each([
+    ['PAGE_KERNEL', R | W, true, 0x0068_0000_0000_0703n],
+    ['PAGE_KERNEL_EXEC', R | W | X, true, 0x0048_0000_0000_0703n],
+    ['PAGE_KERNEL_RO', R, true, 0x0060_0000_0000_0783n],
+    ['PAGE_KERNEL_ROX', R | X, true, 0x0040_0000_0000_0783n],
+    ['PAGE_SHARED, dirty', R | W | U, false, 0x0068_0000_0000_0f43n],
+    ['PAGE_READONLY', R | U, false, 0x0060_0000_0000_0fc3n],
+    ['PAGE_READONLY_EXEC', R | X | U, false, 0x0020_0000_0000_0fc3n],
+    ['PAGE_SHARED_EXEC, dirty', ALL, false, 0x0028_0000_0000_0f43n],
+  ])('of AArch64 is Linux’s %s', (_, prot, global, expected) => {
+    expect(leaf(aarch64(), prot, global)).toBe(expected);
+    expect(leaf(aarch64({ granule: 65536, half: 'high' }), prot, global)).toBe(expected);
+    // With LPA2 bits 9:8 are of the address.
+    expect(leaf(lpa2, prot, global)).toBe(expected & ~0x300n);
+  });
+
+  // Arm ARM DDI 0487, D8 Stage 2: MemAttr 0b1111, S2AP, XN[1:0] = 0b10; as KVM has it (arch/arm64/kvm/hyp/pgtable.c).
+  it.each([
+    ['rwx', R | W | X, 0x0008_0000_0000_07ffn],
+    ['rw-', R | W, 0x0048_0000_0000_07ffn],
+    ['r-x', R | X, 0x77fn],
+    ['r--', R, 0x0040_0000_0000_077fn],
+    ['--x', X, 0x73fn],
+  ])('of AArch64 stage 2 is write-back and inner shareable (%s)', (_, prot, expected) => {
+    expect(leaf(stage2, prot)).toBe(expected);
+    expect(leaf(stage2, prot, true)).toBe(expected);
+  });
+
+  it('that counts as unused or clean has the bits clear', () => {
+    const of = (format: PteFormat): bigint => {
+      const bits = mappingOf(format);
+      const prot = bits.granted(R | W | U);
+      return raw(bits.leafLow(prot, false, false, false), bits.leafHigh(prot, false, false));
+    };
+    expect(of(x86Long4)).toBe(0x8000_0000_0000_0007n);
+    expect(of(sv39)).toBe(0x17n);
+    expect(of(eptLong4)).toBe(0x33n);
+    // Without the page bit, which is the format's. Clean: AP[2] set, or S2AP[1] clear, and DBM.
+    expect(of(aarch64())).toBe(0x0068_0000_0000_0bc1n);
+    expect(of(stage2)).toBe(0x0048_0000_0000_037dn);
+  });
+});
+
+describe('a pointer', () => {
+  it.each([
+    // _PAGE_TABLE, but for D, which is ignored there; the NX bit clear.
+    [x86Legacy, [0, 0x27n]],
+    [x86Long4, [0, 0x27n, 0x27n, 0x27n]],
+    [x86Long5, [0, 0x27n, 0x27n, 0x27n, 0x27n]],
+    [nptLong4, [0, 0x27n, 0x27n, 0x27n]],
+    // Intel SDM Vol. 3A, Table 4-8: bits 2:1 and 8:5 of a PDPTE are reserved.
+    [x86Pae, [0, 0x27n, 1n]],
+    [eptLong4, [0, 0x107n, 0x107n, 0x107n]],
+    [eptLong4ModeBased, [0, 0x507n, 0x507n, 0x507n]],
+    // RISC-V Privileged: R, W and X clear; D, A and U are reserved.
+    [sv32, [0, 1n]],
+    [sv39, [0, 1n, 1n]],
+    [sv39x4, [0, 1n, 1n]],
+    // Valid and table; AF, for a CPU with FEAT_HAFT that sets it.
+    [aarch64(), [0, 0x403n, 0x403n, 0x403n]],
+    [stage2, [0, 3n, 3n, 3n]],
+  ] as const)('of $name grants everything', (format, expected) => {
+    for (let level = 1; level < format.levels; level++) {
+      expect([level, pointer(format, level)]).toEqual([level, expected[level]]);
+      const { high, low } = mappingOf(format).pointers[level]!;
+      expect(format.kindOf(low, high, level)).toBe('pointer');
+      expect(mappingOf(format).pointerProt(low, high, level)).toBe(ALL);
+    }
+  });
+
+  it('limits what is below where its rights count, and only there', () => {
+    const bare = (format: PteFormat, low: number, high = 0, level = 1): number =>
+      mappingOf(format).pointerProt(low, high, level);
+    expect(bare(x86Long4, 0x21)).toBe(R | X);
+    expect(bare(x86Long4, 0x23, -0x8000_0000)).toBe(R | W);
+    expect(bare(x86Long4, 0x25, -0x8000_0000)).toBe(R | U);
+    expect(bare(x86Legacy, 0x25)).toBe(R | X | U);
+    expect(bare(x86Pae, 1, 0, 2)).toBe(ALL);
+    expect(bare(x86Pae, 0x21, 0, 1)).toBe(R | X);
+    expect(bare(eptLong4, 0x101)).toBe(R | U);
+    expect(bare(eptLong4, 0x106)).toBe(W | X | U);
+    expect(bare(sv39, 1)).toBe(ALL);
+    // APTable (62:61), UXNTable (60), PXNTable (59).
+    expect(bare(aarch64(), 0x403, 0x2000_0000)).toBe(R | W | X);
+    expect(bare(aarch64(), 0x403, 0x4000_0000)).toBe(R | X | U);
+    expect(bare(aarch64(), 0x403, 0x1000_0000)).toBe(R | W | U);
+    expect(bare(aarch64(), 0x403, 0x0800_0000)).toBe(R | W | U);
+    expect(bare(stage2, 3, -1)).toBe(ALL);
+  });
+
+  it('is widened to all rights, its other bits left alone', () => {
+    const widened = (format: PteFormat, entry: bigint, level: number): bigint => {
+      const bits = mappingOf(format);
+      const [low, high] = [Number(entry & 0xffff_ffffn) | 0, Number(entry >> 32n) | 0];
+      return raw(bits.widenLow(low, level), bits.widenHigh(high, level));
+    };
+    expect(widened(x86Long4, 0x8000_0000_1234_5019n, 1)).toBe(0x0000_0000_1234_501fn);
+    expect(widened(x86Pae, 0x1234_5001n, 2)).toBe(0x1234_5001n);
+    expect(widened(eptLong4, 0x1234_5001n, 3)).toBe(0x1234_5007n);
+    expect(widened(sv39, 0x1234_5001n, 1)).toBe(0x1234_5001n);
+    expect(widened(aarch64(), 0x7800_0000_1234_5003n, 1)).toBe(0x1234_5003n);
+    expect(widened(stage2, 0x7800_0000_1234_5003n, 1)).toBe(0x7800_0000_1234_5003n);
+  });
+
+  // Read as a page in the end: the supervisor's, and never executed.
+  it.each([
+    [x86Legacy, 0x63n],
+    [x86Long4, 0x8000_0000_0000_0063n],
+    [x86Long5, 0x8000_0000_0000_0063n],
+    [aarch64(), 0x0060_0000_0000_0703n],
+  ])('at its own root is a page that only the supervisor reads ($name)', (format, expected) => {
+    const { high, low } = mappingOf(format).recursive!;
+    expect(raw(low, high)).toBe(expected);
+    const bits = mappingOf(format);
+    const rights = format === x86Legacy ? R | W | X : R | W;
+    const readable = format.architecture === 'aarch64' ? R | W : rights;
+    expect(bits.protOf(low, high)).toBe(readable);
+    expect(format.kindOf(low, high, 0)).toBe('leaf');
+    expect(format.kindOf(low, high, format.levels - 1)).toBe('pointer');
+  });
+
+  it('at its own root is none in RISC-V, PAE and second stages', () => {
+    for (const format of [sv32, sv39, x86Pae, eptLong4, nptLong4, stage2, sv39x4]) {
+      expect([format.name, mappingOf(format).recursive]).toEqual([format.name, null]);
+    }
+  });
+});
+
+describe('granted rights', () => {
+  it.each([
+    {
+      format: x86Legacy,
+      rows: [
+        [W, R | W | X],
+        [R, R | X],
+        [U, R | X | U],
+      ],
+    },
+    {
+      format: x86Long4,
+      rows: [
+        [W, R | W],
+        [R, R],
+        [X, R | X],
+        [U, R | U],
+      ],
+    },
+    {
+      format: nptLong4,
+      rows: [
+        [W, R | W | U],
+        [X, R | X | U],
+      ],
+    },
+    {
+      format: eptLong4,
+      rows: [
+        [W, R | W | U],
+        [X, X | U],
+        [R, R | U],
+      ],
+    },
+    {
+      format: sv39,
+      rows: [
+        [W, R | W],
+        [X, X],
+        [R, R],
+        [W | X, R | W | X],
+      ],
+    },
+    {
+      format: sv39x4,
+      rows: [
+        [W, R | W | U],
+        [X, X | U],
+      ],
+    },
+    {
+      format: aarch64(),
+      rows: [
+        [W, R | W],
+        [X, R | X],
+        [X | U, R | X | U],
+      ],
+    },
+    {
+      format: stage2,
+      rows: [
+        [W, W | U],
+        [X, X | U],
+        [R, R | U],
+      ],
+    },
+  ])(
+    'of $format.name are those asked for, and those that it can’t withhold',
+    ({ format, rows }) => {
+      for (const [asked, given] of rows) {
+        expect([asked, mappingOf(format).granted(asked!)]).toEqual([asked, given]);
+      }
+    },
+  );
+
+  it.each(FORMATS)('are the rights that leaves of $name have', (format) => {
+    const bits = mappingOf(format);
+    for (let prot = 1; prot < 16; prot++) {
+      if ((prot & (R | W | X)) === 0) continue;
+      const given = bits.granted(prot);
+      expect(given & prot).toBe(prot);
+      expect(bits.granted(given)).toBe(given);
+      for (const dirty of [false, true]) {
+        const low = format.leafLow(0, 0, bits.leafLow(given, true, dirty, false));
+        const high = format.leafHigh(0, 0, bits.leafHigh(given, dirty, false));
+        expect([prot, format.kindOf(low, high, 0)]).toEqual([prot, 'leaf']);
+        expect([prot, bits.protOf(low, high)]).toEqual([prot, given]);
+        expect([prot, bits.isAccessed(low), bits.isDirty(low, high)]).toEqual([prot, true, dirty]);
+      }
+    }
+  });
+});
+
+describe.each(FORMATS)('changes of a leaf of $name', (format) => {
+  const bits = mappingOf(format);
+  const rights = Array.from({ length: 16 }, (_, prot) => prot)
+    .filter((prot) => (prot & (R | W | X)) !== 0)
+    .map((prot) => bits.granted(prot));
+  const leaves = [...new Set(rights)].flatMap((prot) =>
+    [false, true].map((dirty) => ({
+      prot,
+      dirty,
+      low: bits.leafLow(prot, true, dirty, false),
+      high: bits.leafHigh(prot, dirty, false),
+    })),
+  );
+
+  it('of rights keep what is accessed and dirty, and everything else', () => {
+    for (const { dirty, high, low } of leaves) {
+      for (const prot of rights) {
+        const [newLow, newHigh] = [
+          bits.protectLow(low, high, prot),
+          bits.protectHigh(low, high, prot),
+        ];
+        expect(bits.protOf(newLow, newHigh)).toBe(prot);
+        expect([bits.isAccessed(newLow), bits.isDirty(newLow, newHigh)]).toEqual([true, dirty]);
+        expect(newLow & ~bits.managed.low).toBe(low & ~bits.managed.low);
+        expect(newHigh & ~bits.managed.high).toBe(high & ~bits.managed.high);
+      }
+    }
+  });
+
+  it('that take the right to write away take nothing else', () => {
+    for (const { dirty, high, low, prot } of leaves) {
+      const [newLow, newHigh] = [bits.writeProtectLow(low, high), bits.writeProtectHigh(low, high)];
+      expect(bits.protOf(newLow, newHigh)).toBe(prot & ~W);
+      expect(bits.isDirty(newLow, newHigh)).toBe(dirty);
+    }
+  });
+
+  it('of dirtiness keep the rights', () => {
+    for (const { high, low, prot } of leaves) {
+      for (const dirty of [true, false]) {
+        const [newLow, newHigh] = [
+          bits.dirtyLow(low, high, dirty),
+          bits.dirtyHigh(low, high, dirty),
+        ];
+        expect([bits.isDirty(newLow, newHigh), bits.protOf(newLow, newHigh)]).toEqual([
+          dirty,
+          prot,
+        ]);
+      }
+    }
+  });
+});
+
+// Arm ARM DDI 0487, D8 Hardware management of the dirty state; Linux keeps PTE_DIRTY in bit 55.
+describe('AArch64’s dirtiness', () => {
+  const DBM = 1n << 51n;
+  const MARK = 1n << 55n;
+  const READ_ONLY = 0x80n;
+  const PAGE = 0x0060_0000_0000_0f43n; // a user's, not executable
+  const bits = mappingOf(aarch64());
+  const split = (entry: bigint): [number, number] => [
+    Number(entry & 0xffff_ffffn) | 0,
+    Number(entry >> 32n) | 0,
+  ];
+  const protect = (entry: bigint, prot: number): bigint => {
+    const [low, high] = split(entry);
+    return raw(bits.protectLow(low, high, prot), bits.protectHigh(low, high, prot));
+  };
+  const mark = (entry: bigint, dirty: boolean): bigint => {
+    const [low, high] = split(entry);
+    return raw(bits.dirtyLow(low, high, dirty), bits.dirtyHigh(low, high, dirty));
+  };
+
+  it.each([
+    ['may be written, as hardware leaves it', PAGE | DBM, true],
+    ['may be written, and was not', PAGE | DBM | READ_ONLY, false],
+    ['may only be read', PAGE | READ_ONLY, false],
+    ['may only be read, and was written before', PAGE | READ_ONLY | MARK, true],
+  ])('of a page that %s', (_, entry, dirty) => {
+    expect(bits.isDirty(...split(entry))).toBe(dirty);
+    expect((bits.protOf(...split(entry)) & W) !== 0).toBe((entry & DBM) !== 0n);
+  });
+
+  it('is remembered by software’s bit while the page may not be written, and comes back with the right', () => {
+    const readOnly = protect(PAGE | DBM, R | U);
+    expect(readOnly).toBe(PAGE | READ_ONLY | MARK);
+    expect(protect(readOnly, R | W | U)).toBe(PAGE | DBM);
+    const clean = protect(PAGE | DBM | READ_ONLY, R | U);
+    expect(clean).toBe(PAGE | READ_ONLY);
+    expect(protect(clean, R | W | U)).toBe(PAGE | DBM | READ_ONLY);
+  });
+
+  it('is AP[2] of a page that may be written, and software’s bit of one that may not', () => {
+    expect(mark(PAGE | DBM, false)).toBe(PAGE | DBM | READ_ONLY);
+    expect(mark(PAGE | DBM | READ_ONLY, true)).toBe(PAGE | DBM);
+    expect(mark(PAGE | READ_ONLY, true)).toBe(PAGE | READ_ONLY | MARK);
+    expect(mark(PAGE | READ_ONLY | MARK, false)).toBe(PAGE | READ_ONLY);
+    expect(mark(PAGE | DBM | MARK, false)).toBe(PAGE | DBM | READ_ONLY);
+  });
+
+  it('is S2AP[1] in stage 2', () => {
+    const second = mappingOf(stage2);
+    const [clean, dirty] = [0x0048_0000_0000_077fn, 0x0048_0000_0000_07ffn];
+    expect(second.isDirty(...split(clean))).toBe(false);
+    expect(second.isDirty(...split(dirty))).toBe(true);
+    const [low, high] = split(clean);
+    expect(raw(second.dirtyLow(low, high, true), second.dirtyHigh(low, high, true))).toBe(dirty);
+  });
+});
+
+describe('what a format says of changes', () => {
+  it.each([
+    [x86Legacy, 0],
+    [x86Long4, 0],
+    [eptLong4, 0],
+    [nptLong4, 0],
+    [aarch64(), 0],
+    [stage2, 0],
+    [x86Pae, 0b100],
+    [sv32, 0b11],
+    [sv39, 0b111],
+    [sv57, 0b11111],
+  ])('filling entries of $name owes at some levels', (format, levels) => {
+    expect(mappingOf(format).fillOwes).toBe(levels);
+  });
+
+  it('break-before-make is AArch64’s alone', () => {
+    const needing = FORMATS.filter((format) => mappingOf(format).breakBeforeMake);
+    expect(needing).toEqual(FORMATS.filter(({ architecture }) => architecture === 'aarch64'));
+  });
+
+  it.each([
+    [sv39, [4, 0, 0], -0x8000_0000],
+    [sv57, [4, 0, 0, 0, 0], -0x8000_0000],
+    [sv32, [0, 0], -0x8000_0000],
+    // Arm ARM, D8 The Contiguous bit.
+    [aarch64(), [4, 4, 4, 0], 0x0010_0000],
+    [aarch64({ granule: 16384 }), [7, 5, 0, 0], 0x0010_0000],
+    [aarch64({ granule: 65536 }), [5, 5, 0], 0x0010_0000],
+    // A root of two entries has no group of 16.
+    [aarch64({ virtualBits: 31 }), [4, 4, 0], 0x0010_0000],
+    [x86Long4, [0, 0, 0, 0], 0],
+  ] as const)('groups of $name', (format, groups, mark) => {
+    expect(mappingOf(format).groupBits.map((bits) => bits)).toEqual(groups);
+    expect(mappingOf(format).groupHigh).toBe(mark);
+  });
+});
+
+describe('mappingOf', () => {
+  it('gives the same object for the same format', () => {
+    expect(mappingOf(sv39)).toBe(mappingOf(sv39));
+    expect(mappingOf(aarch64())).toBe(mappingOf(aarch64()));
+    expect(mappingOf(aarch64())).toBeInstanceOf(AArch64MappingBits);
+    expect(mappingOf(sv39)).toBeInstanceOf(MappingBits);
+  });
+
+  it('is for formats of one’s own, with rights that are taken away by bits', () => {
+    const own = definePteFormat({
+      name: 'own',
+      pageBytes: 4096,
+      entryBytes: 8,
+      levels: [{ bits: 9 }, { bits: 9, huge: true }, { bits: 9 }],
+      bits: {
+        valid: 0,
+        write: 1,
+        user: { not: 2 },
+        execute: { not: 62 },
+        accessed: 3,
+        dirty: 4,
+        global: 6,
+        leaf: 5,
+        frame: [47, 12],
+      },
+      pointers: { rights: true, accessed: true },
+    });
+    expect(leaf(own, R | W | U)).toBe(0x4000_0000_0000_001bn);
+    expect(leaf(own, R | X, true)).toBe(0x4dn);
+    expect(pointer(own, 1)).toBe(0xbn);
+    const bits = mappingOf(own);
+    expect(bits.pointerProt(0x0d, 0, 1)).toBe(R | X);
+    expect(bits.widenLow(0x0d, 1)).toBe(0xb);
+    expect(bits.widenHigh(0x4000_0000, 1)).toBe(0);
+  });
+
+  it('refuses formats that do not say how entries are written', () => {
+    const options: PteFormatOptions = {
+      name: 'bare',
+      architecture: 'custom',
+      signExtended: false,
+      indexBits: [10],
+      entryBytes: 4,
+      physicalBits: 32,
+      frameShift: 12,
+      frameBits: 20,
+      leafMask: [-1],
+      leafBits: [0],
+      fields: (kind) => [
+        { name: 'REST', high: 31, low: 1, role: 'ignored', meaning: '', source: kind },
+        { name: 'P', high: 0, low: 0, role: 'flag', meaning: '', source: kind },
+      ],
+    };
+    expectError(() => mappingOf(new PteFormat(options)), 'unsupported', 'format');
+  });
+
+  it.each([undefined, null, 5, {}])('refuses %s', (bad) => {
+    const format = bad as unknown as PteFormat; // what the compiler would refuse
+    expectError(() => mappingOf(format), 'bad-argument', 'format');
+  });
+});
