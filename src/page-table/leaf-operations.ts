@@ -168,13 +168,7 @@ export abstract class LeafOperations extends PageOperations {
     this.refreshWindow();
     const pfn = this.findLeaf(vpn);
     if (pfn < 0) return pfn;
-    const { level } = this.found;
-    const first = this.firstFound();
-    for (let member = 0; member < this.foundEntries(); member++) {
-      this.load(this.tables[level]!, first + member, level);
-      if (test(this.low, this.high)) return 1;
-    }
-    return 0;
+    return this.someFound(test) ? 1 : 0;
   }
 
   private testAndChange(

@@ -18,7 +18,10 @@ export interface FoundLeaf {
   pages: number;
   /** Its level. */
   level: number;
-  /** Bits 31:0 of the entry, of a group one of its entries, before the operation changed it. */
+  /**
+   * Bits 31:0 of the entry, of a group one of its entries, before the operation changed it. After `unmap` it is accessed
+   * or dirty when any entry of the group was.
+   */
   low: number;
   /** Bits 63:32. */
   high: number;
@@ -294,15 +297,36 @@ export abstract class PageOperations extends TableTree {
     const pfn = this.findOwnLeaf(vpn, owed);
     if (pfn === NOT_MAPPED) return pfn;
     this.checkNotLent(this.found.level);
-    // Whatever hardware set meanwhile is in the entry that is taken away.
+    // Whatever hardware set up to the last moment, in any entry of a group, is in the entries that are taken away.
     this.changeFound(owed, (low, high) => {
-      this.found.low = low;
-      this.found.high = high;
+      if (pfn >= 0) this.noteUse(low, high);
       this.setNew(0, 0);
     });
     if (pfn >= 0) this.oweFound(owed);
     this.prune(owed, vpn, this.found.level);
     return pfn;
+  }
+
+  /** Notes in `found` that an entry of the leaf was used or written. */
+  private noteUse(low: number, high: number): void {
+    const { found, shape } = this;
+    const { bits } = shape;
+    if (bits.isAccessed(low)) found.low |= bits.accessed;
+    if (!bits.isDirty(low, high)) return;
+    const [oldLow, oldHigh] = [found.low, found.high];
+    found.low = bits.dirtyLow(oldLow, oldHigh, true);
+    found.high = bits.dirtyHigh(oldLow, oldHigh, true);
+  }
+
+  /** Whether something is true of any entry of the leaf that was found: hardware may set bits in each. */
+  protected someFound(test: (low: number, high: number) => boolean): boolean {
+    const { level } = this.found;
+    const first = this.firstFound();
+    for (let member = 0; member < this.foundEntries(); member++) {
+      this.load(this.tables[level]!, first + member, level);
+      if (test(this.low, this.high)) return true;
+    }
+    return false;
   }
 
   /** Refuses to change an entry of the path that other page tables have a copy of. */
