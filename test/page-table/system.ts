@@ -7,7 +7,21 @@ import {
   PageTable,
   type PageTableOptions,
 } from 'pagewright/page-table';
-import type { PteFormat } from 'pagewright/pte';
+import {
+  aarch64,
+  eptLong4,
+  eptLong4ModeBased,
+  nptLong4,
+  type PteFormat,
+  sv32,
+  sv39,
+  sv39x4,
+  sv57,
+  x86Legacy,
+  x86Long4,
+  x86Long5,
+  x86Pae,
+} from 'pagewright/pte';
 
 /** A machine's memory, its free frames, one page table, and what its changes owe. */
 export interface System {
@@ -100,3 +114,28 @@ export function foundEntry({ found, format }: PageTable): bigint {
 export const RW: number = Prot.Read | Prot.Write;
 export const RWU: number = Prot.Read | Prot.Write | Prot.User;
 export const RU: number = Prot.Read | Prot.User;
+
+/** The first page that is an address of a format: not 0 in AArch64's upper half. */
+export function firstPage({ onesExtended, pageShift, virtualBits }: PteFormat): number {
+  return onesExtended ? 2 ** (64 - pageShift) - 2 ** (virtualBits - pageShift) : 0;
+}
+
+/** A format of every kind. */
+export const FORMATS: readonly PteFormat[] = [
+  x86Legacy,
+  x86Pae,
+  x86Long4,
+  x86Long5,
+  nptLong4,
+  eptLong4,
+  eptLong4ModeBased,
+  sv32,
+  sv39,
+  sv57,
+  sv39x4,
+  aarch64(),
+  aarch64({ granule: 16384, virtualBits: 47, half: 'high' }),
+  aarch64({ granule: 65536, virtualBits: 42 }),
+  aarch64({ outputBits: 52 }),
+  aarch64({ stage: 2, virtualBits: 40, levels: 3 }),
+];
