@@ -1,3 +1,5 @@
+import type { TableShape } from './table-shape.js';
+
 // Loops over entries in flat RAM, with numbers only: what makes ranges cheaper than pages one by one. An entry is present
 // when it has one of the bits `any` and all of `all`. Loops are rolled, and 8-byte entries have theirs apart.
 
@@ -6,18 +8,17 @@ export const cleared = { present: 0, grouped: 0, bits: 0 };
 
 /**
  * Clears a run of entries; notes in `cleared` how many were present, how many of these were in groups, and the or of
- * their low words, each xored with `flip`.
+ * their low words, each xored with the format's `globalFlip`.
  */
 export function clearRun(
   words: Int32Array,
   from: number,
   to: number,
   wide: number,
-  any: number,
-  all: number,
-  groupHigh: number,
-  flip: number,
+  shape: TableShape,
 ): void {
+  const { globalFlip, groupCode, groupHigh, groupLow } = shape;
+  const { presentLow: any, requiredLow: all } = shape;
   const step = 1 + wide;
   let present = 0;
   let grouped = 0;
@@ -26,8 +27,9 @@ export function clearRun(
     const low = words[at]!;
     if ((low & any) === 0 || (low & all) !== all) continue;
     present++;
-    bits |= low ^ flip;
-    if (groupHigh !== 0 && (words[at + wide]! & groupHigh) !== 0) grouped++;
+    bits |= low ^ globalFlip;
+    if (groupHigh === 0 || (low & groupLow) !== groupCode) continue;
+    if ((words[at + wide]! & groupHigh) !== 0) grouped++;
   }
   words.fill(0, from, to);
   cleared.present = present;

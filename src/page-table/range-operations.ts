@@ -168,11 +168,9 @@ export abstract class RangeOperations extends RangeMapping {
   }
 
   private clearFlat(owed: Invalidations, base: number, from: number, end: number): number {
-    const { bits, globalFlip, presentLow, requiredLow } = this.shape;
     const { wide, words } = this;
     const start = base + (this.shape.indexOf(from, 0) << wide);
-    const stop = start + ((end - from) << wide);
-    clearRun(words, start, stop, wide, presentLow, requiredLow, bits.groupHigh, globalFlip);
+    clearRun(words, start, start + ((end - from) << wide), wide, this.shape);
     const { grouped, present } = cleared;
     if (present === 0) return 0;
     this.countBasePages(present - grouped, grouped, -1);

@@ -34,6 +34,11 @@ export class TableShape {
   readonly requiredLow: number;
   /** Whether that is so: some formats of one's own have these bits in the high word. */
   readonly lowTells: boolean;
+  /** A leaf of level 0 is in a group when it has this bit of the high word, ... */
+  readonly groupHigh: number;
+  /** ... and of these of the low word those of the code: RISC-V's other sizes are reserved. */
+  readonly groupLow: number;
+  readonly groupCode: number;
   /** The bit of the low word that says whether a leaf is global, ... */
   readonly globalLow: number;
   /** ... and the same bit if it says so by being clear. */
@@ -81,6 +86,11 @@ export class TableShape {
     this.presentLow = marked ? format.leafMask[0]! : format.presentLow;
     this.requiredLow = format.requiredLow[0]! | (marked ? format.presentLow : 0);
     this.lowTells = format.presentHigh === 0 && (!marked || format.leafMaskHigh[0] === 0);
+    const group = this.bits.groupBits[0]!;
+    const coded = group > 0 && format.napotMask !== 0;
+    this.groupHigh = group > 0 ? this.bits.groupHigh : 0;
+    this.groupLow = coded ? (2 ** group - 1) << format.frameShift : 0;
+    this.groupCode = coded ? (2 ** (group - 1)) << format.frameShift : 0;
     const { globalMask } = this.bits;
     this.globalLow = globalMask.low;
     // AArch64's bit says it by being clear.

@@ -3,6 +3,7 @@ import { FramePool, PhysicalMemory } from 'pagewright/memory';
 import {
   Invalidations,
   NOT_COMPATIBLE,
+  NOT_PRESENT,
   PageTable,
   type PageTableOptions,
 } from 'pagewright/page-table';
@@ -102,5 +103,43 @@ describe('a page that smaller ones can not stand for', () => {
     expect([...table.entries()]).toEqual(before);
     expect(owed.isEmpty).toBe(true);
     expect(table.unmapRange({ vpn: 0, pages: vpn + pages }, owed)).toBe(pages);
+  });
+});
+
+describe('loops over flat RAM', () => {
+  test('see entries whose valid bit is in the high word', () => {
+    const format = definePteFormat({
+      name: 'valid on high',
+      pageBytes: 4096,
+      entryBytes: 8,
+      levels: [{ bits: 9 }, { bits: 9 }],
+      bits: { valid: 63, write: 1, frame: [51, 12] },
+    });
+    const { owed, table } = makeTable(format);
+    const flags = table.flags({ prot: Prot.Read | Prot.Write });
+    table.mapRange({ vpn: 0, pfn: 0, pages: 8, flags }, owed);
+    table.protectRange({ vpn: 0, pages: 4, prot: Prot.Read }, owed);
+    const writable = (): boolean[] =>
+      [...table.entries()].map(({ prot }) => (prot & Prot.Write) !== 0);
+    expect(writable()).toEqual([...Array(4).fill(false), ...Array(4).fill(true)]);
+    table.clone({}, owed);
+    expect(writable()).toEqual(Array(8).fill(false));
+    expect(table.unmapRange({ vpn: 0, pages: 512 }, owed)).toBe(8);
+    table.checkInvariants();
+  });
+
+  test('do not take for leaves what is present and none, nor a reserved size for a group', () => {
+    const { memory, owed, table } = makeTable(sv39);
+    const flags = table.flags({ prot: Prot.Read });
+    table.map(1, 7, flags, owed);
+    const { table: last } = table.describe(0x1000).path.at(-1)!;
+    const at = (index: number): number => last * 4096 + index * 8;
+    memory.write(at(2), 8, 0x2001n); // a pointer at the last level
+    memory.write(at(3), 8, (1n << 63n) | 0x1043n); // N with a reserved size
+    const guest = new PageTable({ format: sv39, memory, frames: table.frames, root: table.root });
+    expect([guest.lookup(1), guest.lookup(2), guest.lookup(3)]).toEqual([7, NOT_PRESENT, 4]);
+    expect(guest.unmapRange({ vpn: 0, pages: 512 }, owed)).toBe(2);
+    guest.checkInvariants();
+    expect(guest.statistics().mappedBytes).toBe(0);
   });
 });
