@@ -1,4 +1,4 @@
-import { highWord, lowWord } from '../core/index.js';
+import { highWord, lowWord, Prot } from '../core/index.js';
 import type { BitField } from './bit-field.js';
 import { checkDescription } from './define-format-check.js';
 import { copyPlain } from './define-format-copy.js';
@@ -82,6 +82,7 @@ export function definePteFormat(description: PteFormatDescription): PteFormat {
   const pointersHave = pointerBit(own.bits);
   const present = wordMask(run(own.bits.valid));
   const roles = rolesAsMasks(own, byLevel);
+  const mapping = mappingFrom(roles, present, pointersHave, indexBits.length);
   return new PteFormat({
     name: own.name,
     architecture: 'custom',
@@ -101,21 +102,27 @@ export function definePteFormat(description: PteFormatDescription): PteFormat {
     tableBits: pointersHave,
     fields: (kind, level) => fieldsOf(own, kind, level),
     roles,
-    mapping: mappingFrom(roles, present, pointersHave, indexBits.length),
+    ...(mapping === null ? {} : { mapping }),
   });
 }
 
-/** How entries are written, by their roles. Nobody says what such a machine keeps of entries that were not present. */
+/**
+ * How entries are written, by their roles; `null` where rights make a leaf and a page that may only be read has none that
+ * do. Nobody says what such a machine keeps of entries that were not present.
+ */
 function mappingFrom(
   roles: PteRoles,
   present: WordMask,
   pointersHave: number,
   levels: number,
-): MappingBitsOptions {
+): MappingBitsOptions | null {
   const { accessed, bits, dirty, execute, flip, global, read, user, write } = {
     ...roles,
     ...roles.description,
   };
+  const byRights = bits.leaf === 'rights';
+  if (byRights && typeof bits.read !== 'number') return null;
+  const leafNeeds = Prot.Read | (typeof bits.execute === 'number' ? Prot.Execute : 0);
   const rights = roles.pointerRights ? [read, write, execute, user] : [];
   const all = [present, { low: pointersHave, high: 0 }, ...rights];
   const pointer = {
@@ -135,6 +142,7 @@ function mappingFrom(
     flip,
     pointerRights: roles.pointerRights,
     writeNeedsRead: roles.writeOnlyReserved,
+    leafNeeds: byRights ? leafNeeds : 0,
     accessed,
     dirty,
     fillOwes: 2 ** levels - 1,

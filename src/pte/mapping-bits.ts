@@ -36,6 +36,11 @@ export interface MappingBitsOptions {
   readonly always?: number;
   /** Whether a leaf that may be written must be readable. @defaultValue false */
   readonly writeNeedsRead?: boolean;
+  /**
+   * `Prot` bits without any of which an entry is no leaf, so that loads are granted as well; without the right to write,
+   * which may be taken away. @defaultValue 0: rights do not make a leaf
+   */
+  readonly leafNeeds?: number;
   /** The accessed bit, in the low word. @defaultValue 0, none */
   readonly accessed?: number;
   /** The dirty bit, in the low word. @defaultValue 0, none */
@@ -180,7 +185,8 @@ export class MappingBits {
    * @returns `Prot` bits.
    */
   granted(prot: number): number {
-    const { always = 0, execute, read, user, write, writeNeedsRead = false } = this.options;
+    const { always = 0, execute, read, user, write } = this.options;
+    const { leafNeeds = 0, writeNeedsRead = false } = this.options;
     return (
       prot |
       always |
@@ -188,6 +194,7 @@ export class MappingBits {
       (write === undefined ? Prot.Write : 0) |
       (execute === undefined ? Prot.Execute : 0) |
       (user === undefined ? Prot.User : 0) |
+      (leafNeeds !== 0 && (prot & leafNeeds) === 0 ? Prot.Read : 0) |
       (writeNeedsRead && (prot & Prot.Write) !== 0 ? Prot.Read : 0)
     );
   }

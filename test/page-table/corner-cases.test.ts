@@ -7,7 +7,14 @@ import {
   PageTable,
   type PageTableOptions,
 } from 'pagewright/page-table';
-import { aarch64, definePteFormat, type PteFormat, sv39, x86Legacy } from 'pagewright/pte';
+import {
+  aarch64,
+  definePteFormat,
+  type PteFormat,
+  type PteFormatDescription,
+  sv39,
+  x86Legacy,
+} from 'pagewright/pte';
 import { describe, expect, test } from 'vitest';
 
 /** An empty page table in 1024 frames, and an accumulator. */
@@ -141,5 +148,34 @@ describe('loops over flat RAM', () => {
     expect(guest.unmapRange({ vpn: 0, pages: 512 }, owed)).toBe(2);
     guest.checkInvariants();
     expect(guest.statistics().mappedBytes).toBe(0);
+  });
+});
+
+describe('a format whose leaves are told by their rights', () => {
+  const describedBy = (bits: Partial<PteFormatDescription['bits']>): PteFormat =>
+    definePteFormat({
+      name: 'by rights',
+      pageBytes: 4096,
+      entryBytes: 8,
+      levels: [{ bits: 9, huge: true }, { bits: 9 }],
+      bits: { valid: 0, leaf: 'rights', frame: [53, 10], ...bits },
+    });
+
+  test('grants loads where nothing else would make a leaf, also when writing is forbidden later', () => {
+    const { owed, table } = makeTable(describedBy({ read: 1, write: 2 }));
+    table.map(0, 512, table.flags({ prot: Prot.Write }), owed, 512);
+    const granted = Prot.Execute | Prot.User | Prot.Read;
+    expect(table.describe(0).prot).toBe(granted | Prot.Write);
+    table.clone({}, owed);
+    expect(table.describe(0)).toMatchObject({ kind: 'leaf', prot: granted });
+    table.protect(0, Prot.Execute, owed);
+    expect(table.describe(0)).toMatchObject({ kind: 'leaf', prot: granted });
+    table.checkInvariants();
+  });
+
+  test('is none for page tables when a page that may only be read would be no leaf', () => {
+    expect(() => makeTable(describedBy({ write: 2, execute: 3 }))).toThrow(
+      expect.objectContaining({ code: 'unsupported' }),
+    );
   });
 });
