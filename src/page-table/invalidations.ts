@@ -18,6 +18,13 @@ export const EVERY_CONTEXT = -1;
 /** More pages than any space has. */
 const EVERY_PAGE = 2 ** 53;
 
+/** Numbers in a record, and their places in it: the first page, the end, and so on. */
+const FIELDS = 5;
+const END = 1;
+const STRIDE = 2;
+const CONTEXT = 3;
+const FLAGS = 4;
+
 /** In a record's flags: tables changed, so that caches of intermediate entries are concerned as well. @internal */
 export const INTERMEDIATE = 1;
 /** In a record's flags: at least one page was global. @internal */
@@ -121,11 +128,8 @@ export class Invalidations {
   readonly frames: FrameSource;
   /** Stretches recorded. */
   count = 0;
-  private readonly first: Float64Array;
-  private readonly end: Float64Array;
-  private readonly strides: Float64Array;
-  private readonly contexts: Float64Array;
-  private readonly flags: Uint8Array;
+  /** `FIELDS` numbers for each of them. */
+  private readonly records: Float64Array;
   /** Frames that wait, and the order of the block that each begins. */
   private waiting: Float64Array = new Float64Array(16);
   private orders: Uint8Array = new Uint8Array(16);
@@ -148,11 +152,7 @@ export class Invalidations {
     }
     const capacity = checkInteger('capacity', options.capacity ?? 256, 1, 2 ** 24);
     this.frames = frames;
-    this.first = new Float64Array(capacity);
-    this.end = new Float64Array(capacity);
-    this.strides = new Float64Array(capacity);
-    this.contexts = new Float64Array(capacity);
-    this.flags = new Uint8Array(capacity);
+    this.records = new Float64Array(capacity * FIELDS);
   }
 
   /** Frames and table pages that wait for {@link Invalidations.complete}; a block of several counts once. */
@@ -175,15 +175,16 @@ export class Invalidations {
    * @param flags - 1 when entries above the leaves changed, 2 when a page was global, or-ed together.
    */
   add(vpn: number, pages: number, stride: number, context: number, flags = 0): void {
-    const last = this.count - 1;
+    const { records } = this;
+    const last = (this.count - 1) * FIELDS;
     if (
       last >= 0 &&
-      this.end[last] === vpn &&
-      this.strides[last] === stride &&
-      this.contexts[last] === context
+      records[last + END] === vpn &&
+      records[last + STRIDE] === stride &&
+      records[last + CONTEXT] === context
     ) {
-      this.end[last] = vpn + pages;
-      this.flags[last]! |= flags;
+      records[last + END] = vpn + pages;
+      if (flags !== 0) records[last + FLAGS]! |= flags;
       return;
     }
     this.addApart(vpn, pages, stride, context, flags);
@@ -198,14 +199,15 @@ export class Invalidations {
    * @param context - The address space.
    */
   addIntermediate(vpn: number, pages: number, context: number): void {
-    const last = this.count - 1;
+    const { records } = this;
+    const last = (this.count - 1) * FIELDS;
     if (
       last >= 0 &&
-      this.contexts[last] === context &&
-      this.first[last]! < vpn + pages &&
-      this.end[last]! > vpn
+      records[last + CONTEXT] === context &&
+      records[last]! < vpn + pages &&
+      records[last + END]! > vpn
     ) {
-      this.flags[last]! |= INTERMEDIATE;
+      records[last + FLAGS]! |= INTERMEDIATE;
       return;
     }
     this.add(vpn, pages, pages, context, INTERMEDIATE);
@@ -255,9 +257,14 @@ export class Invalidations {
     const { frames, makers, orders, waiting, waitingCount } = this;
     this.count = 0;
     this.waitingCount = 0;
-    for (const maker of makers) maker.makeEntries(this);
-    makers.clear();
-    for (let i = 0; i < waitingCount; i++) releaseTo(frames, waiting[i]!, orders[i]!);
+    if (makers.size > 0) {
+      for (const maker of makers) maker.makeEntries(this);
+      makers.clear();
+    }
+    for (let i = 0; i < waitingCount; i++) {
+      if (orders[i] === 0) frames.releaseFrame(waiting[i]!);
+      else releaseBlock(frames, waiting[i]!, orders[i]!);
+    }
   }
 
   /**
@@ -266,17 +273,20 @@ export class Invalidations {
    * @returns Plain data.
    */
   invalidations(): readonly Plain<Invalidation>[] {
-    return Array.from({ length: this.count }, (_, i) =>
-      plain<Invalidation>({
+    const { records } = this;
+    return Array.from({ length: this.count }, (_, i) => {
+      const at = i * FIELDS;
+      const flags = records[at + FLAGS]!;
+      return plain<Invalidation>({
         kind: 'invalidate',
-        vpn: this.first[i]!,
-        pages: this.end[i]! - this.first[i]!,
-        stride: this.strides[i]!,
-        context: this.contexts[i]!,
-        intermediate: (this.flags[i]! & INTERMEDIATE) !== 0,
-        global: (this.flags[i]! & GLOBAL) !== 0,
-      }),
-    );
+        vpn: records[at]!,
+        pages: records[at + END]! - records[at]!,
+        stride: records[at + STRIDE]!,
+        context: records[at + CONTEXT]!,
+        intermediate: (flags & INTERMEDIATE) !== 0,
+        global: (flags & GLOBAL) !== 0,
+      });
+    });
   }
 
   /**
@@ -307,43 +317,51 @@ export class Invalidations {
     context: number,
     flags: number,
   ): void {
+    const { records } = this;
+    const at = this.count * FIELDS;
     if (this.isCovered(vpn, pages, context)) {
-      this.flags[this.count - 1]! |= flags;
+      records[at - FIELDS + FLAGS]! |= flags;
       return;
     }
-    if (this.count === this.first.length) {
+    if (at === records.length) {
       this.joinAll(context, flags);
       return;
     }
-    const at = this.count++;
-    this.first[at] = vpn;
-    this.end[at] = vpn + pages;
-    this.strides[at] = stride;
-    this.contexts[at] = context;
-    this.flags[at] = flags;
+    this.count++;
+    records[at] = vpn;
+    records[at + END] = vpn + pages;
+    records[at + STRIDE] = stride;
+    records[at + CONTEXT] = context;
+    records[at + FLAGS] = flags;
   }
 
   /** Whether the last record already covers a stretch, whatever the size of its pages. */
   private isCovered(vpn: number, pages: number, context: number): boolean {
-    const last = this.count - 1;
-    if (last < 0 || this.strides[last] !== 0) return false;
-    const of = this.contexts[last];
+    const { records } = this;
+    const last = (this.count - 1) * FIELDS;
+    if (last < 0 || records[last + STRIDE] !== 0) return false;
+    const of = records[last + CONTEXT];
     const concerned = of === context || of === EVERY_CONTEXT;
-    return concerned && this.first[last]! <= vpn && vpn + pages <= this.end[last]!;
+    return concerned && records[last]! <= vpn && vpn + pages <= records[last + END]!;
   }
 
   /** Makes one record of all and a further one: of the one context that they are of, or of every context. */
   private joinAll(context: number, flags: number): void {
-    const one = this.contexts.every((other) => other === context);
-    const all = this.flags.reduce((some, more) => some | more, flags);
+    const { records } = this;
+    let of = context;
+    let all = flags;
+    for (let at = 0; at < records.length; at += FIELDS) {
+      if (records[at + CONTEXT] !== context) of = EVERY_CONTEXT;
+      all |= records[at + FLAGS]!;
+    }
     this.count = 0;
-    this.addContext(one ? context : EVERY_CONTEXT, all);
+    this.addContext(of, all);
   }
 }
 
 /** Gives a block back, to a source without blocks as the frames that it must have been made of. */
-function releaseTo(frames: FrameSource, pfn: number, order: number): void {
-  if (order > 0 && frames.releaseBlock !== undefined) {
+function releaseBlock(frames: FrameSource, pfn: number, order: number): void {
+  if (frames.releaseBlock !== undefined) {
     frames.releaseBlock(pfn, order);
     return;
   }
