@@ -40,9 +40,9 @@ export abstract class EntryTree extends TableMemory {
   protected newLow = 0;
   protected newHigh = 0;
   /** The context that records name. */
-  protected owedContext: number;
+  protected owedContext = 0;
   /** Bit n set: filling an entry of level n that was not present owes an invalidation. */
-  protected readonly fillOwes: number;
+  protected readonly fillOwes: number = 0;
   private readonly resizeBreaks: boolean;
   private readonly observer: VmObserver | null;
   private step = 0;

@@ -48,9 +48,9 @@ export class LeafFlags {
   /** The rights that are really granted. */
   readonly prot: number;
   /** Bits 31:0, as in a base page's entry. */
-  readonly low: number;
+  readonly low: number = 0;
   /** Bits 63:32. */
-  readonly high: number;
+  readonly high: number = 0;
 
   /** @internal */
   constructor(format: PteFormat, prot: number, low: number, high: number) {

@@ -27,13 +27,22 @@ export interface FoundLeaf {
   high: number;
 }
 
+/** A class, so that the optimising compiler learns from no other object what the fields hold. */
+class Found implements FoundLeaf {
+  vpn = 0;
+  pages = 1;
+  level = 0;
+  low = 0;
+  high = 0;
+}
+
 /** What a change makes of an entry of a leaf, by its number in the group: as an `Edit`. */
 export type MemberEdit = (low: number, high: number, member: number) => void;
 
 /** Operations on one page, in their complete form. */
 export abstract class PageOperations extends TableTree {
   /** The leaf that the last operation on one page found; also a software entry's words. */
-  readonly found: FoundLeaf = { vpn: 0, pages: 1, level: 0, low: 0, high: 0 };
+  readonly found: FoundLeaf = new Found();
   /** Whether this was destroyed. */
   protected dead = false;
 
@@ -155,9 +164,7 @@ export abstract class PageOperations extends TableTree {
     if ((this.low | this.high) !== 0) throw this.occupied(vpn, reached);
     if (reached === level) {
       this.checkGroupEmpty(vpn, size);
-    } else if (
-      !this.reserveTables(Float64Array.from({ length: reached }, (_, l) => +(l >= level)))
-    ) {
+    } else if (!this.reservePath(level, reached)) {
       return OUT_OF_FRAMES;
     }
     this.widenPath(owed, vpn, reached, flags.prot);

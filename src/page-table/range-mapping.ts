@@ -48,8 +48,6 @@ interface Fill {
 
 /** Mapping stretches of pages, and splitting leaves where a stretch begins or ends within one. */
 export abstract class RangeMapping extends LeafOperations {
-  private readonly needed: Int32Array = new Int32Array(6);
-
   /**
    * Maps a stretch of pages to frames that follow one another, in the largest pages that alignment allows or in those of
    * one size. All or nothing.
@@ -102,7 +100,7 @@ export abstract class RangeMapping extends LeafOperations {
     };
     this.needed.fill(0);
     this.countFill(fill, this.rootPfn, this.shape.top, vpn, fill.end);
-    if (!this.reserveTables(this.needed.subarray(0, this.shape.top + 1))) return OUT_OF_FRAMES;
+    if (!this.reserveTables(this.needed)) return OUT_OF_FRAMES;
     this.fill(fill, this.rootPfn, this.shape.top, vpn, fill.end);
     return 0;
   }
@@ -287,7 +285,7 @@ export abstract class RangeMapping extends LeafOperations {
     this.needed.fill(0);
     const begun = this.countSplit(vpn, -1);
     this.countSplit(vpn + pages, begun);
-    if (!this.reserveTables(this.needed.subarray(0, this.shape.top + 1))) return false;
+    if (!this.reserveTables(this.needed)) return false;
     this.splitAt(owed, vpn);
     this.splitAt(owed, vpn + pages);
     return true;

@@ -269,8 +269,8 @@ export abstract class SharingOperations extends StructureOperations {
       this.seek(slot, top);
       return (this.low | this.high) === 0;
     });
-    const counts = Float64Array.from({ length: top }, (_, l) => (l === top - 1 ? empty.length : 0));
-    if (!this.reserveTables(counts)) return false;
+    this.needed.fill(0)[top - 1] = empty.length;
+    if (!this.reserveTables(this.needed)) return false;
     for (const slot of empty) {
       this.seek(slot, top);
       this.extend(owed, slot, top, top - 1);

@@ -57,8 +57,7 @@ export abstract class StructureOperations extends RangeOperations {
     const grouped = pages > this.shape.format.levelPages[level]!;
     if (!grouped) {
       if (!this.canBePieces(level - 1, pfn - (vpn % pages) + pages)) return NOT_COMPATIBLE;
-      const counts = Float64Array.from({ length: level }, (_, l) => +(l === level - 1));
-      if (!this.reserveTables(counts)) return OUT_OF_FRAMES;
+      if (!this.reservePath(level - 1, level)) return OUT_OF_FRAMES;
     }
     this.splitFound(owed);
     return 0;

@@ -54,7 +54,7 @@ export abstract class SwapOperations extends CopyOperations {
     const { level } = found;
     if (found.pages > 1 && pfn !== NOT_MAPPED) return NOT_COMPATIBLE;
     if (level > 0) {
-      if (!this.reserveTables(Float64Array.from({ length: level }, () => 1))) return OUT_OF_FRAMES;
+      if (!this.reservePath(0, level)) return OUT_OF_FRAMES;
       this.extend(owed, vpn, level, 0);
     }
     this.change(owed, this.tables[0]!, this.indexes[0]!, 0, (oldLow, oldHigh) => {

@@ -36,9 +36,9 @@ export abstract class TableMemory {
   /** Table frames in the window. */
   protected windowFrames = 0;
   /** log2 of the words in a frame. */
-  protected readonly frameWordShift: number;
+  protected readonly frameWordShift: number = 0;
   /** 1 when entries have two words, 0 when one. */
-  protected readonly wide: number;
+  protected readonly wide: number = 0;
   /** Where the window's first table frame begins: pages of 16 KiB need not begin with the window. */
   private skew = 0;
   private windowFirst = 0;
@@ -90,7 +90,7 @@ export abstract class TableMemory {
   /** The first word of a table in `words`, or -1 when it is not, all of it, in the window. */
   protected tableBase(table: number, level: number): number {
     const relative = table - this.windowFirst;
-    const frames = 2 ** this.shape.orders[level]!;
+    const frames = this.shape.tablePages[level]!;
     if (!(relative >= 0 && relative + frames <= this.windowFrames) || this.words.length === 0)
       return -1;
     const base = ((relative << this.frameWordShift) + this.skew) | 0;
@@ -199,7 +199,7 @@ export abstract class TableMemory {
   /** Fills a table with zeros; `false` where it can't be written. */
   protected clearTable(table: number, level: number): boolean {
     const base = this.tableBase(table, level);
-    const bytes = 2 ** (this.shape.orders[level]! + this.shape.format.pageShift);
+    const bytes = this.shape.tablePages[level]! * this.shape.pageBytes;
     if (base >= 0) {
       this.words.fill(0, base, base + bytes / 4);
       return true;
@@ -225,15 +225,13 @@ export abstract class TableMemory {
 
   /** The 4 KiB frame of a byte of a table. */
   private frameOf(table: number, byte: number): number {
-    const { pageShift } = this.shape.format;
-    const units = table * 2 ** (pageShift - 12);
+    const units = table * (this.shape.pageBytes / 4096);
     const whole = Math.floor(units);
     return whole + Math.floor(((units - whole) * 4096 + byte) / 4096);
   }
 
   private offsetOf(table: number, byte: number): number {
-    const { pageShift } = this.shape.format;
-    const units = table * 2 ** (pageShift - 12);
+    const units = table * (this.shape.pageBytes / 4096);
     return ((units - Math.floor(units)) * 4096 + byte) % 4096;
   }
 }

@@ -9,29 +9,34 @@ const PAT_SMALL = 0x80;
 export class TableShape {
   readonly format: PteFormat;
   readonly bits: MappingBits;
+  /** The bytes of a base page. */
+  readonly pageBytes: number = 0;
   /** The root's level. */
-  readonly top: number;
+  readonly top: number = 0;
   readonly sizes: readonly PageSize[];
   /** Entries in a table, by level. */
   readonly entries: Float64Array;
+  private readonly indexMasks: Int32Array;
   /** log2 of the base pages that a table takes, by level. */
   readonly orders: readonly number[];
+  /** Those base pages. */
+  readonly tablePages: Float64Array;
   /** Page numbers in [lowEnd, highStart) are not virtual addresses, nor are those from `end` on. */
-  readonly lowEnd: number;
-  readonly highStart: number;
-  readonly end: number;
+  readonly lowEnd: number = 0;
+  readonly highStart: number = 0;
+  readonly end: number = 0;
   /** What the last entry's index and the first page's number differ in, for the upper half of the root. */
-  readonly signExtension: number;
+  readonly signExtension: number = 0;
   /** By level: the end of the frames that a leaf and the machine can name. */
   readonly leafFrameEnd: Float64Array;
   /** The end of the frames that a pointer and the machine can name. */
-  readonly tableFrameEnd: number;
+  readonly tableFrameEnd: number = 0;
   /** The end of the frames that a root may have. */
-  readonly rootFrameEnd: number;
+  readonly rootFrameEnd: number = 0;
   /** An entry of level 0 is a leaf when one of these bits is set and, ... */
-  readonly presentLow: number;
+  readonly presentLow: number = 0;
   /** ... all of these. */
-  readonly requiredLow: number;
+  readonly requiredLow: number = 0;
   /** Whether that is so: some formats of one's own have these bits in the high word. */
   readonly lowTells: boolean;
   /** A leaf of level 0 is in a group when it has this bit of the high word, ... */
@@ -40,9 +45,9 @@ export class TableShape {
   readonly groupLow: number;
   readonly groupCode: number;
   /** The bit of the low word that says whether a leaf is global, ... */
-  readonly globalLow: number;
+  readonly globalLow: number = 0;
   /** ... and the same bit if it says so by being clear. */
-  readonly globalFlip: number;
+  readonly globalFlip: number = 0;
 
   /**
    * @param format - The format.
@@ -53,6 +58,7 @@ export class TableShape {
     const { levels, pageShift, virtualBits } = format;
     this.format = format;
     this.bits = mappingOf(format);
+    this.pageBytes = 2 ** pageShift;
     this.top = levels - 1;
     this.sizes = chooseSizes(format, pageSizes);
     if (this.sizes[0]?.pages !== 1) {
@@ -60,7 +66,9 @@ export class TableShape {
       throw new VmError('unsupported', { argument: 'format', value: format.name, expected });
     }
     this.entries = Float64Array.from(format.indexBits, (bits) => 2 ** bits);
+    this.indexMasks = Int32Array.from(this.entries, (count) => count - 1);
     this.orders = Array.from(this.entries, (_, level) => tableOrder(format, level));
+    this.tablePages = Float64Array.from(this.orders, (order) => 2 ** order);
     const space = 2 ** (virtualBits - pageShift);
     const all = 2 ** Math.min(53, 64 - pageShift);
     this.lowEnd = format.signExtended ? space / 2 : format.onesExtended ? 0 : space;
@@ -105,13 +113,14 @@ export class TableShape {
 
   /** The index of a page number's entry in a table of a level. */
   indexOf(vpn: number, level: number): number {
-    return Math.floor(vpn / this.format.levelPages[level]!) % this.entries[level]!;
+    // `| 0` takes the quotient modulo 2^32.
+    return ((vpn / this.format.levelPages[level]!) | 0) & this.indexMasks[level]!;
   }
 
   /** The first page of a table's entry, of a page number under that table. */
   entryStart(vpn: number, level: number): number {
     const pages = this.format.levelPages[level]!;
-    return vpn - (vpn % pages);
+    return Math.floor(vpn / pages) * pages;
   }
 
   /** The first page that an entry of the root covers. */

@@ -1,6 +1,7 @@
 import { VmError } from '../core/index.js';
 import type { FrameSource } from '../memory/index.js';
 import { EntryTree, type TreeOptions } from './entry-tree.js';
+import { findUsed } from './flat-runs.js';
 import type { Invalidations } from './invalidations.js';
 
 /** In `owned`: the level of the table. */
@@ -32,8 +33,11 @@ export abstract class TableTree extends EntryTree {
   protected readonly lent: Map<string, LentEntry> = new Map();
   /** Tables by level. */
   protected readonly tableCounts: Float64Array;
-  /** Tables that were taken from the source for an operation, by level, and how many of them are in use. */
+  /** How many tables an operation needs, by level: for `reserveTables`. */
+  protected readonly needed: Int32Array;
+  /** Tables that were taken from the source for an operation, by level; how many, and how many of them are in use. */
   private readonly reserve: number[][];
+  private readonly reserved: Int32Array;
   private readonly reserveUsed: Int32Array;
 
   protected constructor(options: TreeOptions) {
@@ -52,6 +56,8 @@ export abstract class TableTree extends EntryTree {
     const levels = shape.top + 1;
     this.tableCounts = new Float64Array(levels);
     this.reserve = Array.from({ length: levels }, () => []);
+    this.needed = new Int32Array(levels);
+    this.reserved = new Int32Array(levels);
     this.reserveUsed = new Int32Array(levels);
   }
 
@@ -69,7 +75,7 @@ export abstract class TableTree extends EntryTree {
           this.returnReserve();
           return false;
         }
-        this.reserve[level]!.push(table);
+        this.reserve[level]![this.reserved[level]!++] = table;
         if (this.isSuitable(table, level) && this.clearTable(table, level)) continue;
         this.returnReserve();
         throw this.noMemory(table);
@@ -78,19 +84,26 @@ export abstract class TableTree extends EntryTree {
     return true;
   }
 
+  /** The same for one table of each level in [from, end). */
+  protected reservePath(from: number, end: number): boolean {
+    this.needed.fill(0).fill(1, from, end);
+    return this.reserveTables(this.needed);
+  }
+
   /** A frame for a root, cleared, that is nobody's table yet; -1 without frames. */
   protected reserveRoot(): number {
     const { top } = this.shape;
-    const counts = Float64Array.from({ length: top + 1 }, (_, level) => (level === top ? 1 : 0));
-    return this.reserveTables(counts) ? this.reserve[top]!.pop()! : -1;
+    if (!this.reservePath(top, top + 1)) return -1;
+    this.reserved[top] = 0;
+    return this.reserve[top]![0]!;
   }
 
   /** A reserved table, which from now on is one of this tree. */
   protected takeTable(level: number): number {
     const table = this.reserve[level]![this.reserveUsed[level]!++]!;
     this.own(table, level);
-    if (this.reserveUsed[level] === this.reserve[level]!.length) {
-      this.reserve[level]!.length = 0;
+    if (this.reserveUsed[level] === this.reserved[level]) {
+      this.reserved[level] = 0;
       this.reserveUsed[level] = 0;
     }
     this.tell({ type: 'table-allocate', level, tablePfn: table });
@@ -156,7 +169,7 @@ export abstract class TableTree extends EntryTree {
     vpn: number,
   ): boolean {
     const { format } = this.shape;
-    if (this.lent.has(`${table}:${index}`)) return false;
+    if (this.lent.size > 0 && this.lent.has(`${table}:${index}`)) return false;
     this.load(table, index, level);
     const below = format.tablePfn(this.low, this.high);
     if (!this.isOwn(below, level - 1)) return false;
@@ -187,7 +200,7 @@ export abstract class TableTree extends EntryTree {
   protected isEmpty(table: number, level: number): boolean {
     const base = this.tableBase(table, level);
     const count = this.shape.entries[level]!;
-    if (base >= 0) return isZero(this.words, base, base + (count << this.wide));
+    if (base >= 0) return findUsed(this.words, base, base + (count << this.wide)) < 0;
     for (let index = 0; index < count; index++) {
       this.load(table, index, level);
       if ((this.low | this.high) !== 0) return false;
@@ -199,8 +212,9 @@ export abstract class TableTree extends EntryTree {
   protected returnReserve(): void {
     for (let level = this.reserve.length - 1; level >= 0; level--) {
       const tables = this.reserve[level]!;
-      while (tables.length > this.reserveUsed[level]!) this.free(tables.pop()!, level);
-      tables.length = 0;
+      const used = this.reserveUsed[level]!;
+      for (let at = this.reserved[level]! - 1; at >= used; at--) this.free(tables[at]!, level);
+      this.reserved[level] = 0;
       this.reserveUsed[level] = 0;
     }
   }
@@ -218,16 +232,10 @@ export abstract class TableTree extends EntryTree {
   }
 
   private isSuitable(table: number, level: number): boolean {
-    const { orders, rootFrameEnd, tableFrameEnd, top } = this.shape;
-    const frames = 2 ** orders[level]!;
+    const { rootFrameEnd, tableFrameEnd, tablePages, top } = this.shape;
+    const frames = tablePages[level]!;
     const end = level === top ? rootFrameEnd : tableFrameEnd;
     if (!Number.isInteger(table) || table < 0 || table + frames > end) return false;
     return !this.owned.has(table) && this.canHold(table, level);
   }
-}
-
-/** Whether a run of words has none that is not 0. */
-function isZero(words: Int32Array, from: number, to: number): boolean {
-  for (let at = from; at < to; at++) if (words[at] !== 0) return false;
-  return true;
 }
