@@ -1,4 +1,5 @@
 import type { TreeOptions } from './entry-tree.js';
+import { findUsed } from './flat-runs.js';
 import type { Invalidations } from './invalidations.js';
 import type { LeafFlags } from './leaf-flags.js';
 import { SwapOperations } from './swap-operations.js';
@@ -13,30 +14,37 @@ const NEVER = 1;
  * form begins anew.
  */
 export abstract class FastOperations extends SwapOperations {
-  // Numbers of the format that the hot loop needs, as fields of one object (see DESIGN on same-shape data).
-  private readonly topShift: number;
-  private readonly topMask: number;
-  private readonly levelBits: number;
-  private readonly levelMask: number;
-  private readonly pointerMask: number;
-  private readonly pointerValue: number;
-  private readonly frameShift: number;
-  private readonly frameLowMask: number;
-  private readonly frameHighMask: number;
+  // Numbers of the format that the hot loop needs, as fields of one object. They begin as numbers: of a field that began
+  // as undefined, the optimising compiler asks at every use what it is (2x slower, measured).
+  private readonly topShift: number = 0;
+  private readonly topMask: number = 0;
+  private readonly depth: number = 0;
+  private readonly levelBits: number = 0;
+  private readonly levelMask: number = 0;
+  /** What takes a page number to bits among which the root's index is, at `topShift`: 1, or less for the upper levels. */
+  private readonly upperUnit: number = 0;
+  /** The place of the highest index that is all in bits 31:0 of the page number. */
+  private readonly lowShift: number = 0;
+  private readonly pointerMask: number = 0;
+  private readonly pointerValue: number = 0;
+  private readonly frameShift: number = 0;
+  private readonly frameLowMask: number = 0;
+  private readonly frameHighMask: number = 0;
   /** What takes the high word's part of a frame number to its place among 31 bits. */
-  private readonly frameHighShift: number;
+  private readonly frameHighShift: number = 0;
   /** Bits of the high word that a frame number of 31 bits does not have. */
-  private readonly frameAbove: number;
-  private readonly perHighUnit: number;
-  private readonly frameEnd: number;
-  private readonly leafLowBits: number;
-  private readonly groupHigh: number;
-  private readonly globalLow: number;
-  private readonly globalFlip: number;
-  private readonly highWordMask: number;
-  private readonly anyPresent: number;
-  private readonly allPresent: number;
-  private readonly oweFill: boolean;
+  private readonly frameAbove: number = 0;
+  private readonly highUnit: number = 0;
+  private readonly perHighUnit: number = 0;
+  private readonly frameEnd: number = 0;
+  private readonly leafLowBits: number = 0;
+  private readonly groupHigh: number = 0;
+  private readonly globalLow: number = 0;
+  private readonly globalFlip: number = 0;
+  private readonly highWordMask: number = 0;
+  private readonly anyPresent: number = 0;
+  private readonly allPresent: number = 0;
+  private readonly oweFill: boolean = false;
   private rootWord = 0;
 
   protected constructor(options: TreeOptions) {
@@ -51,18 +59,27 @@ export abstract class FastOperations extends SwapOperations {
     const highMarks =
       format.presentHigh !== 0 || format.leafMaskHigh.some((high, l) => l > 0 && high !== 0);
     const highBits = highMarks || format.leafBitsHigh[0] !== 0 || bits.globalMask.high !== 0;
-    const usable = uniform && alike && !split && !highBits && this.shape.lowTells;
+    const width = inner[0] ?? 1;
+    const lowLevels = Math.floor(32 / width);
+    const topBits = format.indexBits[top]!;
+    const lowTop = top < lowLevels;
+    const reach = topBits + (lowTop ? width * top : width * (top - lowLevels) + 1) <= 32;
+    const usable = uniform && alike && !split && !highBits && reach && this.shape.lowTells;
     this.pointerMask = usable ? mask : 0;
     this.pointerValue = usable ? value : NEVER;
-    this.levelBits = inner[0] ?? 1;
-    this.levelMask = 2 ** this.levelBits - 1;
-    this.topShift = this.levelBits * top;
-    this.topMask = this.shape.entries[top]! - 1;
+    this.levelBits = width;
+    this.levelMask = (2 ** width - 1) | 0;
+    this.depth = top;
+    this.topShift = width * (lowTop ? top : top - lowLevels);
+    this.topMask = (this.shape.entries[top]! - 1) | 0;
+    this.upperUnit = lowTop ? 1 : 2 ** (-width * lowLevels);
+    this.lowShift = width * (lowLevels - 1);
     this.frameShift = format.frameShift;
     this.frameLowMask = format.frameLowMask;
     this.frameHighMask = format.frameHighMask;
     this.frameHighShift = 32 - format.frameShift;
     this.frameAbove = format.frameHighMask & (-1 << Math.max(0, format.frameShift - 1));
+    this.highUnit = format.frameHighUnit;
     this.perHighUnit = 1 / format.frameHighUnit;
     // Where the fast form can't be used for a table's entries, no frame is low enough for it.
     this.frameEnd = usable ? this.shape.leafFrameEnd[0]! : 0;
@@ -134,7 +151,7 @@ export abstract class FastOperations extends SwapOperations {
         const used =
           (index < this.levelMask && words[at + step] !== 0) ||
           (index > 0 && words[at - step] !== 0);
-        if (!used) this.pruneAt(vpn, owed);
+        if (!used) this.pruneAt(vpn, at - index * step, owed);
         return this.frameIn(low, high);
       }
     }
@@ -255,35 +272,35 @@ export abstract class FastOperations extends SwapOperations {
    */
   private entryWord(vpn: number): number {
     const { foreign, shape, words } = this;
-    if (!(vpn < shape.lowEnd || vpn >= shape.highStart) || vpn >= shape.end) return -1;
+    if (vpn >= shape.lowEnd && (vpn < shape.highStart || vpn >= shape.end)) return -1;
     if (vpn < 0 || Math.floor(vpn) !== vpn) return -1;
     if (vpn >= foreign.first && vpn < foreign.end) return -1;
-    const { frameAbove, frameHighShift, frameLowMask, frameShift, levelBits, levelMask } = this;
-    const { pointerMask, pointerValue, wide, windowFrames, windowLow } = this;
+    const { frameAbove, frameHighMask, frameHighShift, frameLowMask, frameShift } = this;
+    const { levelBits, levelMask, pointerMask, pointerValue, wide, windowFrames, windowLow } = this;
     const low = vpn | 0;
-    const high = (vpn * 2 ** -26) | 0;
+    let bits = (vpn * this.upperUnit) | 0;
     let shift = this.topShift;
     let mask = this.topMask;
     let at = this.rootWord;
-    for (;;) {
-      // Bits 31:0 and 51:26 of the page number: an index may span both.
-      const part = shift < 26 ? (low >>> shift) | (high << (26 - shift)) : high >>> (shift - 26);
-      at += (part & mask) << wide;
-      if (shift === 0) return at;
+    for (let level = this.depth; level > 0; level--) {
+      at = (at + (((bits >>> shift) & mask) << wide)) | 0;
       const entry = words[at]!;
-      if ((entry & pointerMask) !== pointerValue) return -1;
-      let frame = (entry & frameLowMask) >>> frameShift;
-      if (wide === 1) {
-        const upper = words[at + 1]!;
-        if ((upper & frameAbove) !== 0) return -1;
-        frame |= (upper & this.frameHighMask) << frameHighShift;
-      }
-      frame = (frame - windowLow) | 0;
-      if (frame >>> 0 >= windowFrames >>> 0) return -1;
-      at = this.wordOf(frame);
-      shift -= levelBits;
+      // Of 4-byte entries this is the same word, and the masks for it are 0.
+      const upper = words[at + wide]!;
+      if ((entry & pointerMask) !== pointerValue || (upper & frameAbove) !== 0) return -1;
+      const frame =
+        ((entry & frameLowMask) >>> frameShift) | ((upper & frameHighMask) << frameHighShift);
+      const relative = (frame - windowLow) | 0;
+      if (relative >>> 0 >= windowFrames >>> 0) return -1;
+      at = this.wordOf(relative);
       mask = levelMask;
+      shift = (shift - levelBits) | 0;
+      if (shift < 0) {
+        bits = low;
+        shift = this.lowShift;
+      }
     }
+    return (at + ((low & mask) << wide)) | 0;
   }
 
   /** Whether an entry is a base page by itself. */
@@ -299,7 +316,7 @@ export abstract class FastOperations extends SwapOperations {
   private frameIn(low: number, high: number): number {
     return (
       ((low & this.frameLowMask) >>> this.frameShift) +
-      ((high & this.frameHighMask) >>> 0) * this.shape.format.frameHighUnit
+      ((high & this.frameHighMask) >>> 0) * this.highUnit
     );
   }
 
@@ -312,10 +329,13 @@ export abstract class FastOperations extends SwapOperations {
     found.high = high;
   }
 
-  /** Gives up the table of a page, and those above, if they are empty. */
-  private pruneAt(vpn: number, owed: Invalidations): void {
+  /** Gives up the table of a page, and those above, if they are empty; `base` is the first word of that table. */
+  private pruneAt(vpn: number, base: number, owed: Invalidations): void {
+    const count = this.shape.entries[0]!;
+    if (this.shape.top === 0 || findUsed(this.words, base, base + (count << this.wide)) >= 0)
+      return;
     this.seek(vpn);
-    this.prune(owed, vpn, 0);
+    if (this.unlink(owed, this.tables[1]!, this.indexes[1]!, 1, vpn)) this.prune(owed, vpn, 1);
   }
 }
 
