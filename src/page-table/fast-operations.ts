@@ -16,24 +16,25 @@ const NEVER = 1;
 export abstract class FastOperations extends SwapOperations {
   // Numbers of the format that the hot loop needs, as fields of one object. They begin as numbers: of a field that began
   // as undefined, the optimising compiler asks at every use what it is (2x slower, measured).
-  private readonly topShift: number = 0;
-  private readonly topMask: number = 0;
   private readonly depth: number = 0;
   private readonly levelBits: number = 0;
   private readonly levelMask: number = 0;
-  /** What takes a page number to bits among which the root's index is, at `topShift`: 1, or less for the upper levels. */
-  private readonly upperUnit: number = 0;
-  /** The place of the highest index that is all in bits 31:0 of the page number. */
+  // Indexes are taken as words: the page number is doubled where entries have two, and so are the masks.
+  private readonly topMask: number = 0;
+  private readonly wordMask: number = 0;
+  /** The place of the root's index in the doubled page number, or where that is too long for 32 bits, in its upper part. */
+  private readonly topShift: number = 0;
+  /** What takes the page number there. */
+  private readonly topUnit: number = 0;
+  /** The place of the highest index that is all in bits 31:0 of the doubled page number. */
   private readonly lowShift: number = 0;
   private readonly pointerMask: number = 0;
   private readonly pointerValue: number = 0;
   private readonly frameShift: number = 0;
   private readonly frameLowMask: number = 0;
   private readonly frameHighMask: number = 0;
-  /** What takes the high word's part of a frame number to its place among 31 bits. */
-  private readonly frameHighShift: number = 0;
-  /** Bits of the high word that a frame number of 31 bits does not have. */
-  private readonly frameAbove: number = 0;
+  /** What takes the frame bits of the low word to a number of words. */
+  private readonly tableShift: number = 0;
   private readonly highUnit: number = 0;
   private readonly perHighUnit: number = 0;
   private readonly frameEnd: number = 0;
@@ -45,7 +46,12 @@ export abstract class FastOperations extends SwapOperations {
   private readonly anyPresent: number = 0;
   private readonly allPresent: number = 0;
   private readonly oweFill: boolean = false;
-  private rootWord = 0;
+  // The window: the root's first word, or -1; what the numbers of its first word and of its end are to pointers; and the
+  // frame bits in their high words, the same for all of it.
+  private rootWord = -1;
+  private windowStart = 0;
+  private windowEnd = 0;
+  private windowHigh = 0;
 
   protected constructor(options: TreeOptions) {
     super(options);
@@ -60,25 +66,27 @@ export abstract class FastOperations extends SwapOperations {
       format.presentHigh !== 0 || format.leafMaskHigh.some((high, l) => l > 0 && high !== 0);
     const highBits = highMarks || format.leafBitsHigh[0] !== 0 || bits.globalMask.high !== 0;
     const width = inner[0] ?? 1;
-    const lowLevels = Math.floor(32 / width);
-    const topBits = format.indexBits[top]!;
-    const lowTop = top < lowLevels;
-    const reach = topBits + (lowTop ? width * top : width * (top - lowLevels) + 1) <= 32;
-    const usable = uniform && alike && !split && !highBits && reach && this.shape.lowTells;
+    const { frameWordShift, wide } = this;
+    const lowLevels = Math.floor((32 - wide) / width);
+    const topLevels = top < lowLevels ? top : top - lowLevels;
+    const fits =
+      width * topLevels + format.indexBits[top]! + wide <= 32 &&
+      format.frameShift >= frameWordShift;
+    const usable = uniform && alike && !split && !highBits && fits && this.shape.lowTells;
     this.pointerMask = usable ? mask : 0;
     this.pointerValue = usable ? value : NEVER;
     this.levelBits = width;
     this.levelMask = (2 ** width - 1) | 0;
     this.depth = top;
-    this.topShift = width * (lowTop ? top : top - lowLevels);
-    this.topMask = (this.shape.entries[top]! - 1) | 0;
-    this.upperUnit = lowTop ? 1 : 2 ** (-width * lowLevels);
+    this.topMask = (this.shape.entries[top]! - 1) << wide;
+    this.wordMask = this.levelMask << wide;
+    this.topShift = width * topLevels;
+    this.topUnit = 2 ** (wide - width * (top - topLevels));
     this.lowShift = width * (lowLevels - 1);
     this.frameShift = format.frameShift;
     this.frameLowMask = format.frameLowMask;
     this.frameHighMask = format.frameHighMask;
-    this.frameHighShift = 32 - format.frameShift;
-    this.frameAbove = format.frameHighMask & (-1 << Math.max(0, format.frameShift - 1));
+    this.tableShift = Math.max(0, format.frameShift - frameWordShift);
     this.highUnit = format.frameHighUnit;
     this.perHighUnit = 1 / format.frameHighUnit;
     // Where the fast form can't be used for a table's entries, no frame is low enough for it.
@@ -263,7 +271,15 @@ export abstract class FastOperations extends SwapOperations {
 
   protected override bindWindow(): void {
     super.bindWindow();
-    this.rootWord = Math.max(0, this.tableBase(this.rootPfn, this.shape.top)) | 0;
+    const { frameWordShift, rootPfn, shape, skew, windowFirst, windowFrames } = this;
+    const highOf = (pfn: number): number => shape.format.tableHigh(pfn, 0) & this.frameHighMask;
+    this.rootWord = -1;
+    // A window that goes on where the frame bits of the low word begin anew is left to the complete form.
+    if (windowFrames === 0 || highOf(windowFirst) !== highOf(rootPfn)) return;
+    this.rootWord = this.tableBase(rootPfn, shape.top);
+    this.windowHigh = highOf(rootPfn);
+    this.windowStart = ((windowFirst << frameWordShift) - skew) | 0;
+    this.windowEnd = Math.min(skew + windowFrames * 2 ** frameWordShift, 2 ** 31 - 1) | 0;
   }
 
   /**
@@ -275,32 +291,30 @@ export abstract class FastOperations extends SwapOperations {
     if (vpn >= shape.lowEnd && (vpn < shape.highStart || vpn >= shape.end)) return -1;
     if (vpn < 0 || Math.floor(vpn) !== vpn) return -1;
     if (vpn >= foreign.first && vpn < foreign.end) return -1;
-    const { frameAbove, frameHighMask, frameHighShift, frameLowMask, frameShift } = this;
-    const { levelBits, levelMask, pointerMask, pointerValue, wide, windowFrames, windowLow } = this;
-    const low = vpn | 0;
-    let bits = (vpn * this.upperUnit) | 0;
+    let at = this.rootWord;
+    if (at < 0) return -1;
+    const { frameHighMask, frameLowMask, levelBits, pointerMask, pointerValue, tableShift } = this;
+    const { wide, windowEnd, windowHigh, windowStart, wordMask } = this;
+    const low = vpn << wide;
+    let bits = (vpn * this.topUnit) | 0;
     let shift = this.topShift;
     let mask = this.topMask;
-    let at = this.rootWord;
-    for (let level = this.depth; level > 0; level--) {
-      at = (at + (((bits >>> shift) & mask) << wide)) | 0;
+    for (let level = this.depth; level > 0; level = (level - 1) | 0) {
+      at = (at + ((bits >>> shift) & mask)) | 0;
       const entry = words[at]!;
-      // Of 4-byte entries this is the same word, and the masks for it are 0.
-      const upper = words[at + wide]!;
-      if ((entry & pointerMask) !== pointerValue || (upper & frameAbove) !== 0) return -1;
-      const frame =
-        ((entry & frameLowMask) >>> frameShift) | ((upper & frameHighMask) << frameHighShift);
-      const relative = (frame - windowLow) | 0;
-      if (relative >>> 0 >= windowFrames >>> 0) return -1;
-      at = this.wordOf(relative);
-      mask = levelMask;
+      if ((entry & pointerMask) !== pointerValue) return -1;
+      // Of 4-byte entries this is the same word, and no bit of it counts.
+      if ((words[(at + wide) | 0]! & frameHighMask) !== windowHigh) return -1;
+      at = (((entry & frameLowMask) >>> tableShift) - windowStart) | 0;
+      if (at >>> 0 >= windowEnd >>> 0) return -1;
+      mask = wordMask;
       shift = (shift - levelBits) | 0;
       if (shift < 0) {
         bits = low;
         shift = this.lowShift;
       }
     }
-    return (at + ((low & mask) << wide)) | 0;
+    return (at + (low & mask)) | 0;
   }
 
   /** Whether an entry is a base page by itself. */

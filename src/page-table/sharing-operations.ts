@@ -231,8 +231,8 @@ export abstract class SharingOperations extends StructureOperations {
     for (const [table, level] of [...this.owned]) this.giveUp(owed, table, level & LEVEL);
     this.leafEntries.fill(0);
     this.dead = true;
-    this.words = new Int32Array(0);
-    this.windowFrames = 0;
+    this.complete = true;
+    this.bindWindow();
   }
 
   private recursiveRange(index: number): ForeignRange {

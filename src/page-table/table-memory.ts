@@ -31,17 +31,15 @@ export abstract class TableMemory {
 
   /** Flat RAM that holds the root, or nothing. */
   protected words: Int32Array = NO_WORDS;
-  /** The first table frame of the window, bits 30:0; int32, so that the hot loops have no doubles. */
-  protected windowLow = 0;
-  /** Table frames in the window. */
-  protected windowFrames = 0;
   /** log2 of the words in a frame. */
   protected readonly frameWordShift: number = 0;
   /** 1 when entries have two words, 0 when one. */
   protected readonly wide: number = 0;
   /** Where the window's first table frame begins: pages of 16 KiB need not begin with the window. */
-  private skew = 0;
-  private windowFirst = 0;
+  protected skew = 0;
+  /** The first table frame of the window, and how many there are. */
+  protected windowFirst = 0;
+  protected windowFrames = 0;
   private boundVersion = -1;
   /** While it is set, everything is done in the complete form. */
   protected complete = false;
@@ -76,7 +74,6 @@ export abstract class TableMemory {
     if (first + frames > 2 ** 31 || frames <= 0) return;
     this.words = window.words;
     this.windowFirst = first;
-    this.windowLow = first | 0;
     this.windowFrames = frames | 0;
     this.skew = skew | 0;
   }
@@ -97,11 +94,6 @@ export abstract class TableMemory {
     return table === this.rootPfn && level === this.shape.top
       ? base + (this.rootOffset >> 2)
       : base;
-  }
-
-  /** The word index of a table's frame in the window, by the frame's place there. Hot. */
-  protected wordOf(relative: number): number {
-    return ((relative << this.frameWordShift) + this.skew) | 0;
   }
 
   /** Reads an entry into `low` and `high`; 0 and `false` where there is no memory. */
