@@ -313,9 +313,14 @@ export class PageTable extends SavedOperations {
     const { visitLimit: _, ...rest } = this.options;
     const own = { root, rootOffset: 0, releaseTables: true, context, observer };
     const target = new PageTable({ ...rest, ...own });
-    if (this.copyInto({ target, owed, copyOnWrite, shared })) return target;
-    this.free(root, this.shape.top);
-    return null;
+    let copied = false;
+    try {
+      copied = this.copyInto({ target, owed, copyOnWrite, shared });
+    } finally {
+      // Also when the source hands out what can't be a table.
+      if (!copied) target.abandonTables();
+    }
+    return copied ? target : null;
   }
 
   /** The first pages of the leaves that are to stay writable. */

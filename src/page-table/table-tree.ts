@@ -219,6 +219,13 @@ export abstract class TableTree extends EntryTree {
     }
   }
 
+  /** Gives all tables back that no hardware ever read, the last first. */
+  protected abandonTables(): void {
+    this.returnReserve();
+    for (const [table, level] of [...this.owned].reverse()) this.free(table, level & ~ADOPTED);
+    this.owned.clear();
+  }
+
   private allocate(level: number): number {
     const order = this.shape.orders[level]!;
     return order === 0 ? this.frames.allocateFrame() : this.frames.allocateBlock!(order);

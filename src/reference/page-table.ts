@@ -93,6 +93,11 @@ export class ReferencePageTable {
     this.options = options;
   }
 
+  /** The first pages of all leaves, in the order in which they were mapped. */
+  get firstPages(): readonly number[] {
+    return [...this.leaves.keys()];
+  }
+
   /** All leaves, by address. */
   get leavesInOrder(): readonly ReferencePageLeaf[] {
     return [...this.leaves.values()].sort((a, b) => a.vpn - b.vpn);
@@ -309,9 +314,9 @@ export class ReferencePageTable {
 
   /** The leaves that reach into a stretch, by address. */
   private leavesIn(vpn: number, pages: number): readonly ReferencePageLeaf[] {
-    return this.leavesInOrder.filter(
-      (leaf) => leaf.vpn < vpn + pages && vpn < leaf.vpn + leaf.pages,
-    );
+    return [...this.leaves.values()]
+      .filter((leaf) => leaf.vpn < vpn + pages && vpn < leaf.vpn + leaf.pages)
+      .sort((a, b) => a.vpn - b.vpn);
   }
 
   private swappedIn(vpn: number, pages: number): readonly number[] {
