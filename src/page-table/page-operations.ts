@@ -108,8 +108,8 @@ export abstract class PageOperations extends TableTree {
   protected checkOwn(vpn: number, pages: number): void {
     const range = this.foreignIn(vpn, pages);
     if (range === null) return;
-    this.load(this.rootPfn, this.shape.indexOf(range.vpn, this.shape.top), this.shape.top);
-    const found = this.spell(this.low, this.high, this.shape.top);
+    const level = this.seek(range.vpn, range.level);
+    const found = this.spell(this.low, this.high, level);
     const expected = `pages of this table; ${this.spellAddress(range.vpn)} is ${range.kind} (${found})`;
     throw new VmError('overlap', {
       argument: 'vpn',

@@ -308,7 +308,7 @@ export abstract class RangeMapping extends LeafOperations {
       const pages = format.levelPages[below]!;
       if (boundary % pages === 0) break;
       if (!this.canBePieces(below - 1, end)) {
-        const expected = `no boundary within the page at ${this.address(boundary)}, which can't be split`;
+        const expected = `no boundary within the page at ${this.spellAddress(boundary)}, which can't be split`;
         throw new VmError('misaligned', { argument: 'vpn', value: boundary, expected });
       }
       const made = other >= 0 && this.sharesTable(boundary, other, below, level);

@@ -222,7 +222,7 @@ export abstract class TableTree extends EntryTree {
   /** Gives all tables back that no hardware ever read, the last first. */
   protected abandonTables(): void {
     this.returnReserve();
-    for (const [table, level] of [...this.owned].reverse()) this.free(table, level & ~ADOPTED);
+    for (const [table, level] of [...this.owned].reverse()) this.free(table, level & LEVEL);
     this.owned.clear();
   }
 
