@@ -127,7 +127,7 @@ export abstract class PageOperations extends TableTree {
   }
 
   /** The address of a page and the entry that was loaded, for an error. */
-  private place(vpn: number): { readonly address: bigint; readonly entry: bigint } {
+  protected place(vpn: number): { readonly address: bigint; readonly entry: bigint } {
     return { address: this.address(vpn), entry: this.rawOf(this.low, this.high) };
   }
 

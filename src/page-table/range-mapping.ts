@@ -309,7 +309,8 @@ export abstract class RangeMapping extends LeafOperations {
       if (boundary % pages === 0) break;
       if (!this.canBePieces(below - 1, end)) {
         const expected = `no boundary within the page at ${this.spellAddress(boundary)}, which can't be split`;
-        throw new VmError('misaligned', { argument: 'vpn', value: boundary, expected });
+        const place = this.place(boundary);
+        throw new VmError('misaligned', { argument: 'vpn', value: boundary, expected, ...place });
       }
       const made = other >= 0 && this.sharesTable(boundary, other, below, level);
       if (!made) this.needed[below - 1]!++;
