@@ -37,6 +37,7 @@ export abstract class CopyOperations extends SharingOperations {
     const counts = this.tableCounts.slice(0, top);
     if (!target.reserveTables(counts)) return false;
     this.copyTable(copy, this.rootPfn, target.rootPfn, top, null);
+    target.hasFoundTables = this.hasFoundTables;
     target.inherit(target.rootPfn, this.owned.get(this.rootPfn)!);
     target.leafEntries.set(this.leafEntries);
     target.narrow = this.narrow;

@@ -146,6 +146,7 @@ export abstract class EntryTree extends TableMemory {
     } else {
       this.tellChange(table, index, level, oldLow, oldHigh, low, high);
     }
+    if (level > 0) this.pointersChanged();
     const waitsFor = waiting?.owed ?? (breaks ? owed : this.pending.waitsFor(table));
     if (waitsFor !== undefined && this.isPointer(low, high, level)) {
       this.pending.unlink(this.shape.format.tablePfn(low, high), waitsFor);
@@ -154,6 +155,9 @@ export abstract class EntryTree extends TableMemory {
     this.countLeaf(low, high, level, 1);
     return true;
   }
+
+  /** Whoever remembers a path forgets it. */
+  protected abstract pointersChanged(): void;
 
   /** Changes an entry, again and again while hardware changes it at the same time. */
   protected change(

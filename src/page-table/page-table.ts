@@ -359,6 +359,7 @@ export class PageTable extends SavedOperations {
       throw new VmError('misaligned', { argument: 'rootOffset', value: rootOffset, expected });
     }
     checkInteger('visitLimit', visitLimit, 0, Number.MAX_SAFE_INTEGER);
+    this.hasFoundTables = true;
     this.bindWindow();
     this.adoptTables(visitLimit, releaseTables ? AS_FOUND : AS_FOUND | NOT_RELEASED);
   }

@@ -98,6 +98,7 @@ export abstract class SavedOperations extends CheckOperations {
       const more = (released === true ? 0 : NOT_RELEASED) | (found === false ? 0 : AS_FOUND);
       this.owned.set(pfn, (flags & LEVEL) | more);
     }
+    this.hasFoundTables = tables.some(({ found }) => found !== false);
     this.checkInvariants();
   }
 

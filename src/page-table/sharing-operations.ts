@@ -231,6 +231,7 @@ export abstract class SharingOperations extends StructureOperations {
     for (const [table, level] of [...this.owned]) this.giveUp(owed, table, level & LEVEL);
     this.leafEntries.fill(0);
     this.dead = true;
+    this.pointersChanged();
     this.complete = true;
     this.bindWindow();
   }

@@ -31,6 +31,8 @@ export abstract class TableTree extends EntryTree {
   protected readonly owned: Map<number, number> = new Map();
   /** Entries that other page tables have copies of, by `table:index`. */
   protected readonly lent: Map<string, LentEntry> = new Map();
+  /** Whether tables were adopted, so that others may write them. */
+  protected hasFoundTables = false;
   /** Tables by level. */
   protected readonly tableCounts: Float64Array;
   /** How many tables an operation needs, by level: for `reserveTables`. */
