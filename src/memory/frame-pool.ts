@@ -99,7 +99,8 @@ export class FramePool implements FrameSource {
     const pool = new FramePool({ first, frames });
     pool.bumped = savedInteger('snapshot.bumped', bumped, 0, pool.frames);
     pool.growBits(pool.bumped);
-    for (let index = 0; index < pool.bumped; index++) pool.flipBit(index);
+    pool.bits.fill(0xff, 0, pool.bumped >>> 3);
+    for (let index = pool.bumped & ~7; index < pool.bumped; index++) pool.flipBit(index);
     for (const pfn of savedList('snapshot.freeFrames', freeFrames)) {
       savedInteger('snapshot.freeFrames', pfn, first, first + bumped - 1);
       if (!pool.isSingle(pfn)) {

@@ -110,22 +110,8 @@ export abstract class CheckOperations extends InspectOperations {
 
   /** The entries of a group are all there, alike but for accessed and dirty, and their frames follow one another. */
   private checkGroup(table: number, index: number, level: number, low: number, high: number): void {
-    const { bits } = this.shape;
-    const entries = 2 ** this.shape.groupOf(low, high, level);
-    if (entries === 1) return;
-    const first = index - (index % entries);
-    const same = (l: number, h: number): string => {
-      const clean = bits.dirtyLow(this.shape.flagsLow(l, level) & ~bits.accessed, h, false);
-      const upper = bits.dirtyHigh(l, this.shape.flagsHigh(h, level), false);
-      return `${clean} ${upper} ${this.shape.groupOf(l, h, level)}`;
-    };
-    const pfn =
-      this.shape.entryPfn(low, high, level, index) - (index - first) * this.pagesAt(level);
-    this.load(table, first, level);
-    const alike = same(this.low, this.high) === same(low, high);
-    const leader = this.shape.entryPfn(this.low, this.high, level, first);
-    const aligned = pfn % (entries * this.pagesAt(level)) === 0;
-    if (alike && leader === pfn && aligned && this.isLeaf(this.low, this.high, level)) return;
+    this.load(table, index, level);
+    if (this.groupAt(table, index, level) === this.shape.groupOf(low, high, level)) return;
     throw this.broken('entry', this.rawOf(low, high), 'members of a group that agree');
   }
 }

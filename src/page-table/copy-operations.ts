@@ -35,7 +35,10 @@ export abstract class CopyOperations extends SharingOperations {
     const { target } = copy;
     const { top } = this.shape;
     const counts = this.tableCounts.slice(0, top);
-    if (!target.reserveTables(counts)) return false;
+    target.original = this;
+    const reserved = target.reserveTables(counts);
+    target.original = null;
+    if (!reserved) return false;
     this.copyTable(copy, this.rootPfn, target.rootPfn, top, null);
     target.hasFoundTables = this.hasFoundTables;
     target.inherit(target.rootPfn, this.owned.get(this.rootPfn)!);
@@ -67,15 +70,8 @@ export abstract class CopyOperations extends SharingOperations {
         const below = copy.target.takeTable(level - 1);
         copy.target.inherit(below, this.owned.get(format.tablePfn(low, high))!);
         this.copyTable(copy, format.tablePfn(low, high), below, level - 1, vpn);
-        const frameBits = format.frameLowMask | (format.splitTableMask << format.splitShift);
-        copy.target.write(
-          copy.owed,
-          to,
-          index,
-          level,
-          format.tableLow(below, low & ~frameBits),
-          format.tableHigh(below, high & ~format.frameHighMask),
-        );
+        const [newLow, newHigh] = this.pointerTo(below, low, high);
+        copy.target.write(copy.owed, to, index, level, newLow, newHigh);
       } else {
         this.copyLeaf(copy, from, to, index, level, vpn);
       }
@@ -170,8 +166,26 @@ export abstract class CopyOperations extends SharingOperations {
   /** What is foreign here is foreign there: shared with the same owner, or recursive by a root of its own. */
   private copyForeign(copy: Copy, range: ForeignRange, index: number): void {
     const { owed, target } = copy;
-    if (range.kind === 'recursive') target.mapRecursive(index, owed);
+    if (range.kind === 'recursive') this.copyRecursive(copy, range, index);
     else if (range.kind === 'shared') this.shareOn(target, range, owed);
+  }
+
+  /** The entry of the original as it is, pointing at the copy's root. */
+  private copyRecursive({ owed, target }: Copy, range: ForeignRange, index: number): void {
+    const { top } = this.shape;
+    const [low, high] = this.pointerTo(target.rootPfn, this.low, this.high);
+    target.write(owed, target.rootPfn, index, top, low, high);
+    target.foreign.add(range);
+  }
+
+  /** A pointer with another frame. */
+  private pointerTo(pfn: number, low: number, high: number): readonly [low: number, high: number] {
+    const { format } = this.shape;
+    const frameBits = format.frameLowMask | (format.splitTableMask << format.splitShift);
+    return [
+      format.tableLow(pfn, low & ~frameBits),
+      format.tableHigh(pfn, high & ~format.frameHighMask),
+    ];
   }
 
   private write(
@@ -221,9 +235,12 @@ export abstract class CopyOperations extends SharingOperations {
       if (!this.isPointer(low, high, level)) continue;
       const below = format.tablePfn(low, high);
       const sound =
-        this.owned.size < limit && !this.owned.has(below) && this.canHold(below, level - 1);
+        this.owned.size < limit &&
+        !this.isTaken(below, level - 1) &&
+        this.canHold(below, level - 1);
       if (!sound) {
-        const kind = below === this.rootPfn && level === this.shape.top ? 'recursive' : 'unsound';
+        const loop = below === this.rootPfn && level === this.shape.top;
+        const kind = loop && this.canRecurse() ? 'recursive' : 'unsound';
         unsound.push({ kind, vpn, pages, level });
         continue;
       }

@@ -22,8 +22,9 @@ const OPTIONS: OptionNames<CursorOptions> = { from: true, end: true, shared: tru
 const NEVER = 2 ** 53;
 
 /**
- * Goes through a page table in the order of addresses, whatever is changed meanwhile: what was passed is not seen again,
- * and what lies ahead is seen as it is when the cursor gets there. Recursive entries, and adopted ones that lead nowhere
+ * Goes through a page table in the order of addresses, whatever is changed meanwhile: what was passed is not seen again
+ * (but for a larger leaf that takes its place and reaches further), and what lies ahead is seen as it is when the cursor
+ * gets there. Recursive entries, and adopted ones that lead nowhere
  * sound, are not followed.
  *
  * @public
@@ -65,7 +66,7 @@ export abstract class TreeCursor {
   /** Goes on to the next entry that is not 0, down into tables; `false` at the end. */
   protected step(): boolean {
     const { tree } = this;
-    if (this.version !== tree.version) this.restart();
+    if (this.version !== tree.structure) this.restart();
     for (;;) {
       const level = this.depth;
       if (level > tree.topLevel) return false;
@@ -106,7 +107,7 @@ export abstract class TreeCursor {
   /** Finds the position anew, from the root. */
   private restart(): void {
     const { tree } = this;
-    this.version = tree.version;
+    this.version = tree.structure;
     this.depth = tree.topLevel + 1;
     if (tree.isDestroyed) return;
     this.enter(tree.root, tree.topLevel, -1);
@@ -210,13 +211,13 @@ export class EntryCursor extends TreeCursor {
     while (this.advance()) yield this.entry();
   }
 
-  protected meetEntry(vpn: number, _table: number, index: number): boolean {
+  protected meetEntry(vpn: number, table: number, index: number): boolean {
     const { level, tree } = this;
     this.low = tree.entryLow;
     this.high = tree.entryHigh;
-    this.pages = tree.entryPages(level);
+    this.pages = tree.entryPages(table, index, level);
     this.vpn = vpn - (vpn % this.pages);
-    this.pfn = tree.entryFrame(level, index);
+    this.pfn = tree.entryFrame(level, index, this.pages);
     this.position = this.vpn + this.pages;
     const own = tree.pagesAt(level);
     if (this.pages > own) this.skipTo(level, index + 1 + (this.position - vpn - own) / own);

@@ -39,7 +39,9 @@ export abstract class EntryTree extends TableMemory {
   /** What an `Edit` makes. */
   protected newLow = 0;
   protected newHigh = 0;
-  /** The context that records name. */
+  /** The address space. */
+  readonly context: number = 0;
+  /** The context that records name: the same, or every one. */
   protected owedContext = 0;
   /** Bit n set: filling an entry of level n that was not present owes an invalidation. */
   protected readonly fillOwes: number = 0;
@@ -50,6 +52,7 @@ export abstract class EntryTree extends TableMemory {
   protected constructor(options: TreeOptions) {
     const { memory, shape } = options;
     super(memory, shape);
+    this.context = options.context;
     this.owedContext = options.context;
     this.fillOwes = options.fillOwes;
     this.resizeBreaks = options.resizeBreaks;
@@ -116,6 +119,31 @@ export abstract class EntryTree extends TableMemory {
     }
   }
 
+  /**
+   * log2 of the entries that map one page together with the one that was loaded. In adopted tables members need not agree,
+   * and then each stands alone, as hardware reads it.
+   */
+  protected groupAt(table: number, index: number, level: number): number {
+    const { high, low, shape } = this;
+    const group = shape.groupOf(low, high, level);
+    if (group === 0) return 0;
+    const first = index - (index % 2 ** group);
+    const pages = shape.format.levelPages[level]!;
+    const pfn = shape.entryPfn(low, high, level, index) - (index - first) * pages;
+    let agree = pfn % (pages * 2 ** group) === 0;
+    for (let member = 0; agree && member < 2 ** group; member++) {
+      this.load(table, first + member, level);
+      agree =
+        this.isLeaf(this.low, this.high, level) &&
+        shape.groupOf(this.low, this.high, level) === group &&
+        shape.entryPfn(this.low, this.high, level, first + member) === pfn + member * pages &&
+        shape.isAlike(this.low, this.high, low, high, level);
+    }
+    this.low = low;
+    this.high = high;
+    return agree ? group : 0;
+  }
+
   /** Replaces an entry that is as it was loaded; `false`, with the present one loaded, when it is not. */
   protected put(
     owed: Invalidations,
@@ -130,21 +158,19 @@ export abstract class EntryTree extends TableMemory {
     const waiting = this.pending.size === 0 ? undefined : this.pending.find(table, index);
     const breaks =
       waiting === undefined && this.needsBreak(table, level, oldLow, oldHigh, low, high);
+    const nowLow = breaks ? oldLow & ~this.shape.format.presentLow : low;
+    const nowHigh = breaks ? oldHigh : high;
     if (waiting !== undefined) {
       waiting.low = low;
       waiting.high = high;
-    } else if (breaks) {
-      const brokenLow = oldLow & ~this.shape.format.presentLow;
-      if (!this.exchange(table, index, level, oldLow, oldHigh, brokenLow, oldHigh)) return false;
-      const words = { brokenLow, brokenHigh: oldHigh, low, high };
+    } else if (!this.exchange(table, index, level, oldLow, oldHigh, nowLow, nowHigh)) {
+      return false;
+    }
+    if (breaks) {
+      const words = { brokenLow: nowLow, brokenHigh: nowHigh, low, high };
       this.pending.add({ table, index, level, owed, ...words });
       owed.addMaker(this.pending);
       this.setComplete();
-      this.tellChange(table, index, level, oldLow, oldHigh, brokenLow, oldHigh);
-    } else if (!this.exchange(table, index, level, oldLow, oldHigh, low, high)) {
-      return false;
-    } else {
-      this.tellChange(table, index, level, oldLow, oldHigh, low, high);
     }
     if (level > 0) this.pointersChanged();
     const waitsFor = waiting?.owed ?? (breaks ? owed : this.pending.waitsFor(table));
@@ -153,6 +179,10 @@ export abstract class EntryTree extends TableMemory {
     }
     this.countLeaf(oldLow, oldHigh, level, -1);
     this.countLeaf(low, high, level, 1);
+    // Last, for an observer may throw.
+    if (waiting === undefined) {
+      this.tellChange(table, index, level, oldLow, oldHigh, nowLow, nowHigh);
+    }
     return true;
   }
 

@@ -1,9 +1,12 @@
 import type { TreeOptions } from './entry-tree.js';
 import { findUsed } from './flat-runs.js';
-import type { Invalidations } from './invalidations.js';
-import type { LeafFlags } from './leaf-flags.js';
+import { GLOBAL, Invalidations } from './invalidations.js';
+import { LeafFlags } from './leaf-flags.js';
 import { SwapOperations } from './swap-operations.js';
 import type { TableShape } from './table-shape.js';
+
+// The optimiser knows a module's own constants, and reads imported ones at every use.
+const GLOBAL_PAGE = GLOBAL;
 
 /** A pointer that no entry is: formats whose pointers the fast form can't tell have it for their mask. */
 const NEVER = 1;
@@ -119,11 +122,23 @@ export abstract class FastOperations extends SwapOperations {
    * `bad-argument` for the rest. Nothing changed then.
    */
   map(vpn: number, pfn: number, flags: LeafFlags, owed: Invalidations, pages = 1): number {
-    if (pages === 1 && pfn >= 0 && pfn < this.frameEnd && Math.floor(pfn) === pfn && !this.narrow) {
+    if (
+      pages === 1 &&
+      typeof pfn === 'number' &&
+      pfn >= 0 &&
+      pfn < this.frameEnd &&
+      Math.floor(pfn) === pfn &&
+      !this.narrow
+    ) {
       const at = this.entryWord(vpn);
       const { wide, words } = this;
       const empty = at >= 0 && words[at] === 0 && words[at + wide] === 0;
-      if (empty && flags.format === this.shape.format && owed?.frames === this.frames) {
+      if (
+        empty &&
+        flags instanceof LeafFlags &&
+        flags.format === this.shape.format &&
+        this.isOwed(owed)
+      ) {
         const low = (pfn << this.frameShift) & this.frameLowMask;
         if (wide === 1)
           words[at + 1] = ((pfn * this.perHighUnit) & this.frameHighMask) | flags.high;
@@ -147,7 +162,7 @@ export abstract class FastOperations extends SwapOperations {
    * @throws `VmError` for a page out of range or foreign. Nothing changed then.
    */
   unmap(vpn: number, owed: Invalidations): number {
-    const at = owed?.frames === this.frames ? this.entryWord(vpn) : -1;
+    const at = this.isOwed(owed) ? this.entryWord(vpn) : -1;
     if (at >= 0) {
       const { words, wide } = this;
       const low = words[at]!;
@@ -182,8 +197,14 @@ export abstract class FastOperations extends SwapOperations {
    */
   protect(vpn: number, prot: number, owed: Invalidations): number {
     const { bits } = this.shape;
-    if ((prot & 7) !== 0 && (prot & 15) === prot && bits.plain && !this.narrow) {
-      const at = owed?.frames === this.frames ? this.entryWord(vpn) : -1;
+    if (
+      typeof prot === 'number' &&
+      (prot & 7) !== 0 &&
+      (prot & 15) === prot &&
+      bits.plain &&
+      !this.narrow
+    ) {
+      const at = this.isOwed(owed) ? this.entryWord(vpn) : -1;
       const { words, wide } = this;
       const low = at >= 0 ? words[at]! : 0;
       const high = at >= 0 ? words[at + wide]! & this.highWordMask : 0;
@@ -203,7 +224,7 @@ export abstract class FastOperations extends SwapOperations {
   }
 
   override setAccessed(vpn: number, accessed: boolean, owed: Invalidations): number {
-    const at = owed?.frames === this.frames ? this.entryWord(vpn) : -1;
+    const at = this.isOwed(owed) ? this.entryWord(vpn) : -1;
     if (at >= 0) {
       const low = this.words[at]!;
       const high = this.words[at + this.wide]! & this.highWordMask;
@@ -217,7 +238,7 @@ export abstract class FastOperations extends SwapOperations {
 
   override setDirty(vpn: number, dirty: boolean, owed: Invalidations): number {
     const { bits } = this.shape;
-    const at = bits.plain && owed?.frames === this.frames ? this.entryWord(vpn) : -1;
+    const at = bits.plain && this.isOwed(owed) ? this.entryWord(vpn) : -1;
     if (at >= 0) {
       const low = this.words[at]!;
       const high = this.words[at + this.wide]! & this.highWordMask;
@@ -249,7 +270,7 @@ export abstract class FastOperations extends SwapOperations {
 
   /** The flag of a record about a base page. */
   private globalFlag(low: number): number {
-    return ((low ^ this.globalFlip) & this.globalLow) !== 0 ? 2 : 0;
+    return ((low ^ this.globalFlip) & this.globalLow) !== 0 ? GLOBAL_PAGE : 0;
   }
 
   /**
@@ -293,6 +314,8 @@ export abstract class FastOperations extends SwapOperations {
    * -1. Everything that a page number has to be is checked.
    */
   private entryWord(vpn: number): number {
+    // Not even a number: the complete form says so.
+    if (typeof vpn !== 'number') return -1;
     const place = vpn - this.lastFirst;
     if (place >= 0 && place < this.lastPages && (place | 0) === place) {
       return (this.lastWord + (place << this.wide)) | 0;
@@ -343,6 +366,11 @@ export abstract class FastOperations extends SwapOperations {
     this.lastFirst = vpn - (word >> this.wide);
     this.lastPages = this.shape.entries[0]!;
     this.lastWord = table;
+  }
+
+  /** Whether an accumulator is one for this page table. */
+  private isOwed(owed: Invalidations): boolean {
+    return owed instanceof Invalidations && owed.frames === this.frames;
   }
 
   /** Whether an entry is a base page by itself. */

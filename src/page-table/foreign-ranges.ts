@@ -53,7 +53,11 @@ export class ForeignRanges {
   }
 
   add(...ranges: readonly ForeignRange[]): void {
-    this.set([...this.ranges, ...ranges]);
+    if (ranges.length > 0) this.set([...this.ranges, ...ranges]);
+  }
+
+  clear(): void {
+    this.set([]);
   }
 
   remove(range: ForeignRange): void {

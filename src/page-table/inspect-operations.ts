@@ -234,6 +234,11 @@ export abstract class InspectOperations extends FastOperations {
     return path;
   }
 
+  /** Changes whenever the tables that a cursor may be in do: this table's own, and those on loan. @internal */
+  get structure(): number {
+    return this.version + this.loanVersions();
+  }
+
   // What cursors ask, about the entry that `findUsed` loaded.
 
   /** @internal */
@@ -305,17 +310,16 @@ export abstract class InspectOperations extends FastOperations {
   }
 
   /** Base pages of the leaf, or of the entry. @internal */
-  entryPages(level: number): number {
+  entryPages(table: number, index: number, level: number): number {
     if (!this.isLeaf(this.low, this.high, level)) return this.pagesAt(level);
-    return this.shape.pagesOf(this.low, this.high, level);
+    return this.pagesAt(level) * 2 ** this.groupAt(table, index, level);
   }
 
   /** The first frame of the leaf, or -1. @internal */
-  entryFrame(level: number, index: number): number {
+  entryFrame(level: number, index: number, pages: number): number {
     if (!this.isLeaf(this.low, this.high, level)) return -1;
     const own = this.pagesAt(level);
-    const entries = this.shape.pagesOf(this.low, this.high, level) / own;
-    return this.shape.entryPfn(this.low, this.high, level, index) - (index % entries) * own;
+    return this.shape.entryPfn(this.low, this.high, level, index) - (index % (pages / own)) * own;
   }
 
   /** @internal */

@@ -15,8 +15,8 @@ import type { FrameSource } from '../memory/index.js';
  */
 export const EVERY_CONTEXT = -1;
 
-/** More pages than any space has. */
-const EVERY_PAGE = 2 ** 53;
+/** More pages than any space has. @internal */
+export const EVERY_PAGE: number = 2 ** 53;
 
 /** Numbers in a record, and their places in it: the first page, the end, and so on. */
 const FIELDS = 5;
@@ -42,7 +42,10 @@ export interface Invalidation {
   readonly vpn: number;
   /** Base pages; 2^53, more than any space has, for the whole context. */
   readonly pages: number;
-  /** Base pages in each of the leaves that changed: an instruction for each multiple is enough. 0: of several sizes. */
+  /**
+   * Base pages that each changed entry maps: an instruction for each multiple is enough. Entries of a group count one by
+   * one, for hardware may keep them apart. 0: of several sizes.
+   */
   readonly stride: number;
   /** The address space (PCID, ASID, VMID), or {@link EVERY_CONTEXT}. */
   readonly context: number;
@@ -170,7 +173,7 @@ export class Invalidations {
    *
    * @param vpn - The first page.
    * @param pages - Base pages.
-   * @param stride - Base pages in each leaf.
+   * @param stride - Base pages that each entry maps.
    * @param context - The address space.
    * @param flags - 1 when entries above the leaves changed, 2 when a page was global, or-ed together.
    */
@@ -205,12 +208,22 @@ export class Invalidations {
       last >= 0 &&
       records[last + CONTEXT] === context &&
       records[last]! < vpn + pages &&
-      records[last + END]! > vpn
+      records[last + END]! > vpn &&
+      this.reachesInto(last, vpn, pages)
     ) {
       records[last + FLAGS]! |= INTERMEDIATE;
       return;
     }
     this.add(vpn, pages, pages, context, INTERMEDIATE);
+  }
+
+  /** Whether doing a stretch, an instruction for each of its strides, does a page of another that it meets. */
+  private reachesInto(at: number, vpn: number, pages: number): boolean {
+    const { records } = this;
+    const stride = records[at + STRIDE]!;
+    if (stride !== 0) return stride <= pages;
+    // Of several sizes, or everything: nobody knows where the instructions are, unless it is all of it.
+    return records[at]! <= vpn && vpn + pages <= records[at + END]!;
   }
 
   /**
@@ -252,6 +265,8 @@ export class Invalidations {
   /**
    * Says that everything recorded has been invalidated: makes the entries that wait for it, gives the frames back in the
    * order in which they came, and begins anew.
+   *
+   * @throws What the source throws for a frame that is not its; all others have gone back by then.
    */
   complete(): void {
     const { frames, makers, orders, waiting, waitingCount } = this;
@@ -261,10 +276,16 @@ export class Invalidations {
       for (const maker of makers) maker.makeEntries(this);
       makers.clear();
     }
+    let failure: unknown;
     for (let i = 0; i < waitingCount; i++) {
-      if (orders[i] === 0) frames.releaseFrame(waiting[i]!);
-      else releaseBlock(frames, waiting[i]!, orders[i]!);
+      try {
+        if (orders[i] === 0) frames.releaseFrame(waiting[i]!);
+        else releaseBlock(frames, waiting[i]!, orders[i]!);
+      } catch (error) {
+        failure ??= error;
+      }
     }
+    if (failure !== undefined) throw failure;
   }
 
   /**

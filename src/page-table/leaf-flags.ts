@@ -4,6 +4,7 @@ import {
   highWord,
   lowWord,
   type OptionNames,
+  Prot,
   VmError,
 } from '../core/index.js';
 import { type BitField, checkProt, mappingOf, type PteFormat } from '../pte/index.js';
@@ -86,7 +87,7 @@ export function leafFlags(format: PteFormat, options: LeafOptions): LeafFlags {
   checkOptions('', options, OPTIONS);
   const bits = mappingOf(format);
   const prot = bits.granted(checkProt(options.prot));
-  const { accessed = true, global = false, dirty = (options.prot & 2) !== 0 } = options;
+  const { accessed = true, global = false, dirty = (options.prot & Prot.Write) !== 0 } = options;
   let low = bits.leafLow(prot, accessed, dirty, global);
   let high = bits.leafHigh(prot, dirty, global);
   for (const [name, value] of Object.entries(options.fields ?? {})) {

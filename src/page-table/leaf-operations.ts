@@ -44,9 +44,8 @@ export abstract class LeafOperations extends PageOperations {
     const { found, shape } = this;
     const { level, pages } = found;
     this.checkFrames(found.vpn, pfn, pages, level, pages);
-    this.checkNotLent(level);
     if (flags !== undefined) this.widenPath(owed, vpn, level, flags.prot);
-    const group = shape.groupOf(found.low, found.high, level);
+    const group = Math.log2(this.foundEntries());
     const step = shape.groupStep(level, group);
     const changed = this.changesFound(owed, (low, high, member) => {
       const frame = pfn + member * step;
@@ -179,7 +178,6 @@ export abstract class LeafOperations extends PageOperations {
   ): number {
     const pfn = this.findOwnLeaf(vpn, owed);
     if (pfn < 0) return pfn;
-    this.checkNotLent(this.found.level);
     let was = 0;
     // The words that are replaced are the ones that were tested, so that no bit that hardware sets is lost.
     const changed = this.changesFound(owed, (low, high) => {

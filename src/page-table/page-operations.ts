@@ -1,7 +1,7 @@
 import { addressFromVpn, checkInteger, VmError } from '../core/index.js';
 import { checkProt } from '../pte/index.js';
 import { GLOBAL, Invalidations } from './invalidations.js';
-import type { LeafFlags } from './leaf-flags.js';
+import { LeafFlags } from './leaf-flags.js';
 import { NOT_MAPPED, NOT_PRESENT, OUT_OF_FRAMES } from './outcome.js';
 import type { PageSize } from './page-size.js';
 import { TableTree } from './table-tree.js';
@@ -65,6 +65,7 @@ export abstract class PageOperations extends TableTree {
   /** Checks a stretch of pages. */
   protected checkPages(vpn: number, pages: number, alignment = 1): void {
     const { shape } = this;
+    checkInteger('vpn', vpn, 0, Number.MAX_SAFE_INTEGER);
     checkInteger('pages', pages, 1, shape.end);
     const last = vpn + pages - 1;
     const together = vpn < shape.lowEnd === last < shape.lowEnd;
@@ -99,7 +100,7 @@ export abstract class PageOperations extends TableTree {
   }
 
   protected checkFlags(flags: LeafFlags): void {
-    if (flags?.format === this.shape.format) return;
+    if (flags instanceof LeafFlags && flags.format === this.shape.format) return;
     const expected = `LeafFlags of ${this.shape.format.name}`;
     throw new VmError('bad-argument', { argument: 'flags', value: flags, expected });
   }
@@ -171,8 +172,14 @@ export abstract class PageOperations extends TableTree {
     if (reached > level) this.extend(owed, vpn, reached, level);
     this.fillLeaves(owed, level, this.indexes[level]!, size.entries, pfn, flags, size.entries > 1);
     if (reached > level) this.link(owed, vpn, reached);
-    if (((this.fillOwes >> level) & 1) !== 0) this.owe(owed, vpn, pages, pages, 0);
+    this.oweFilling(owed, vpn, pages, level);
     return 0;
+  }
+
+  /** Records what filling entries of a level that were not present owes. */
+  protected oweFilling(owed: Invalidations, vpn: number, pages: number, level: number): void {
+    if (((this.fillOwes >> level) & 1) === 0) return;
+    this.owe(owed, vpn, pages, this.shape.format.levelPages[level]!, 0);
   }
 
   /** Checks that all entries of a group are empty, the first of which was found so. */
@@ -245,23 +252,17 @@ export abstract class PageOperations extends TableTree {
 
   private note(vpn: number, level: number): number {
     const { found, high, low, shape } = this;
+    const own = shape.format.levelPages[level]!;
     const leaf = this.isLeaf(low, high, level);
-    const pages = leaf ? shape.pagesOf(low, high, level) : shape.format.levelPages[level]!;
+    const index = this.indexes[level]!;
+    const pages = leaf ? own * 2 ** this.groupAt(this.tables[level]!, index, level) : own;
     found.pages = pages;
     found.vpn = vpn - (vpn % pages);
     found.level = level;
     found.low = low;
     found.high = high;
     if (!leaf) return (low | high) === 0 ? NOT_MAPPED : NOT_PRESENT;
-    return shape.format.leafPfn(low, high, level) + (vpn % pages) - this.groupShift(vpn, pages);
-  }
-
-  /** AArch64's members of a group have frames of their own, so that the page's place in the leaf counts within one. */
-  private groupShift(vpn: number, pages: number): number {
-    const { found, shape } = this;
-    const own = shape.format.levelPages[found.level]!;
-    if (pages === own || shape.format.napotMask !== 0) return 0;
-    return (vpn % pages) - (vpn % own);
+    return shape.entryPfn(low, high, level, index) + (vpn % own);
   }
 
   /** The same for an operation that changes the leaf: all entries of its group. */
@@ -297,13 +298,13 @@ export abstract class PageOperations extends TableTree {
   protected oweFound(owed: Invalidations): void {
     const { found, shape } = this;
     const global = shape.bits.isGlobal(found.low, found.high);
-    this.owe(owed, found.vpn, found.pages, found.pages, global ? GLOBAL : 0);
+    const stride = shape.format.levelPages[found.level]!;
+    this.owe(owed, found.vpn, found.pages, stride, global ? GLOBAL : 0);
   }
 
   protected unmapPage(vpn: number, owed: Invalidations): number {
     const pfn = this.findOwnLeaf(vpn, owed);
     if (pfn === NOT_MAPPED) return pfn;
-    this.checkNotLent(this.found.level);
     // Whatever hardware set up to the last moment, in any entry of a group, is in the entries that are taken away.
     this.changeFound(owed, (low, high) => {
       if (pfn >= 0) this.noteUse(low, high);
@@ -336,20 +337,10 @@ export abstract class PageOperations extends TableTree {
     return false;
   }
 
-  /** Refuses to change an entry of the path that other page tables have a copy of. */
-  protected checkNotLent(level: number): void {
-    if (this.lent.size === 0) return;
-    const place = `${this.tables[level]!}:${this.indexes[level]!}`;
-    if (!this.lent.has(place)) return;
-    const expected = 'an entry that no other page table has a copy of (see PageTable.share)';
-    throw new VmError('overlap', { argument: 'vpn', value: this.found.vpn, expected });
-  }
-
   protected protectPage(vpn: number, prot: number, owed: Invalidations): number {
     checkProt(prot);
     const pfn = this.findOwnLeaf(vpn, owed);
     if (pfn < 0) return pfn;
-    this.checkNotLent(this.found.level);
     const { bits } = this.shape;
     const granted = bits.granted(prot);
     this.widenPath(owed, vpn, this.found.level, granted);

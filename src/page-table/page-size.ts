@@ -1,4 +1,4 @@
-import { VmError } from '../core/index.js';
+import { checkList, VmError } from '../core/index.js';
 import { mappingOf, type PteFormat } from '../pte/index.js';
 
 /**
@@ -64,6 +64,7 @@ export function chooseSizes(
 ): readonly PageSize[] {
   const all = pageSizes(format);
   if (wanted === undefined) return all;
+  checkList('pageSizes', wanted);
   for (const pages of wanted) {
     if (all.some((size) => size.pages === pages)) continue;
     throw new VmError('bad-argument', {

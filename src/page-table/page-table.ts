@@ -239,11 +239,15 @@ export class PageTable extends SavedOperations {
     // Adopts the root alone, before the snapshot says what is below it.
     const own = { root, rootOffset, context: Math.max(0, context), visitLimit: 0 };
     const table = new PageTable({ ...rest, ...own });
-    table.owned.clear();
-    table.tableCounts.fill(0);
-    table.leafEntries.fill(0);
-    table.forgetForeign();
-    table.restoreFrom(snapshot, owners);
+    table.forgetTables();
+    table.foreign.clear();
+    let restored = false;
+    try {
+      table.restoreFrom(snapshot, owners);
+      restored = true;
+    } finally {
+      if (!restored) table.endLoans();
+    }
     table.owedContext = context;
     return table;
   }
@@ -308,6 +312,7 @@ export class PageTable extends SavedOperations {
     checkObserver(observer);
     // Whatever the caller's function does, nothing has been touched yet.
     const shared = copyOnWrite && isShared !== null ? this.askShared(isShared) : null;
+    this.begin(owed);
     const root = this.reserveRoot();
     if (root < 0) return null;
     const { visitLimit: _, ...rest } = this.options;
@@ -345,6 +350,7 @@ export class PageTable extends SavedOperations {
     this.rootPfn = root;
     this.own(root, this.shape.top);
     this.bindWindow();
+    this.tell({ type: 'table-allocate', level: this.shape.top, tablePfn: root });
   }
 
   private adoptRoot(root: number): void {
@@ -354,6 +360,11 @@ export class PageTable extends SavedOperations {
     const bytes = this.shape.entries[top]! * format.entryBytes;
     const last = Math.max(0, 2 ** format.pageShift - bytes);
     this.rootOffset = checkInteger('rootOffset', rootOffset, 0, last);
+    const frames = this.shape.tablePages[top]!;
+    if (root % frames !== 0) {
+      const expected = `a multiple of the ${frames} frames that the root takes`;
+      throw new VmError('misaligned', { argument: 'root', value: root, expected });
+    }
     if (rootOffset % Math.min(bytes, 2 ** format.pageShift) !== 0) {
       const expected = `a multiple of the root's ${bytes} bytes`;
       throw new VmError('misaligned', { argument: 'rootOffset', value: rootOffset, expected });

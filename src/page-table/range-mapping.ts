@@ -44,6 +44,8 @@ interface Fill {
   readonly flags: LeafFlags;
   /** The sizes that may be used, the largest first. */
   readonly sizes: readonly PageSize[];
+  /** The level of the one size that the caller fixed, below which there may be no tables; otherwise -1. */
+  readonly fixedLevel: number;
 }
 
 /** Mapping stretches of pages, and splitting leaves where a stretch begins or ends within one. */
@@ -97,6 +99,7 @@ export abstract class RangeMapping extends LeafOperations {
       delta: pfn - vpn,
       flags,
       sizes: pageSize === undefined ? sizes : sizes.filter((size) => size.pages === alignment),
+      fixedLevel: pageSize === undefined ? -1 : level,
     };
     this.needed.fill(0);
     this.countFill(fill, this.rootPfn, this.shape.top, vpn, fill.end);
@@ -105,31 +108,45 @@ export abstract class RangeMapping extends LeafOperations {
     return 0;
   }
 
-  /** Counts the tables that [vpn, end) needs below a table, -1 for one that is not there yet; refuses what is mapped. */
+  /** Counts the tables that [from, end) needs below a table that is there; refuses what is mapped. */
   private countFill(fill: Fill, table: number, level: number, from: number, end: number): void {
     const { format } = this.shape;
     if (level === 0) {
-      if (table >= 0) this.checkUnused(table, from, end);
+      this.checkUnused(table, from, end);
       return;
     }
     const pages = format.levelPages[level]!;
     let next = from;
     for (let vpn = from; vpn < end; vpn = next) {
       next = Math.min(end, this.shape.entryStart(vpn, level) + pages);
-      let below = -1;
-      if (table >= 0) {
-        this.load(table, this.shape.indexOf(vpn, level), level);
-        if ((this.low | this.high) !== 0) {
-          if (!this.isPointer(this.low, this.high, level)) throw this.occupied(vpn, level);
-          below = format.tablePfn(this.low, this.high);
-        }
+      this.load(table, this.shape.indexOf(vpn, level), level);
+      if ((this.low | this.high) === 0) {
+        this.countMissing(fill, level, vpn, next);
+      } else if (this.isPointer(this.low, this.high, level) && level > fill.fixedLevel) {
+        this.countFill(fill, format.tablePfn(this.low, this.high), level - 1, vpn, next);
+      } else {
+        throw this.occupied(vpn, level);
       }
-      if (below < 0) {
-        if (this.fits(fill, vpn, level)) continue;
-        this.needed[level - 1]!++;
-      }
-      this.countFill(fill, below, level - 1, vpn, next);
     }
+  }
+
+  /**
+   * Counts the tables that [from, end) needs below empty entries of a level: without a look at each, for a stretch may be
+   * as long as the address space.
+   */
+  private countMissing(fill: Fill, level: number, from: number, end: number): void {
+    if (level === 0 || from >= end) return;
+    const pages = this.shape.format.levelPages[level]!;
+    const first = Math.ceil(from / pages) * pages;
+    const last = Math.floor(end / pages) * pages;
+    if (first < last && this.fits(fill, first, level)) {
+      // Leaves between; at the edges, which cover no whole entry, smaller ones.
+      this.countMissing(fill, level, from, first);
+      this.countMissing(fill, level, last, end);
+      return;
+    }
+    this.needed[level - 1]! += Math.floor((end - 1) / pages) - Math.floor(from / pages) + 1;
+    this.countMissing(fill, level - 1, from, end);
   }
 
   /** Refuses pages of a level 0 table that are in use. */
@@ -204,7 +221,7 @@ export abstract class RangeMapping extends LeafOperations {
     const entries = size === undefined ? 1 : size.entries;
     this.fillLeaves(fill.owed, level, index, entries, vpn + fill.delta, fill.flags, entries > 1);
     const pages = entries * own;
-    if (((this.fillOwes >> level) & 1) !== 0) this.owe(fill.owed, vpn, pages, pages, 0);
+    this.oweFilling(fill.owed, vpn, pages, level);
     return vpn + pages;
   }
 
@@ -354,7 +371,7 @@ export abstract class RangeMapping extends LeafOperations {
           shape.leafHigh(pfn, level, flagsHigh, 0),
         );
       });
-      this.owe(owed, vpn, pages, pages, global);
+      this.owe(owed, vpn, pages, shape.format.levelPages[level]!, global);
       return;
     }
     const below = this.takeTable(level - 1);

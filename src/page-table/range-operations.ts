@@ -99,7 +99,6 @@ export abstract class RangeOperations extends RangeMapping {
     checkOptions('', range, UNMAP);
     const { pages, release = false, vpn } = range;
     this.beginRange(vpn, pages, owed);
-    this.checkNothingLent(vpn, pages);
     if (!this.splitEdges(owed, vpn, pages)) return OUT_OF_FRAMES;
     const zap = { owed, end: vpn + pages, release };
     return this.zap(zap, this.rootPfn, this.shape.top, vpn, zap.end);
@@ -120,7 +119,6 @@ export abstract class RangeOperations extends RangeMapping {
     const { pages, vpn } = range;
     const prot = this.shape.bits.granted(checkProt(range.prot));
     this.beginRange(vpn, pages, owed);
-    this.checkNothingLent(vpn, pages);
     if (!this.splitEdges(owed, vpn, pages)) return OUT_OF_FRAMES;
     const job = { owed, end: vpn + pages, prot };
     this.reprotectTable(job, this.rootPfn, this.shape.top, vpn, job.end);
@@ -133,17 +131,8 @@ export abstract class RangeOperations extends RangeMapping {
     this.checkOwn(vpn, pages);
   }
 
-  /** Refuses to change leaves that other page tables have copies of. */
-  private checkNothingLent(vpn: number, pages: number): void {
-    for (const lent of this.lent.values()) {
-      if (!lent.leaf || lent.vpn >= vpn + pages || lent.vpn + lent.pages <= vpn) continue;
-      const expected = 'pages whose entry no other page table has a copy of (see PageTable.share)';
-      throw new VmError('overlap', { argument: 'vpn', value: lent.vpn, expected });
-    }
-  }
-
   /** Unmaps [from, end) under a table; returns the base pages that were. */
-  protected zap(job: Zap, table: number, level: number, from: number, end: number): number {
+  private zap(job: Zap, table: number, level: number, from: number, end: number): number {
     const { format } = this.shape;
     const flat = level === 0 && !job.release && this.shape.lowTells;
     const base = flat ? this.tableBase(table, 0) : -1;
@@ -205,7 +194,7 @@ export abstract class RangeOperations extends RangeMapping {
   }
 
   /** The frames of a leaf that is gone: those of a group once, with its first entry. */
-  private releaseLeaf(
+  protected releaseLeaf(
     owed: Invalidations,
     low: number,
     high: number,

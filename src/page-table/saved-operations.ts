@@ -85,47 +85,44 @@ export abstract class SavedOperations extends CheckOperations {
     if (format !== this.shape.format.name || !Array.isArray(foreign) || !Array.isArray(tables)) {
       throw this.broken('snapshot.format', format, `a snapshot of ${this.shape.format.name}`);
     }
-    for (const range of foreign) this.restoreForeign(range, owners);
+    this.foreign.add(...foreign.flatMap((range) => this.restoreForeign(range, owners)));
     const known = this.foreign.all.length;
     this.adoptTables(tables.length, 0);
     if (this.owned.size !== tables.length || this.foreign.all.length !== known) {
       throw this.broken('snapshot.tables', this.owned.size, 'the tables that are in memory');
     }
-    for (const { found, pfn, released } of tables) {
+    for (const table of tables) {
+      const { found, pfn, released } = table ?? {};
       const flags = this.owned.get(pfn);
       if (flags === undefined)
         throw this.broken('snapshot.tables', pfn, 'tables that are in memory');
       const more = (released === true ? 0 : NOT_RELEASED) | (found === false ? 0 : AS_FOUND);
       this.owned.set(pfn, (flags & LEVEL) | more);
     }
+    if (new Set(tables.map(({ pfn }) => pfn)).size !== tables.length) {
+      throw this.broken('snapshot.tables', tables.length, 'each table once');
+    }
     this.hasFoundTables = tables.some(({ found }) => found !== false);
     this.checkInvariants();
-  }
-
-  /** Forgets what was found to be foreign. */
-  protected forgetForeign(): void {
-    for (const range of this.foreign.all) this.foreign.remove(range);
   }
 
   private restoreForeign(
     range: PageTableSnapshot['foreign'][number],
     owners: readonly SavedOperations[],
-  ): void {
+  ): readonly ForeignRange[] {
     const { kind, level, owner, pages, vpn } = range ?? {};
     const { format } = this.shape;
     const whole = this.shape.isPage(vpn) && format.levelPages[level] === pages && vpn % pages === 0;
     if (!whole || !['shared', 'recursive', 'unsound'].includes(kind)) {
       throw this.broken('snapshot.foreign', vpn, 'stretches below one entry');
     }
-    if (kind !== 'shared') {
-      this.foreign.add({ kind, vpn, pages, level });
-      return;
-    }
-    const lender = owners.find((other) => other.root === owner);
+    if (kind !== 'shared') return [{ kind, vpn, pages, level }];
+    const lender = owners.find((other) => other?.root === owner);
     if (lender === undefined) {
       const expected = `among owners, the page table whose root is ${owner}`;
       throw new VmError('bad-argument', { argument: 'owners', value: owner, expected });
     }
     this.borrowAgain(lender, vpn);
+    return [];
   }
 }

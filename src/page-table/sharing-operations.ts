@@ -7,7 +7,13 @@ import {
   VmError,
 } from '../core/index.js';
 import type { ForeignRange } from './foreign-ranges.js';
-import { EVERY_CONTEXT, GLOBAL, INTERMEDIATE, type Invalidations } from './invalidations.js';
+import {
+  EVERY_CONTEXT,
+  EVERY_PAGE,
+  GLOBAL,
+  INTERMEDIATE,
+  type Invalidations,
+} from './invalidations.js';
 import { OUT_OF_FRAMES } from './outcome.js';
 import { checkRange, type PageRange } from './range-operations.js';
 import { StructureOperations } from './structure-operations.js';
@@ -28,11 +34,13 @@ export interface DestroyOptions {
 
 const DESTROY: OptionNames<DestroyOptions> = { release: true };
 
+/** All `Prot` bits. */
+const ALL_RIGHTS = 15;
+
 /** Where a foreign range comes from, for when it is given back. */
 interface Loan {
   readonly range: ForeignRange;
   readonly owner: SharingOperations;
-  readonly place: string;
 }
 
 /** Tables that several address spaces have, a root that is its own table, and the end of a page table. */
@@ -45,15 +53,16 @@ export abstract class SharingOperations extends StructureOperations {
    * looked at, never changed, and never given up. Where the owner's root has nothing yet it gets an empty table, so that
    * what is mapped later is seen too.
    *
-   * The owner's records name {@link EVERY_CONTEXT} from then on. It may not be destroyed, nor change leaves in its root
-   * that were taken, before they are given back (`unshare`).
+   * The owner's records name {@link EVERY_CONTEXT} from then on, and it may not be destroyed, until everything was given
+   * back (`unshare`). Tables alone are shared: a leaf in the owner's root is to be split first.
    *
    * @param owner - A page table of the same format in the same memory.
    * @param range - Pages of whole root entries.
    * @param owed - What the change owes.
    * @returns 0, or `OUT_OF_FRAMES` when the owner has no frame for an empty table. O(root entries).
-   * @throws `VmError` `overlap` when something is mapped there or is the owner's only on loan; `misaligned`, `out-of-range`
-   * or `bad-argument` for the rest. Nothing changed then.
+   * @throws `VmError` `overlap` when something is mapped there, when a leaf is in the owner's root or what is there is the
+   * owner's only on loan, and while entries of either wait for `Invalidations.complete`; `misaligned`, `out-of-range` or
+   * `bad-argument` for the rest. Nothing changed then.
    *
    * @example
    * ```ts
@@ -85,10 +94,12 @@ export abstract class SharingOperations extends StructureOperations {
     this.checkPages(vpn + pages - each, each, each);
     this.checkOwn(vpn, pages);
     owner.checkOwn(vpn, pages);
+    this.checkNothingWaits(owner);
     const slots = Array.from({ length: Math.ceil(pages / each) }, (_, slot) => vpn + slot * each);
     for (const slot of slots) {
       this.seek(slot, top);
       if ((this.low | this.high) !== 0) throw this.occupied(slot, top);
+      owner.checkLendable(slot);
     }
     if (!owner.lendTables(slots, owed)) return OUT_OF_FRAMES;
     const loans = slots.map((slot) => this.borrow(owner, slot, owed));
@@ -149,10 +160,9 @@ export abstract class SharingOperations extends StructureOperations {
   mapRecursive(index: number, owed: Invalidations): void {
     this.begin(owed);
     const { bits, entries, format, top } = this.shape;
-    checkInteger('index', index, 0, entries[top]! - 1);
     const words = bits.recursive;
-    const alike = entries.every((count) => count === entries[0]);
-    if (words === null || !alike || format.kindOf(words.low, words.high, 0) !== 'leaf') {
+    checkInteger('index', index, 0, entries[top]! - 1);
+    if (words === null || !this.canRecurse()) {
       const expected = 'a format whose root can be one of its own pages';
       throw new VmError('unsupported', { argument: 'format', value: format.name, expected });
     }
@@ -225,8 +235,9 @@ export abstract class SharingOperations extends StructureOperations {
       throw new VmError('overlap', { argument: 'this', value: this.rootPfn, expected });
     }
     for (const loan of this.loans) this.giveBack(loan, owed);
-    if (options.release === true) this.releaseLeaves(owed);
+    if (options.release === true) this.releaseLeaves(owed, this.rootPfn, this.shape.top, -1);
     owed.addContext(this.owedContext, INTERMEDIATE | GLOBAL);
+    this.tell({ type: 'invalidation-owed', vpn: 0, pages: EVERY_PAGE, intermediate: true });
     // In the order in which they were taken, the root first.
     for (const [table, level] of [...this.owned]) this.giveUp(owed, table, level & LEVEL);
     this.leafEntries.fill(0);
@@ -234,6 +245,14 @@ export abstract class SharingOperations extends StructureOperations {
     this.pointersChanged();
     this.complete = true;
     this.bindWindow();
+  }
+
+  /** Whether a root can be one of its own pages: its pointers are leaves at the last level, and all tables are alike. */
+  protected canRecurse(): boolean {
+    const { bits, entries, format } = this.shape;
+    const words = bits.recursive;
+    const alike = entries.every((count) => count === entries[0]);
+    return words !== null && alike && format.kindOf(words.low, words.high, 0) === 'leaf';
   }
 
   private recursiveRange(index: number): ForeignRange {
@@ -263,7 +282,25 @@ export abstract class SharingOperations extends StructureOperations {
     owner.refreshWindow();
   }
 
-  /** Sees to it that root entries of this table hold something to lend; `false` without frames. */
+  /** Refuses while entries wait: what hardware does not see yet can't be shared. */
+  private checkNothingWaits(owner: SharingOperations): void {
+    if (this.pending.size === 0 && owner.pending.size === 0) return;
+    const expected = 'page tables without entries that wait for Invalidations.complete';
+    throw new VmError('overlap', { argument: 'owner', value: owner.rootPfn, expected });
+  }
+
+  /** Refuses to lend a leaf or software entry of the root. */
+  private checkLendable(vpn: number): void {
+    const { top } = this.shape;
+    this.seek(vpn, top);
+    const { high, low } = this;
+    if ((low | high) === 0 || this.isPointer(low, high, top)) return;
+    const found = this.spell(low, high, top);
+    const expected = `a table of the owner's at ${this.spellAddress(vpn)}, where entry ${found} is`;
+    throw new VmError('overlap', { argument: 'owner', value: vpn, expected, ...this.place(vpn) });
+  }
+
+  /** Sees to it that root entries of this table point at tables to lend, with all rights; `false` without frames. */
   private lendTables(slots: readonly number[], owed: Invalidations): boolean {
     const { top } = this.shape;
     const empty = slots.filter((slot) => {
@@ -277,8 +314,11 @@ export abstract class SharingOperations extends StructureOperations {
       this.extend(owed, slot, top, top - 1);
       this.link(owed, slot, top);
     }
-    // What is below now belongs to several contexts.
-    this.owedContext = EVERY_CONTEXT;
+    for (const slot of slots) {
+      this.seek(slot, top);
+      // Afterwards the entry may not change any more.
+      this.widenEntry(owed, this.rootPfn, this.indexes[top]!, top, slot, ALL_RIGHTS);
+    }
     return true;
   }
 
@@ -290,8 +330,6 @@ export abstract class SharingOperations extends StructureOperations {
     const loan = this.noteLoan(owner, vpn);
     const { high, low } = owner;
     this.change(owed, this.rootPfn, index, top, () => this.setNew(low, high));
-    // The owner counts its leaves.
-    this.countLeaf(low, high, top, -1);
     if (((this.fillOwes >> top) & 1) !== 0) this.oweIntermediate(owed, vpn, pages);
     return loan;
   }
@@ -302,27 +340,36 @@ export abstract class SharingOperations extends StructureOperations {
     const pages = format.levelPages[top]!;
     const index = this.shape.indexOf(vpn, top);
     owner.load(owner.rootPfn, index, top);
-    const place = `${owner.rootPfn}:${index}`;
-    const leaf = !this.isPointer(owner.low, owner.high, top);
-    const lent = owner.lent.get(place) ?? { vpn, pages, leaf, count: 0 };
-    lent.count++;
-    owner.lent.set(place, lent);
-    return { range: { kind: 'shared', vpn, pages, level: top }, owner, place };
+    owner.lent.set(index, (owner.lent.get(index) ?? 0) + 1);
+    // What is below now belongs to several contexts.
+    owner.owedContext = EVERY_CONTEXT;
+    return { range: { kind: 'shared', vpn, pages, level: top }, owner };
   }
 
   /** Notes a loan whose entry is in the root already, when that is the owner's. */
   protected borrowAgain(owner: SharingOperations, vpn: number): void {
     this.checkOwner(owner);
-    const { top } = this.shape;
+    owner.checkLendable(vpn);
+    const { format, top } = this.shape;
     const loan = this.noteLoan(owner, vpn);
     this.loans = [...this.loans, loan];
     this.foreign.add(loan.range);
-    owner.owedContext = EVERY_CONTEXT;
     this.load(this.rootPfn, this.shape.indexOf(vpn, top), top);
-    if (this.low === owner.low && this.high === owner.high) return;
-    this.endLoan(loan);
+    // Hardware may have marked one of the two as used.
+    const same = format.tablePfn(this.low, this.high) === format.tablePfn(owner.low, owner.high);
+    if (same && this.isPointer(this.low, this.high, top)) return;
     const expected = `the entry of the owner's root at ${this.spellAddress(vpn)}`;
     throw new VmError('bad-image', { argument: 'snapshot', value: vpn, expected });
+  }
+
+  /** Counts changes of structure of the page tables that this one has tables of. */
+  protected loanVersions(): number {
+    return this.loans.reduce((sum, { owner }) => sum + owner.version + owner.loanVersions(), 0);
+  }
+
+  /** Ends all loans, when nothing came of a restoration. */
+  protected endLoans(): void {
+    for (const loan of this.loans) this.endLoan(loan);
   }
 
   /** The page table that a range is on loan from, or `null`. */
@@ -334,36 +381,36 @@ export abstract class SharingOperations extends StructureOperations {
     const { range } = loan;
     const { top } = this.shape;
     const index = this.shape.indexOf(range.vpn, top);
-    this.load(this.rootPfn, index, top);
-    this.countLeaf(this.low, this.high, top, 1);
     this.writeRoot(owed, index, 0, 0);
     this.owe(owed, range.vpn, range.pages, 0, INTERMEDIATE | GLOBAL);
     this.endLoan(loan);
   }
 
   private endLoan(loan: Loan): void {
-    const { owner, place, range } = loan;
+    const { owner, range } = loan;
     this.foreign.remove(range);
     this.loans = this.loans.filter((other) => other !== loan);
-    const lent = owner.lent.get(place);
-    if (lent === undefined) return;
-    lent.count--;
-    if (lent.count === 0) owner.lent.delete(place);
+    const index = this.shape.indexOf(range.vpn, range.level);
+    const count = owner.lent.get(index) ?? 0;
+    if (count > 1) owner.lent.set(index, count - 1);
+    else owner.lent.delete(index);
+    if (owner.lent.size === 0) owner.owedContext = owner.context;
   }
 
-  /** Unmaps everything that is this table's own, its frames to be released. */
-  private releaseLeaves(owed: Invalidations): void {
-    const { entries, format, top } = this.shape;
-    const pages = format.levelPages[top]!;
-    for (let index = 0; index < entries[top]!; index++) {
-      const vpn = this.shape.rootStart(index);
-      if (this.foreignIn(vpn, pages) === null) this.unmapOwn(owed, vpn, pages);
+  /** Releases the frames of all leaves below a table of this tree; of the root, where `start` is -1. */
+  private releaseLeaves(owed: Invalidations, table: number, level: number, start: number): void {
+    const { entries, format } = this.shape;
+    const pages = format.levelPages[level]!;
+    for (let index = 0; index < entries[level]!; index++) {
+      this.load(table, index, level);
+      const { high, low } = this;
+      if ((low | high) === 0) continue;
+      const vpn = start < 0 ? this.shape.rootStart(index) : start + index * pages;
+      if (this.foreignIn(vpn, pages)?.level === level) continue;
+      if (this.isLeaf(low, high, level)) this.releaseLeaf(owed, low, high, level, index);
+      if (!this.isPointer(low, high, level)) continue;
+      this.releaseLeaves(owed, format.tablePfn(low, high), level - 1, vpn);
     }
-  }
-
-  private unmapOwn(owed: Invalidations, vpn: number, pages: number): void {
-    const end = vpn + pages;
-    this.zap({ owed, end, release: true }, this.rootPfn, this.shape.top, vpn, end);
   }
 
   /** Lends what this table has on loan itself to a copy of it. */

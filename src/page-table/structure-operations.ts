@@ -53,7 +53,6 @@ export abstract class StructureOperations extends RangeOperations {
     if (pfn < 0) return pfn;
     const { level, pages } = this.found;
     if (pages === 1) return NOT_COMPATIBLE;
-    this.checkNotLent(level);
     const grouped = pages > this.shape.format.levelPages[level]!;
     if (!grouped) {
       if (!this.canBePieces(level - 1, pfn - (vpn % pages) + pages)) return NOT_COMPATIBLE;
@@ -110,14 +109,17 @@ export abstract class StructureOperations extends RangeOperations {
     const table = this.tables[level]!;
     const index = this.indexes[level]!;
     const below = this.shape.format.tablePfn(this.low, this.high);
-    if (this.lent.has(`${table}:${index}`) || !this.isOwn(below, level - 1)) return NOT_COMPATIBLE;
+    if (this.isLent(index, level) || !this.isOwn(below, level - 1)) return NOT_COMPATIBLE;
     const count = this.shape.entries[level - 1]!;
-    // Hardware may set bits in the pieces until the table is gone, so they are read again if the first look was too early.
     const pieces = this.piecesOf(below, level - 1, 0, count, pages);
     if (pieces === null) return NOT_COMPATIBLE;
     this.change(owed, table, index, level, () => this.setLeaf(pieces, level, 0, 0));
-    this.carryLateBits(owed, table, index, level, below, count);
-    this.oweCollapse(owed, vpn, pages, pieces);
+    // A walk cache may lead hardware to the pieces until everything is invalidated, and what it marks there counts too.
+    owed.addMaker({
+      entrySteps: () => [],
+      makeEntries: () => this.carryLateBits(owed, table, index, level, below, pieces.pfn),
+    });
+    this.oweCollapse(owed, vpn, pages, level - 1, pieces);
     this.oweIntermediate(owed, vpn, pages);
     this.uncount(below, level - 1);
     this.giveUp(owed, below, level - 1);
@@ -180,14 +182,20 @@ export abstract class StructureOperations extends RangeOperations {
         changed ||= this.newLow !== low || this.newHigh !== high;
       });
     }
-    if (changed) this.oweCollapse(owed, vpn, pages, pieces);
+    if (changed) this.oweCollapse(owed, vpn, pages, level, pieces);
     return 0;
   }
 
-  private oweCollapse(owed: Invalidations, vpn: number, pages: number, pieces: Pieces): void {
+  private oweCollapse(
+    owed: Invalidations,
+    vpn: number,
+    pages: number,
+    level: number,
+    pieces: Pieces,
+  ): void {
     const global = this.shape.bits.isGlobal(pieces.flagsLow, pieces.flagsHigh);
-    // What is cached are the pieces, so that the smallest of them is the stride.
-    this.owe(owed, vpn, pages, 1, global ? GLOBAL : 0);
+    // What is cached are the pieces, which are of that level.
+    this.owe(owed, vpn, pages, this.shape.format.levelPages[level]!, global ? GLOBAL : 0);
   }
 
   /** Leaves, for `change`, the words of the leaf that pieces make. */
@@ -238,23 +246,27 @@ export abstract class StructureOperations extends RangeOperations {
     return pieces;
   }
 
-  /** Adds to a leaf what hardware set in its pieces between the look at them and the end of their table. */
+  /** Adds to a leaf, if it is still there, what hardware set in its pieces after they were looked at. */
   private carryLateBits(
     owed: Invalidations,
     table: number,
     index: number,
     level: number,
     below: number,
-    count: number,
+    pfn: number,
   ): void {
-    const { bits } = this.shape;
+    const { bits, entries, format } = this.shape;
     let accessed = false;
     let dirty = false;
-    for (let entry = 0; entry < count; entry++) {
-      this.load(below, entry, level - 1);
+    for (let entry = 0; entry < entries[level - 1]!; entry++) {
+      this.read(below, entry, level - 1);
       accessed ||= bits.isAccessed(this.low);
       dirty ||= bits.isDirty(this.low, this.high);
     }
+    if (this.dead || !this.isOwn(table, level)) return;
+    this.load(table, index, level);
+    const same = this.isLeaf(this.low, this.high, level);
+    if (!same || format.leafPfn(this.low, this.high, level) !== pfn) return;
     this.change(owed, table, index, level, (low, high) => {
       const used = accessed ? low | bits.accessed : low;
       if (!dirty) this.setNew(used, high);

@@ -1,5 +1,5 @@
-import { VmError } from '../core/index.js';
-import { BUS_ERROR, type PhysicalMemory } from '../memory/index.js';
+import { addressFromVpn, VmError } from '../core/index.js';
+import { BUS_ERROR, type PhysicalMemory, type RegionInfo } from '../memory/index.js';
 import type { TableShape } from './table-shape.js';
 
 /** No words: the fast forms read out of it at once, and leave everything to the complete ones. */
@@ -41,6 +41,8 @@ export abstract class TableMemory {
   protected windowFirst = 0;
   protected windowFrames = 0;
   private boundVersion = -1;
+  private devices: readonly RegionInfo[] = [];
+  private devicesVersion = -1;
   /** While it is set, everything is done in the complete form. */
   protected complete = false;
 
@@ -185,7 +187,23 @@ export abstract class TableMemory {
   protected canHold(table: number, level: number): boolean {
     const bytes = this.bytesOf(level);
     const byte = this.byteOf(table, 0, level);
-    return this.memory.contains(this.frameOf(table, byte), this.offsetOf(table, byte), bytes);
+    const pfn = this.frameOf(table, byte);
+    const offset = this.offsetOf(table, byte);
+    return this.memory.contains(pfn, offset, bytes) && !this.meetsDevice(pfn, offset, bytes);
+  }
+
+  /** Whether a stretch reaches into a device, which may refuse what is written, or do something else. */
+  private meetsDevice(pfn: number, offset: number, bytes: number): boolean {
+    const { memory } = this;
+    if (this.devicesVersion !== memory.layoutVersion) {
+      this.devicesVersion = memory.layoutVersion;
+      this.devices = memory.regions().filter(({ kind }) => kind === 'device');
+    }
+    if (this.devices.length === 0) return false;
+    const first = addressFromVpn(pfn, offset);
+    return this.devices.some(
+      ({ base, bytes: size }) => first < base + BigInt(size) && base < first + BigInt(bytes),
+    );
   }
 
   /** Fills a table with zeros; `false` where it can't be written. */

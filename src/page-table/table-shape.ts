@@ -197,6 +197,20 @@ export class TableShape {
     return (bits & this.globalLow) !== 0 || this.bits.globalMask.high !== 0;
   }
 
+  /** Whether two leaves of a level say the same but for frame, size, accessed and dirty. */
+  isAlike(low: number, high: number, otherLow: number, otherHigh: number, level: number): boolean {
+    const { bits } = this;
+    const [one, oneHigh] = [this.flagsLow(low, level), this.flagsHigh(high, level)];
+    const [two, twoHigh] = [this.flagsLow(otherLow, level), this.flagsHigh(otherHigh, level)];
+    const clean = (word: number, upper: number): number =>
+      bits.dirtyLow(word & ~bits.accessed, upper, false);
+    const cleanHigh = (word: number, upper: number): number => bits.dirtyHigh(word, upper, false);
+    return (
+      clean(one, oneHigh) === clean(two, twoHigh) &&
+      cleanHigh(one, oneHigh) === cleanHigh(two, twoHigh)
+    );
+  }
+
   /** How far the frames of a group's neighbours are apart: RISC-V's members are all alike. */
   groupStep(level: number, group: number): number {
     return group > 0 && this.format.napotMask !== 0 ? 0 : this.format.levelPages[level]!;

@@ -11,16 +11,6 @@ export const NOT_RELEASED = 16;
 /** In `owned`, beside the level: the entries were found there, and need not be as we write them. */
 export const AS_FOUND = 32;
 
-/** An entry that other page tables have copies of, so that it may not change. */
-export interface LentEntry {
-  readonly vpn: number;
-  readonly pages: number;
-  /** Whether it is a leaf; otherwise the table below it may change, and all see it. */
-  readonly leaf: boolean;
-  /** How many have a copy. */
-  count: number;
-}
-
 /** The tables of a tree: which frames they are, where they come from, how they are linked and given up. */
 export abstract class TableTree extends EntryTree {
   /** Where table pages come from, and go back to. */
@@ -29,14 +19,20 @@ export abstract class TableTree extends EntryTree {
   version = 0;
   /** Every table by frame, with its level. */
   protected readonly owned: Map<number, number> = new Map();
-  /** Entries that other page tables have copies of, by `table:index`. */
-  protected readonly lent: Map<string, LentEntry> = new Map();
+  /** Entries of the root that other page tables have copies of, with how many have one: they may not change. */
+  protected readonly lent: Map<number, number> = new Map();
   /** Whether tables were adopted, so that others may write them. */
   protected hasFoundTables = false;
+  /** The further frames of tables that take several. */
+  private readonly tails: Set<number> = new Set();
+  /** The frames that an operation has taken so far. */
+  private readonly claimed: Set<number> = new Set();
+  /** The tree that this one becomes a copy of, meanwhile. */
+  protected original: TableTree | null = null;
   /** Tables by level. */
   protected readonly tableCounts: Float64Array;
   /** How many tables an operation needs, by level: for `reserveTables`. */
-  protected readonly needed: Int32Array;
+  protected readonly needed: Float64Array;
   /** Tables that were taken from the source for an operation, by level; how many, and how many of them are in use. */
   private readonly reserve: number[][];
   private readonly reserved: Int32Array;
@@ -58,7 +54,7 @@ export abstract class TableTree extends EntryTree {
     const levels = shape.top + 1;
     this.tableCounts = new Float64Array(levels);
     this.reserve = Array.from({ length: levels }, () => []);
-    this.needed = new Int32Array(levels);
+    this.needed = new Float64Array(levels);
     this.reserved = new Int32Array(levels);
     this.reserveUsed = new Int32Array(levels);
   }
@@ -70,17 +66,26 @@ export abstract class TableTree extends EntryTree {
    * @throws `VmError` when the source hands out what can't be a table; the same holds then.
    */
   protected reserveTables(counts: ArrayLike<number>): boolean {
+    let complete = false;
+    try {
+      complete = this.reserveAll(counts);
+    } finally {
+      // Also when the source throws, or hands out what can't be a table.
+      if (!complete) this.returnReserve();
+      this.claimed.clear();
+    }
+    return complete;
+  }
+
+  private reserveAll(counts: ArrayLike<number>): boolean {
     for (let level = 0; level < counts.length; level++) {
       for (let count = counts[level]!; count > 0; count--) {
         const table = this.allocate(level);
-        if (table < 0) {
-          this.returnReserve();
-          return false;
-        }
+        if (table < 0) return false;
+        if (!this.isSuitable(table, level)) throw this.unsuitable(table);
         this.reserve[level]![this.reserved[level]!++] = table;
-        if (this.isSuitable(table, level) && this.clearTable(table, level)) continue;
-        this.returnReserve();
-        throw this.noMemory(table);
+        this.claimed.add(table);
+        if (!this.clearTable(table, level)) throw this.noMemory(table);
       }
     }
     return true;
@@ -115,6 +120,7 @@ export abstract class TableTree extends EntryTree {
   /** Notes that a frame is a table of this tree. */
   protected own(table: number, level: number, flags = 0): void {
     this.owned.set(table, level | flags);
+    for (let more = 1; more < this.shape.tablePages[level]!; more++) this.tails.add(table + more);
     this.tableCounts[level]!++;
     this.version++;
   }
@@ -171,7 +177,7 @@ export abstract class TableTree extends EntryTree {
     vpn: number,
   ): boolean {
     const { format } = this.shape;
-    if (this.lent.size > 0 && this.lent.has(`${table}:${index}`)) return false;
+    if (this.isLent(index, level)) return false;
     this.load(table, index, level);
     const below = format.tablePfn(this.low, this.high);
     if (!this.isOwn(below, level - 1)) return false;
@@ -181,10 +187,17 @@ export abstract class TableTree extends EntryTree {
     return true;
   }
 
+  /** Whether other page tables have a copy of an entry. */
+  protected isLent(index: number, level: number): boolean {
+    return this.lent.size > 0 && level === this.shape.top && this.lent.has(index);
+  }
+
   /** A table that nothing points at any more goes back to the source once the invalidation is complete. */
   protected giveUp(owed: Invalidations, table: number, level: number): void {
     const released = (this.owned.get(table)! & NOT_RELEASED) === 0;
     this.owned.delete(table);
+    for (let more = 1; more < this.shape.tablePages[level]!; more++)
+      this.tails.delete(table + more);
     this.tableCounts[level]!--;
     this.version++;
     this.forgetPending(table);
@@ -225,7 +238,15 @@ export abstract class TableTree extends EntryTree {
   protected abandonTables(): void {
     this.returnReserve();
     for (const [table, level] of [...this.owned].reverse()) this.free(table, level & LEVEL);
+    this.forgetTables();
+  }
+
+  /** Forgets which frames are tables. */
+  protected forgetTables(): void {
     this.owned.clear();
+    this.tails.clear();
+    this.tableCounts.fill(0);
+    this.leafEntries.fill(0);
   }
 
   private allocate(level: number): number {
@@ -240,11 +261,27 @@ export abstract class TableTree extends EntryTree {
     else this.frames.releaseBlock!(table, order);
   }
 
+  /** Whether a frame that the source hands out can be a table: nobody's yet, aligned, and memory. */
   private isSuitable(table: number, level: number): boolean {
     const { rootFrameEnd, tableFrameEnd, tablePages, top } = this.shape;
     const frames = tablePages[level]!;
     const end = level === top ? rootFrameEnd : tableFrameEnd;
     if (!Number.isInteger(table) || table < 0 || table + frames > end) return false;
-    return !this.owned.has(table) && this.canHold(table, level);
+    if (table % frames !== 0 || this.isTaken(table, level)) return false;
+    return !this.claimed.has(table) && this.canHold(table, level);
+  }
+
+  /** Whether a frame of a table that there would be is one of this tree's already, or of the tree that it is a copy of. */
+  protected isTaken(table: number, level: number): boolean {
+    for (let frame = table; frame < table + this.shape.tablePages[level]!; frame++) {
+      if (this.owned.has(frame) || this.tails.has(frame)) return true;
+      if (this.original?.isTaken(frame, 0) === true) return true;
+    }
+    return false;
+  }
+
+  private unsuitable(table: number): VmError {
+    const expected = 'a source of frames that are aligned, in memory, and no table yet';
+    return new VmError('out-of-range', { argument: 'frames', value: table, expected });
   }
 }

@@ -2,7 +2,7 @@ import { AARCH64_PTE, AARCH64_PTE_HIGH, aarch64ContiguousBits } from './aarch64.
 import type { MappingBitsOptions } from './mapping-bits.js';
 
 const { AF, AP1, AP2, AttrIndx, NG, NS, SH, Table, Valid } = AARCH64_PTE;
-const { Contiguous, DBM, PXN, UXN } = AARCH64_PTE_HIGH;
+const { APTable0, Contiguous, DBM, PXN, PXNTable, UXN, UXNTable } = AARCH64_PTE_HIGH;
 
 /**
  * Bit 55, one of those left to software (58:55): the page was written, where AP[2] no longer tells. It is where Linux
@@ -17,6 +17,9 @@ export const S2_WRITE = 0x80;
 const S2_WRITE_BACK = 0x3c;
 /** Stage 2: XN[1:0], bits 54:53. */
 export const S2_XN = 0x00600000;
+
+/** Never executed, as a page and as a table, through which EL0 may not access anything either. */
+const RECURSIVE_HIGH = PXN | UXN | PXNTable | UXNTable | APTable0;
 
 /** What is peculiar to a format's descriptors. */
 interface Descriptors {
@@ -52,7 +55,7 @@ export function aarch64Mapping(descriptors: Descriptors): MappingBitsOptions {
     groupHigh: Contiguous,
     breakBeforeMake: true,
     typeLow: sh | (stage === 1 ? AttrIndx | NS : S2_WRITE_BACK),
-    // The entry is read as a page in the end: the tables are EL1's, and nobody executes them.
-    recursive: stage === 1 ? { low: Valid | Table | AF | sh, high: PXN | UXN } : null,
+    // In the end the entry, or one of the tables below it, is read as a page: they are EL1's, and nobody executes them.
+    recursive: stage === 1 ? { low: Valid | Table | AF | sh, high: RECURSIVE_HIGH } : null,
   };
 }

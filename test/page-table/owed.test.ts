@@ -274,7 +274,7 @@ describe('the stretch that a change owes', () => {
       const { owed, table } = system;
       table.map(0x210, 0x10, flagsOf(system), owed, 16);
       const group = owedBy(system, () => table.protect(0x21d, RU, owed));
-      expect(group).toMatchObject([{ vpn: 0x210, pages: 16, stride: 16 }]);
+      expect(group).toMatchObject([{ vpn: 0x210, pages: 16, stride: 1 }]);
     }
   });
 

@@ -238,7 +238,7 @@ describe('a pointer', () => {
     [x86Legacy, 0x63n],
     [x86Long4, 0x8000_0000_0000_0063n],
     [x86Long5, 0x8000_0000_0000_0063n],
-    [aarch64(), 0x0060_0000_0000_0703n],
+    [aarch64(), 0x3860_0000_0000_0703n],
   ])('at its own root is a page that only the supervisor reads ($name)', (format, expected) => {
     const { high, low } = mappingOf(format).recursive!;
     expect(raw(low, high)).toBe(expected);
