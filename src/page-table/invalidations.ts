@@ -18,12 +18,8 @@ export const EVERY_CONTEXT = -1;
 /** More pages than any space has. @internal */
 export const EVERY_PAGE: number = 2 ** 53;
 
-/** Numbers in a record, and their places in it: the first page, the end, and so on. */
+/** Numbers in a record: the first page, the end, stride, context, flags. */
 const FIELDS = 5;
-const END = 1;
-const STRIDE = 2;
-const CONTEXT = 3;
-const FLAGS = 4;
 
 /** In a record's flags: tables changed, so that caches of intermediate entries are concerned as well. @internal */
 export const INTERMEDIATE = 1;
@@ -131,7 +127,13 @@ export class Invalidations {
   readonly frames: FrameSource;
   /** Stretches recorded. */
   count = 0;
-  /** `FIELDS` numbers for each of them. */
+  // The last of them, which may still grow; where there is none, one that nothing continues.
+  private first = -1;
+  private end = -1;
+  private stride = -1;
+  private context = 0;
+  private flags = 0;
+  /** Those before it, `FIELDS` numbers each. */
   private readonly records: Float64Array;
   /** Frames that wait, and the order of the block that each begins. */
   private waiting: Float64Array = new Float64Array(16);
@@ -155,7 +157,7 @@ export class Invalidations {
     }
     const capacity = checkInteger('capacity', options.capacity ?? 256, 1, 2 ** 24);
     this.frames = frames;
-    this.records = new Float64Array(capacity * FIELDS);
+    this.records = new Float64Array((capacity - 1) * FIELDS);
   }
 
   /** Frames and table pages that wait for {@link Invalidations.complete}; a block of several counts once. */
@@ -178,16 +180,9 @@ export class Invalidations {
    * @param flags - 1 when entries above the leaves changed, 2 when a page was global, or-ed together.
    */
   add(vpn: number, pages: number, stride: number, context: number, flags = 0): void {
-    const { records } = this;
-    const last = (this.count - 1) * FIELDS;
-    if (
-      last >= 0 &&
-      records[last + END] === vpn &&
-      records[last + STRIDE] === stride &&
-      records[last + CONTEXT] === context
-    ) {
-      records[last + END] = vpn + pages;
-      if (flags !== 0) records[last + FLAGS]! |= flags;
+    if (this.end === vpn && this.stride === stride && this.context === context) {
+      this.end = vpn + pages;
+      this.flags |= flags;
       return;
     }
     this.addApart(vpn, pages, stride, context, flags);
@@ -202,28 +197,19 @@ export class Invalidations {
    * @param context - The address space.
    */
   addIntermediate(vpn: number, pages: number, context: number): void {
-    const { records } = this;
-    const last = (this.count - 1) * FIELDS;
-    if (
-      last >= 0 &&
-      records[last + CONTEXT] === context &&
-      records[last]! < vpn + pages &&
-      records[last + END]! > vpn &&
-      this.reachesInto(last, vpn, pages)
-    ) {
-      records[last + FLAGS]! |= INTERMEDIATE;
+    if (this.context === context && this.reachesInto(vpn, pages)) {
+      this.flags |= INTERMEDIATE;
       return;
     }
     this.add(vpn, pages, pages, context, INTERMEDIATE);
   }
 
-  /** Whether doing a stretch, an instruction for each of its strides, does a page of another that it meets. */
-  private reachesInto(at: number, vpn: number, pages: number): boolean {
-    const { records } = this;
-    const stride = records[at + STRIDE]!;
-    if (stride !== 0) return stride <= pages;
+  /** Whether doing the last stretch, an instruction for each of its strides, does a page of another. */
+  private reachesInto(vpn: number, pages: number): boolean {
+    const { end, first, stride } = this;
     // Of several sizes, or everything: nobody knows where the instructions are, unless it is all of it.
-    return records[at]! <= vpn && vpn + pages <= records[at + END]!;
+    if (stride === 0) return first <= vpn && vpn + pages <= end;
+    return stride <= pages && first < vpn + pages && end > vpn;
   }
 
   /**
@@ -270,7 +256,7 @@ export class Invalidations {
    */
   complete(): void {
     const { frames, makers, orders, waiting, waitingCount } = this;
-    this.count = 0;
+    this.forget();
     this.waitingCount = 0;
     if (makers.size > 0) {
       for (const maker of makers) maker.makeEntries(this);
@@ -294,20 +280,12 @@ export class Invalidations {
    * @returns Plain data.
    */
   invalidations(): readonly Plain<Invalidation>[] {
-    const { records } = this;
-    return Array.from({ length: this.count }, (_, i) => {
-      const at = i * FIELDS;
-      const flags = records[at + FLAGS]!;
-      return plain<Invalidation>({
-        kind: 'invalidate',
-        vpn: records[at]!,
-        pages: records[at + END]! - records[at]!,
-        stride: records[at + STRIDE]!,
-        context: records[at + CONTEXT]!,
-        intermediate: (flags & INTERMEDIATE) !== 0,
-        global: (flags & GLOBAL) !== 0,
-      });
-    });
+    const { context, end, first, flags, records, stride } = this;
+    const before = Array.from({ length: Math.max(0, this.count - 1) }, (_, i) =>
+      records.subarray(i * FIELDS, (i + 1) * FIELDS),
+    );
+    const all = this.count === 0 ? [] : [...before, [first, end, stride, context, flags]];
+    return all.map((record) => invalidation(record));
   }
 
   /**
@@ -338,46 +316,77 @@ export class Invalidations {
     context: number,
     flags: number,
   ): void {
-    const { records } = this;
-    const at = this.count * FIELDS;
     if (this.isCovered(vpn, pages, context)) {
-      records[at - FIELDS + FLAGS]! |= flags;
+      this.flags |= flags;
       return;
     }
+    const { records } = this;
+    const at = (this.count - 1) * FIELDS;
     if (at === records.length) {
       this.joinAll(context, flags);
       return;
     }
+    if (at >= 0) {
+      records[at] = this.first;
+      records[at + 1] = this.end;
+      records[at + 2] = this.stride;
+      records[at + 3] = this.context;
+      records[at + 4] = this.flags;
+    }
     this.count++;
-    records[at] = vpn;
-    records[at + END] = vpn + pages;
-    records[at + STRIDE] = stride;
-    records[at + CONTEXT] = context;
-    records[at + FLAGS] = flags;
+    this.first = vpn;
+    this.end = vpn + pages;
+    this.stride = stride;
+    this.context = context;
+    this.flags = flags;
   }
 
   /** Whether the last record already covers a stretch, whatever the size of its pages. */
   private isCovered(vpn: number, pages: number, context: number): boolean {
-    const { records } = this;
-    const last = (this.count - 1) * FIELDS;
-    if (last < 0 || records[last + STRIDE] !== 0) return false;
-    const of = records[last + CONTEXT];
-    const concerned = of === context || of === EVERY_CONTEXT;
-    return concerned && records[last]! <= vpn && vpn + pages <= records[last + END]!;
+    if (this.stride !== 0) return false;
+    const concerned = this.context === context || this.context === EVERY_CONTEXT;
+    return concerned && this.first <= vpn && vpn + pages <= this.end;
   }
 
   /** Makes one record of all and a further one: of the one context that they are of, or of every context. */
   private joinAll(context: number, flags: number): void {
     const { records } = this;
-    let of = context;
-    let all = flags;
+    let of = this.context === context ? context : EVERY_CONTEXT;
+    let all = flags | this.flags;
     for (let at = 0; at < records.length; at += FIELDS) {
-      if (records[at + CONTEXT] !== context) of = EVERY_CONTEXT;
-      all |= records[at + FLAGS]!;
+      if (records[at + 3] !== context) of = EVERY_CONTEXT;
+      all |= records[at + 4]!;
     }
-    this.count = 0;
+    this.forget();
     this.addContext(of, all);
   }
+
+  private forget(): void {
+    this.count = 0;
+    this.first = -1;
+    this.end = -1;
+    this.stride = -1;
+  }
+}
+
+/** A record as plain data. */
+function invalidation(record: ArrayLike<number>): Plain<Invalidation> {
+  const [first, end, stride, context, flags] = Array.from(record) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  return plain<Invalidation>({
+    kind: 'invalidate',
+    vpn: first,
+    pages: end - first,
+    stride,
+    context,
+    intermediate: (flags & INTERMEDIATE) !== 0,
+    global: (flags & GLOBAL) !== 0,
+  });
 }
 
 /** Gives a block back, to a source without blocks as the frames that it must have been made of. */
