@@ -173,13 +173,9 @@ export abstract class FastOperations extends SwapOperations {
         this.leafEntries[0]!--;
         owed.add(vpn, 1, 1, this.owedContext, this.globalFlag(low));
         this.noteBasePage(vpn, low, high);
-        // A neighbour tells most often that the table is not empty.
+        // The next entry tells most often that the table is not empty.
         const index = vpn & this.levelMask;
-        const step = 1 + wide;
-        const used =
-          (index < this.levelMask && words[at + step] !== 0) ||
-          (index > 0 && words[at - step] !== 0);
-        if (!used) this.pruneAt(vpn, at - index * step, owed);
+        if (index === this.levelMask || words[at + 1 + wide] === 0) this.pruneAt(vpn, at, owed);
         return this.frameIn(low, high);
       }
     }
@@ -329,14 +325,13 @@ export abstract class FastOperations extends SwapOperations {
 
   /** The same by a walk from the root, which is remembered. */
   private walkToWord(vpn: number): number {
-    const { foreign, shape, words } = this;
+    const { foreign, shape } = this;
     if (vpn >= shape.lowEnd && (vpn < shape.highStart || vpn >= shape.end)) return -1;
     if (vpn < 0 || Math.floor(vpn) !== vpn) return -1;
     if (vpn >= foreign.first && vpn < foreign.end) return -1;
     let at = this.rootWord;
     if (at < 0) return -1;
-    const { frameHighMask, frameLowMask, levelBits, pointerMask, pointerValue, tableShift } = this;
-    const { wide, windowEnd, windowHigh, windowStart, wordMask } = this;
+    const { wide, words } = this;
     const low = vpn << wide;
     let bits = (vpn * this.topUnit) | 0;
     let shift = this.topShift;
@@ -344,13 +339,13 @@ export abstract class FastOperations extends SwapOperations {
     for (let level = this.depth; level > 0; level = (level - 1) | 0) {
       at = (at + ((bits >>> shift) & mask)) | 0;
       const entry = words[at]!;
-      if ((entry & pointerMask) !== pointerValue) return -1;
+      if ((entry & this.pointerMask) !== this.pointerValue) return -1;
       // Of 4-byte entries this is the same word, and no bit of it counts.
-      if ((words[(at + wide) | 0]! & frameHighMask) !== windowHigh) return -1;
-      at = (((entry & frameLowMask) >>> tableShift) - windowStart) | 0;
-      if (at >>> 0 >= windowEnd >>> 0) return -1;
-      mask = wordMask;
-      shift = (shift - levelBits) | 0;
+      if ((words[(at + wide) | 0]! & this.frameHighMask) !== this.windowHigh) return -1;
+      at = (((entry & this.frameLowMask) >>> this.tableShift) - this.windowStart) | 0;
+      if (at >>> 0 >= this.windowEnd >>> 0) return -1;
+      mask = this.wordMask;
+      shift = (shift - this.levelBits) | 0;
       if (shift < 0) {
         bits = low;
         shift = this.lowShift;
@@ -399,11 +394,13 @@ export abstract class FastOperations extends SwapOperations {
     found.high = high;
   }
 
-  /** Gives up the table of a page, and those above, if they are empty; `base` is the first word of that table. */
-  private pruneAt(vpn: number, base: number, owed: Invalidations): void {
-    const count = this.shape.entries[0]!;
-    if (this.shape.top === 0 || findUsed(this.words, base, base + (count << this.wide)) >= 0)
-      return;
+  /** Gives up the table of a page whose entry, at a word, is empty, and the tables above, if they are too. */
+  private pruneAt(vpn: number, at: number, owed: Invalidations): void {
+    const { shape, wide, words } = this;
+    const index = vpn & this.levelMask;
+    if (shape.top === 0 || (index > 0 && words[at - 1 - wide] !== 0)) return;
+    const base = at - (index << wide);
+    if (findUsed(words, base, base + (shape.entries[0]! << wide)) >= 0) return;
     this.seek(vpn);
     if (this.unlink(owed, this.tables[1]!, this.indexes[1]!, 1, vpn)) this.prune(owed, vpn, 1);
   }

@@ -119,7 +119,11 @@ export function editRun(
 
 /** The first word of a run that is not 0, or -1. */
 export function findUsed(words: Int32Array, from: number, to: number): number {
-  for (let at = from; at < to; at++) if (words[at] !== 0) return at;
+  let at = from;
+  for (; at + 3 < to; at += 4) {
+    if ((words[at]! | words[at + 1]! | words[at + 2]! | words[at + 3]!) !== 0) break;
+  }
+  for (; at < to; at++) if (words[at] !== 0) return at;
   return -1;
 }
 

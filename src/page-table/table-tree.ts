@@ -158,7 +158,7 @@ export abstract class TableTree extends EntryTree {
   protected prune(owed: Invalidations, vpn: number, from: number): void {
     for (let level = from; level < this.shape.top; level++) {
       const table = this.tables[level]!;
-      if (!this.isEmpty(table, level)) return;
+      if (this.hasNext(table, level) || !this.isEmpty(table, level)) return;
       if (!this.unlink(owed, this.tables[level + 1]!, this.indexes[level + 1]!, level + 1, vpn))
         return;
     }
@@ -209,6 +209,14 @@ export abstract class TableTree extends EntryTree {
   protected isOwn(table: number, level: number): boolean {
     const owned = this.owned.get(table);
     return owned !== undefined && (owned & LEVEL) === level;
+  }
+
+  /** Whether the entry after that of the path is used: what tells most often that a table is not empty. */
+  private hasNext(table: number, level: number): boolean {
+    const next = this.indexes[level]! + 1;
+    if (next === this.shape.entries[level]) return false;
+    this.load(table, next, level);
+    return (this.low | this.high) !== 0;
   }
 
   /** Whether a table has no entry that is not 0. */
