@@ -363,14 +363,7 @@ export abstract class RangeMapping extends LeafOperations {
     const { level, pages, vpn } = found;
     const global = shape.bits.isGlobal(found.low, found.high) ? GLOBAL : 0;
     if (pages > shape.format.levelPages[level]!) {
-      this.changeFound(owed, (low, high, member) => {
-        const pfn = shape.entryPfn(low, high, level, this.firstFound() + member);
-        const [flagsLow, flagsHigh] = [shape.flagsLow(low, level), shape.flagsHigh(high, level)];
-        this.setNew(
-          shape.leafLow(pfn, level, flagsLow, 0),
-          shape.leafHigh(pfn, level, flagsHigh, 0),
-        );
-      });
+      this.ungroupFound(owed);
       this.owe(owed, vpn, pages, shape.format.levelPages[level]!, global);
       return;
     }
@@ -386,6 +379,33 @@ export abstract class RangeMapping extends LeafOperations {
     });
     this.owe(owed, vpn, pages, pages, global);
     this.oweIntermediate(owed, vpn, pages);
+  }
+
+  /**
+   * Takes the mark of a group from the entries of the leaf that was found. Hardware may have noted the use of any page in
+   * any of them, so that each has to say of its page what all of them said.
+   */
+  private ungroupFound(owed: Invalidations): void {
+    const { found, shape } = this;
+    const { bits } = shape;
+    const { level } = found;
+    const first = this.firstFound();
+    let accessed = this.someFound((low) => bits.isAccessed(low));
+    let dirty = this.someFound((low, high) => bits.isDirty(low, high));
+    const edit = (low: number, high: number, member: number): void => {
+      accessed ||= bits.isAccessed(low);
+      dirty ||= bits.isDirty(low, high);
+      const pfn = shape.entryPfn(low, high, level, first + member);
+      const used = shape.flagsLow(low, level) | (accessed ? bits.accessed : 0);
+      const upper = shape.flagsHigh(high, level);
+      const [flagsLow, flagsHigh] = dirty
+        ? [bits.dirtyLow(used, upper, true), bits.dirtyHigh(used, upper, true)]
+        : [used, upper];
+      this.setNew(shape.leafLow(pfn, level, flagsLow, 0), shape.leafHigh(pfn, level, flagsHigh, 0));
+    };
+    this.changeFound(owed, edit);
+    // Once more for what hardware noted meanwhile in the later ones.
+    this.changeFound(owed, edit);
   }
 
   /** Fills a table that nothing points at yet with the pieces of a larger leaf. */
