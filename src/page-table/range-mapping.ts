@@ -44,8 +44,8 @@ interface Fill {
   readonly flags: LeafFlags;
   /** The sizes that may be used, the largest first. */
   readonly sizes: readonly PageSize[];
-  /** The level of the one size that the caller fixed, below which there may be no tables; otherwise -1. */
-  readonly fixedLevel: number;
+  /** The level of the smallest of them. */
+  readonly lowest: number;
 }
 
 /** Mapping stretches of pages, and splitting leaves where a stretch begins or ends within one. */
@@ -99,7 +99,7 @@ export abstract class RangeMapping extends LeafOperations {
       delta: pfn - vpn,
       flags,
       sizes: pageSize === undefined ? sizes : sizes.filter((size) => size.pages === alignment),
-      fixedLevel: pageSize === undefined ? -1 : level,
+      lowest: level,
     };
     this.needed.fill(0);
     this.countFill(fill, this.rootPfn, this.shape.top, vpn, fill.end);
@@ -122,7 +122,8 @@ export abstract class RangeMapping extends LeafOperations {
       this.load(table, this.shape.indexOf(vpn, level), level);
       if ((this.low | this.high) === 0) {
         this.countMissing(fill, level, vpn, next);
-      } else if (this.isPointer(this.low, this.high, level) && level > fill.fixedLevel) {
+        // Where a leaf is to be, a table is in the way even if it is empty.
+      } else if (level > fill.lowest && this.isPointer(this.low, this.high, level)) {
         this.countFill(fill, format.tablePfn(this.low, this.high), level - 1, vpn, next);
       } else {
         throw this.occupied(vpn, level);
