@@ -66,7 +66,7 @@ export abstract class TreeCursor {
   /** Goes on to the next entry that is not 0, down into tables; `false` at the end. */
   protected step(): boolean {
     const { tree } = this;
-    if (this.version !== tree.structure) this.restart();
+    if (this.version !== tree.structureVersion) this.restart();
     for (;;) {
       const level = this.depth;
       if (level > tree.topLevel) return false;
@@ -107,7 +107,7 @@ export abstract class TreeCursor {
   /** Finds the position anew, from the root. */
   private restart(): void {
     const { tree } = this;
-    this.version = tree.structure;
+    this.version = tree.structureVersion;
     this.depth = tree.topLevel + 1;
     if (tree.isDestroyed) return;
     this.enter(tree.root, tree.topLevel, -1);

@@ -234,11 +234,6 @@ export abstract class InspectOperations extends FastOperations {
     return path;
   }
 
-  /** Changes whenever the tables that a cursor may be in do: this table's own, and those on loan. @internal */
-  get structure(): number {
-    return this.version + this.loanVersions();
-  }
-
   // What cursors ask, about the entry that `findUsed` loaded.
 
   /** @internal */

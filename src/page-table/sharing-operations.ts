@@ -46,6 +46,20 @@ interface Loan {
 /** Tables that several address spaces have, a root that is its own table, and the end of a page table. */
 export abstract class SharingOperations extends StructureOperations {
   private loans: readonly Loan[] = [];
+  /** Whom they are of. */
+  private owners: readonly SharingOperations[] = [];
+
+  /**
+   * Counts changes of structure, here and in tables on loan, so that who keeps a place in the tree knows when to find it
+   * anew.
+   *
+   * @internal
+   */
+  get structureVersion(): number {
+    let sum = this.version;
+    for (const owner of this.owners) sum += owner.version;
+    return sum;
+  }
 
   /**
    * Takes the tables of another page table into this one, for a stretch of whole root entries: the kernel half of every
@@ -91,11 +105,14 @@ export abstract class SharingOperations extends StructureOperations {
     const { format, top } = this.shape;
     const each = format.levelPages[top]!;
     this.checkPages(vpn, pages, each);
-    this.checkPages(vpn + pages - each, each, each);
+    if (pages % each !== 0) {
+      const expected = `a multiple of ${each} pages, which an entry of the root covers`;
+      throw new VmError('misaligned', { argument: 'pages', value: pages, expected });
+    }
     this.checkOwn(vpn, pages);
     owner.checkOwn(vpn, pages);
     this.checkNothingWaits(owner);
-    const slots = Array.from({ length: Math.ceil(pages / each) }, (_, slot) => vpn + slot * each);
+    const slots = Array.from({ length: pages / each }, (_, slot) => vpn + slot * each);
     for (const slot of slots) {
       this.seek(slot, top);
       if ((this.low | this.high) !== 0) throw this.occupied(slot, top);
@@ -103,7 +120,7 @@ export abstract class SharingOperations extends StructureOperations {
     }
     if (!owner.lendTables(slots, owed)) return OUT_OF_FRAMES;
     const loans = slots.map((slot) => this.borrow(owner, slot, owed));
-    this.loans = [...this.loans, ...loans];
+    this.setLoans([...this.loans, ...loans]);
     this.foreign.add(...loans.map(({ range: loan }) => loan));
     return 0;
   }
@@ -352,7 +369,7 @@ export abstract class SharingOperations extends StructureOperations {
     owner.checkLendable(vpn);
     const { format, top } = this.shape;
     const loan = this.noteLoan(owner, vpn);
-    this.loans = [...this.loans, loan];
+    this.setLoans([...this.loans, loan]);
     this.foreign.add(loan.range);
     this.load(this.rootPfn, this.shape.indexOf(vpn, top), top);
     // Hardware may have marked one of the two as used.
@@ -360,11 +377,6 @@ export abstract class SharingOperations extends StructureOperations {
     if (same && this.isPointer(this.low, this.high, top)) return;
     const expected = `the entry of the owner's root at ${this.spellAddress(vpn)}`;
     throw new VmError('bad-image', { argument: 'snapshot', value: vpn, expected });
-  }
-
-  /** Counts changes of structure of the page tables that this one has tables of. */
-  protected loanVersions(): number {
-    return this.loans.reduce((sum, { owner }) => sum + owner.version + owner.loanVersions(), 0);
   }
 
   /** Ends all loans, when nothing came of a restoration. */
@@ -375,6 +387,14 @@ export abstract class SharingOperations extends StructureOperations {
   /** The page table that a range is on loan from, or `null`. */
   protected ownerOf(range: ForeignRange): SharingOperations | null {
     return this.loans.find((loan) => loan.range === range)?.owner ?? null;
+  }
+
+  private setLoans(loans: readonly Loan[]): void {
+    const before = this.structureVersion;
+    this.loans = loans;
+    this.owners = [...new Set(loans.map(({ owner }) => owner))];
+    // No number that was there before, whoever's counts no longer.
+    this.version += Math.max(1, before - this.structureVersion + 1);
   }
 
   private giveBack(loan: Loan, owed: Invalidations): void {
@@ -389,7 +409,7 @@ export abstract class SharingOperations extends StructureOperations {
   private endLoan(loan: Loan): void {
     const { owner, range } = loan;
     this.foreign.remove(range);
-    this.loans = this.loans.filter((other) => other !== loan);
+    this.setLoans(this.loans.filter((other) => other !== loan));
     const index = this.shape.indexOf(range.vpn, range.level);
     const count = owner.lent.get(index) ?? 0;
     if (count > 1) owner.lent.set(index, count - 1);

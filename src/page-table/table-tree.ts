@@ -15,8 +15,8 @@ export const AS_FOUND = 32;
 export abstract class TableTree extends EntryTree {
   /** Where table pages come from, and go back to. */
   readonly frames: FrameSource;
-  /** Counts changes of structure, so that who keeps a place in the tree knows when to find it anew. @internal */
-  version = 0;
+  /** Counts changes of structure. */
+  protected version = 0;
   /** Every table by frame, with its level. */
   protected readonly owned: Map<number, number> = new Map();
   /** Entries of the root that other page tables have copies of, with how many have one: they may not change. */
