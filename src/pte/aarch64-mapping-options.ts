@@ -35,8 +35,9 @@ interface Descriptors {
 export function aarch64Mapping(descriptors: Descriptors): MappingBitsOptions {
   const { granule, indexBits, levels, shareable, stage } = descriptors;
   const sh = shareable ? SH : 0;
-  // A table descriptor's bits 11:2 are ignored but for AF, which hardware may set (FEAT_HAFT).
-  const pointer = { low: Valid | Table | (stage === 1 ? AF : 0), high: 0 };
+  // A table descriptor's bits 11:2 are ignored but for AF, which hardware may set (FEAT_HAFT). They are for the time when
+  // it is read as a page, by way of a recursive entry: like other memory, and of one address space.
+  const pointer = { low: Valid | Table | (stage === 1 ? AF | NG | sh : 0), high: 0 };
   return {
     aarch64Stage: stage,
     base: { low: Valid | sh | (stage === 1 ? 0 : S2_WRITE_BACK), high: 0 },
@@ -55,7 +56,7 @@ export function aarch64Mapping(descriptors: Descriptors): MappingBitsOptions {
     groupHigh: Contiguous,
     breakBeforeMake: true,
     typeLow: sh | (stage === 1 ? AttrIndx | NS : S2_WRITE_BACK),
-    // In the end the entry, or one of the tables below it, is read as a page: they are EL1's, and nobody executes them.
-    recursive: stage === 1 ? { low: Valid | Table | AF | sh, high: RECURSIVE_HIGH } : null,
+    // The tables are EL1's, and nobody executes them, whichever entry is read as the page in the end.
+    recursive: stage === 1 ? { low: pointer.low, high: RECURSIVE_HIGH } : null,
   };
 }
