@@ -286,7 +286,8 @@ describe('groups that do not agree', () => {
     guest.lookup(16);
     expect(guest.found.pages).toBe(1);
     expect(guest.lookup(17)).toBe(65);
-    expect(guest.found.pages).toBe(16);
+    // Its group is not whole any more, so that it stands alone.
+    expect(guest.found.pages).toBe(1);
     expect(guest.protect(16, RW, system.owed)).toBeGreaterThanOrEqual(0);
   });
 });

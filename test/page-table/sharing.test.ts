@@ -362,51 +362,20 @@ describe('share', () => {
 });
 
 describe('a leaf in the owner’s root', () => {
-  const GIGABYTE = { vpn: 2 ** 18, pages: 2 ** 18 };
-  const withLeaf = () => {
+  it('is not shared: it is to be split first', () => {
     const system = makeSystem(sv39);
     const { frames, memory, owed, table } = system;
-    table.map(GIGABYTE.vpn, 0, table.flags({ prot: RW }), owed, GIGABYTE.pages);
+    const gigabyte = { vpn: 2 ** 18, pages: 2 ** 18 };
+    table.map(gigabyte.vpn, 0, table.flags({ prot: RW }), owed, gigabyte.pages);
     const user = new PageTable({ format: sv39, memory, frames });
-    expect(user.share(table, GIGABYTE, owed)).toBe(0);
-    owed.complete();
-    return { ...system, user };
-  };
-
-  it('is seen by all, and counted by its owner', () => {
-    const { table, user } = withLeaf();
-    expect(user.lookup(GIGABYTE.vpn + 5)).toBe(5);
-    expect(user.statistics().mappedBytes).toBe(0);
-    expect(table.statistics().mappedBytes).toBe(2 ** 30);
-    user.checkInvariants();
-    table.checkInvariants();
-  });
-
-  it('stays as it is while somebody has a copy of it', () => {
-    const { owed, table, user, ...system } = withLeaf();
-    const page = GIGABYTE.vpn + 7;
-    const before = stateOf({ ...system, owed, table });
-    const refused: (() => unknown)[] = [
-      () => table.unmap(page, owed),
-      () => table.protect(page, Prot.Read, owed),
-      () => table.remap(page, 2 ** 18, owed),
-      () => table.setAccessed(page, false, owed),
-      () => table.testAndClearDirty(page, owed),
-      () => table.split(page, owed),
-      () => table.unmapRange({ vpn: page, pages: 1 }, owed),
-      () => table.unmapRange(GIGABYTE, owed),
-      () => table.protectRange({ ...GIGABYTE, prot: Prot.Read }, owed),
-      () => table.protectRange({ vpn: 0, pages: 2 ** 20, prot: Prot.Read }, owed),
-      () => table.clone({}, owed),
-    ];
-    refused.forEach((operation, i) => {
-      expect([i, errorOf(operation).code]).toEqual([i, 'overlap']);
-    });
-    expect(stateOf({ ...system, owed, table })).toEqual(before);
-    expect(table.clone({ copyOnWrite: false }, owed)).not.toBeNull();
-    user.unshare(GIGABYTE, owed);
-    expect(table.protect(page, Prot.Read, owed)).toBe(7);
-    expect(user.lookup(page)).toBe(NOT_MAPPED);
+    const before = stateOf(system);
+    const { code, details } = errorOf(() => user.share(table, gigabyte, owed));
+    expect([code, details.argument, details.address]).toEqual(['overlap', 'owner', 0x4000_0000n]);
+    expect(details.entry).toBe(0xc7n);
+    expect(stateOf(system)).toEqual(before);
+    table.split(gigabyte.vpn, owed);
+    expect(user.share(table, gigabyte, owed)).toBe(0);
+    expect(user.lookup(gigabyte.vpn + 5)).toBe(5);
   });
 
   it('that was taken for an empty table stays out of the way of large pages', () => {

@@ -187,8 +187,9 @@ describe('a pointer', () => {
     [sv32, [0, 1n]],
     [sv39, [0, 1n, 1n]],
     [sv39x4, [0, 1n, 1n]],
-    // Valid and table; AF, for a CPU with FEAT_HAFT that sets it.
-    [aarch64(), [0, 0x403n, 0x403n, 0x403n]],
+    // Valid and table; AF, for a CPU with FEAT_HAFT that sets it; nG and SH, for when it is read as a page.
+    [aarch64(), [0, 0xf03n, 0xf03n, 0xf03n]],
+    [lpa2, [0, 0xc03n, 0xc03n, 0xc03n, 0xc03n]],
     [stage2, [0, 3n, 3n, 3n]],
   ] as const)('of $name grants everything', (format, expected) => {
     for (let level = 1; level < format.levels; level++) {
@@ -238,7 +239,7 @@ describe('a pointer', () => {
     [x86Legacy, 0x63n],
     [x86Long4, 0x8000_0000_0000_0063n],
     [x86Long5, 0x8000_0000_0000_0063n],
-    [aarch64(), 0x3860_0000_0000_0703n],
+    [aarch64(), 0x3860_0000_0000_0f03n],
   ])('at its own root is a page that only the supervisor reads ($name)', (format, expected) => {
     const { high, low } = mappingOf(format).recursive!;
     expect(raw(low, high)).toBe(expected);
