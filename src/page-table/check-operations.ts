@@ -55,11 +55,10 @@ export abstract class CheckOperations extends InspectOperations {
     seen.tables.add(table);
     seen.tableCounts[level]!++;
     const adopted = (flags & AS_FOUND) !== 0;
-    const { bits, entries, format } = this.shape;
-    for (let index = 0; index < entries[level]!; index++) {
-      this.load(table, index, level);
+    const { bits, format } = this.shape;
+    let index = this.findUsed(table, level, 0);
+    for (; index >= 0; index = this.findUsed(table, level, index + 1)) {
       const { high, low } = this;
-      if ((low | high) === 0) continue;
       const vpn = this.entryPage(start, index, level);
       const foreign = this.foreignIn(vpn, this.pagesAt(level));
       if (foreign !== null && foreign.level === level) {

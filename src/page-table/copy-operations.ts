@@ -1,5 +1,5 @@
 import { VmError } from '../core/index.js';
-import { editRun, replaced, replaceRun } from './flat-runs.js';
+import { clearBitRun, editRun, replaced, replaceRun } from './flat-runs.js';
 import type { ForeignRange } from './foreign-ranges.js';
 import { GLOBAL, type Invalidations } from './invalidations.js';
 import { SharingOperations } from './sharing-operations.js';
@@ -39,7 +39,7 @@ export abstract class CopyOperations extends SharingOperations {
     const reserved = target.reserveTables(counts);
     target.original = null;
     if (!reserved) return false;
-    this.copyTable(copy, this.rootPfn, target.rootPfn, top, null);
+    this.copyTable(copy, this.rootPfn, target.rootPfn, top, -1);
     target.hasFoundTables = this.hasFoundTables;
     target.inherit(target.rootPfn, this.owned.get(this.rootPfn)!);
     target.leafEntries.set(this.leafEntries);
@@ -47,22 +47,14 @@ export abstract class CopyOperations extends SharingOperations {
     return true;
   }
 
-  /** Copies a table; `start` is its first page, `null` for the root, whose entries say for themselves. */
-  private copyTable(
-    copy: Copy,
-    from: number,
-    to: number,
-    level: number,
-    start: number | null,
-  ): void {
-    if (level === 0 && start !== null && this.copyFlat(copy, from, to, start)) return;
-    const { entries, format } = this.shape;
-    for (let index = 0; index < entries[level]!; index++) {
-      this.load(from, index, level);
+  /** Copies a table; `start` is its first page, -1 for the root, whose entries say for themselves. */
+  private copyTable(copy: Copy, from: number, to: number, level: number, start: number): void {
+    if (level === 0 && start >= 0 && this.copyFlat(copy, from, to, start)) return;
+    const { format } = this.shape;
+    let index = this.findUsed(from, level, 0);
+    for (; index >= 0; index = this.findUsed(from, level, index + 1)) {
       const { high, low } = this;
-      if ((low | high) === 0) continue;
-      const vpn =
-        start === null ? this.shape.rootStart(index) : start + index * format.levelPages[level]!;
+      const vpn = this.entryPage(start, index, level);
       const foreign = this.foreignIn(vpn, format.levelPages[level]!);
       if (foreign !== null && foreign.level === level) {
         this.copyForeign(copy, foreign, index);
@@ -106,7 +98,10 @@ export abstract class CopyOperations extends SharingOperations {
   private writeProtectRun(from: number, to: number): void {
     const { bits, globalFlip, presentLow, requiredLow } = this.shape;
     const { wide, words } = this;
-    if (bits.plain) {
+    const mask = this.shape.writableMask;
+    if (mask !== 0 && wide === 1) {
+      clearBitRun(words, from, to, mask, bits.writeClearLow);
+    } else if (bits.plain) {
       const { writeClearHigh, writeClearLow, writeSetHigh, writeSetLow } = bits;
       const [low, high] = [writeSetLow, writeSetHigh];
       const [any, all] = [presentLow, requiredLow];
@@ -123,11 +118,11 @@ export abstract class CopyOperations extends SharingOperations {
         high,
         globalFlip,
       );
-      return;
+    } else {
+      const editLow = (low: number, high: number): number => bits.writeProtectLow(low, high);
+      const editHigh = (low: number, high: number): number => bits.writeProtectHigh(low, high);
+      editRun(words, from, to, presentLow, requiredLow, editLow, editHigh, globalFlip);
     }
-    const editLow = (low: number, high: number): number => bits.writeProtectLow(low, high);
-    const editHigh = (low: number, high: number): number => bits.writeProtectHigh(low, high);
-    editRun(words, from, to, presentLow, requiredLow, editLow, editHigh, globalFlip);
   }
 
   private copyLeaf(
@@ -211,25 +206,24 @@ export abstract class CopyOperations extends SharingOperations {
     }
     const unsound: ForeignRange[] = [];
     this.own(this.rootPfn, top, flags);
-    this.adoptTable(this.rootPfn, top, null, visitLimit, flags, unsound);
+    this.adoptTable(this.rootPfn, top, -1, visitLimit, flags, unsound);
     this.foreign.add(...unsound);
   }
 
   private adoptTable(
     table: number,
     level: number,
-    start: number | null,
+    start: number,
     limit: number,
     flags: number,
     unsound: ForeignRange[],
   ): void {
-    const { bits, entries, format } = this.shape;
+    const { bits, format } = this.shape;
     const pages = format.levelPages[level]!;
-    for (let index = 0; index < entries[level]!; index++) {
-      this.load(table, index, level);
+    let index = this.findUsed(table, level, 0);
+    for (; index >= 0; index = this.findUsed(table, level, index + 1)) {
       const { high, low } = this;
-      if ((low | high) === 0) continue;
-      const vpn = start === null ? this.shape.rootStart(index) : start + index * pages;
+      const vpn = this.entryPage(start, index, level);
       if (this.foreignIn(vpn, pages)?.level === level) continue;
       this.countLeaf(low, high, level, 1);
       if (!this.isPointer(low, high, level)) continue;

@@ -144,6 +144,28 @@ export abstract class EntryTree extends TableMemory {
     return agree ? group : 0;
   }
 
+  /** Loads the first entry of a table, from an index on, that is not 0; its index, or -1. @internal */
+  findUsed(table: number, level: number, from: number): number {
+    this.refreshWindow();
+    const count = this.shape.entries[level]!;
+    const base = this.tableBase(table, level);
+    for (let index = from; index < count; index++) {
+      if (base >= 0) {
+        const at = base + (index << this.wide);
+        if ((this.words[at]! | this.words[at + this.wide]!) === 0) continue;
+      }
+      this.load(table, index, level);
+      if ((this.low | this.high) !== 0) return index;
+    }
+    return -1;
+  }
+
+  /** The first page of an entry in a table that begins with a page; -1 for the root. @internal */
+  entryPage(start: number, index: number, level: number): number {
+    if (start < 0) return this.shape.rootStart(index);
+    return start + index * this.shape.format.levelPages[level]!;
+  }
+
   /** Replaces an entry that is as it was loaded; `false`, with the present one loaded, when it is not. */
   protected put(
     owed: Invalidations,

@@ -256,27 +256,6 @@ export abstract class InspectOperations extends FastOperations {
     return this.shape.format.levelPages[level]!;
   }
 
-  /** Loads the first entry of a table, from an index on, that is not 0; its index, or -1. @internal */
-  findUsed(table: number, level: number, from: number): number {
-    this.refreshWindow();
-    const count = this.shape.entries[level]!;
-    const base = this.tableBase(table, level);
-    for (let index = from; index < count; index++) {
-      if (base >= 0) {
-        const at = base + (index << this.wide);
-        if ((this.words[at]! | this.words[at + this.wide]!) === 0) continue;
-      }
-      this.load(table, index, level);
-      if ((this.low | this.high) !== 0) return index;
-    }
-    return -1;
-  }
-
-  /** The first page of an entry in a table that begins with a page; -1 for the root. @internal */
-  entryPage(start: number, index: number, level: number): number {
-    return start < 0 ? this.shape.rootStart(index) : start + index * this.pagesAt(level);
-  }
-
   /** Where to begin in a table so that nothing before a page is seen. @internal */
   firstIndex(start: number, level: number, position: number): number {
     const { end, entries, highStart, top } = this.shape;

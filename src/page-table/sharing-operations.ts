@@ -419,13 +419,12 @@ export abstract class SharingOperations extends StructureOperations {
 
   /** Releases the frames of all leaves below a table of this tree; of the root, where `start` is -1. */
   private releaseLeaves(owed: Invalidations, table: number, level: number, start: number): void {
-    const { entries, format } = this.shape;
+    const { format } = this.shape;
     const pages = format.levelPages[level]!;
-    for (let index = 0; index < entries[level]!; index++) {
-      this.load(table, index, level);
+    let index = this.findUsed(table, level, 0);
+    for (; index >= 0; index = this.findUsed(table, level, index + 1)) {
       const { high, low } = this;
-      if ((low | high) === 0) continue;
-      const vpn = start < 0 ? this.shape.rootStart(index) : start + index * pages;
+      const vpn = this.entryPage(start, index, level);
       if (this.foreignIn(vpn, pages)?.level === level) continue;
       if (this.isLeaf(low, high, level)) this.releaseLeaf(owed, low, high, level, index);
       if (!this.isPointer(low, high, level)) continue;
