@@ -82,7 +82,10 @@ export abstract class TableTree extends EntryTree {
       for (let count = counts[level]!; count > 0; count--) {
         const table = this.allocate(level);
         if (table < 0) return false;
-        if (!this.isSuitable(table, level)) throw this.unsuitable(table);
+        if (!this.isSuitable(table, level)) {
+          if (this.isFreeFrame(table, level)) this.free(table, level);
+          throw this.unsuitable(table);
+        }
         this.reserve[level]![this.reserved[level]!++] = table;
         this.claimed.add(table);
         if (!this.clearTable(table, level)) throw this.noMemory(table);
@@ -286,6 +289,12 @@ export abstract class TableTree extends EntryTree {
       if (this.original?.isTaken(frame, 0) === true) return true;
     }
     return false;
+  }
+
+  /** Whether something that can't be a table is a frame all the same, and nobody's yet, so that it can go back. */
+  private isFreeFrame(table: number, level: number): boolean {
+    const frame = Number.isSafeInteger(table) && table >= 0;
+    return frame && !this.isTaken(table, level) && !this.claimed.has(table);
   }
 
   private unsuitable(table: number): VmError {
