@@ -117,7 +117,7 @@ export abstract class StructureOperations extends RangeOperations {
     // A walk cache may lead hardware to the pieces until everything is invalidated, and what it marks there counts too.
     owed.addMaker({
       entrySteps: () => [],
-      makeEntries: () => this.carryLateBits(owed, table, index, level, below, pieces.pfn),
+      makeEntries: () => this.carryLateBits(owed, vpn, below, level - 1),
     });
     this.oweCollapse(owed, vpn, pages, level - 1, pieces);
     this.oweIntermediate(owed, vpn, pages);
@@ -246,32 +246,34 @@ export abstract class StructureOperations extends RangeOperations {
     return pieces;
   }
 
-  /** Adds to a leaf, if it is still there, what hardware set in its pieces after they were looked at. */
-  private carryLateBits(
-    owed: Invalidations,
-    table: number,
-    index: number,
-    level: number,
-    below: number,
-    pfn: number,
-  ): void {
+  /**
+   * Adds to the leaves that map the pages of pieces by now, in the same frames, what hardware set in the pieces after they
+   * were looked at.
+   */
+  private carryLateBits(owed: Invalidations, vpn: number, below: number, level: number): void {
+    if (this.dead) return;
     const { bits, entries, format } = this.shape;
-    let accessed = false;
-    let dirty = false;
-    for (let entry = 0; entry < entries[level - 1]!; entry++) {
-      this.read(below, entry, level - 1);
-      accessed ||= bits.isAccessed(this.low);
-      dirty ||= bits.isDirty(this.low, this.high);
+    const pages = format.levelPages[level]!;
+    for (let entry = 0; entry < entries[level]!; entry++) {
+      this.read(below, entry, level);
+      const { high: pieceHigh, low: pieceLow } = this;
+      const accessed = bits.isAccessed(pieceLow);
+      const dirty = bits.isDirty(pieceLow, pieceHigh);
+      if (!accessed && !dirty) continue;
+      const page = vpn + entry * pages;
+      const reached = this.seek(page);
+      const table = this.tables[reached]!;
+      const index = this.indexes[reached]!;
+      if (!this.isLeaf(this.low, this.high, reached) || !this.isOwn(table, reached)) continue;
+      const pfn = this.shape.entryPfn(this.low, this.high, reached, index);
+      const same = format.leafPfn(pieceLow, pieceHigh, level);
+      if (pfn + (page % format.levelPages[reached]!) !== same) continue;
+      this.change(owed, table, index, reached, (low, high) => {
+        const used = accessed ? low | bits.accessed : low;
+        if (!dirty) this.setNew(used, high);
+        else this.setNew(bits.dirtyLow(used, high, true), bits.dirtyHigh(used, high, true));
+      });
     }
-    if (this.dead || !this.isOwn(table, level)) return;
-    this.load(table, index, level);
-    const same = this.isLeaf(this.low, this.high, level);
-    if (!same || format.leafPfn(this.low, this.high, level) !== pfn) return;
-    this.change(owed, table, index, level, (low, high) => {
-      const used = accessed ? low | bits.accessed : low;
-      if (!dirty) this.setNew(used, high);
-      else this.setNew(bits.dirtyLow(used, high, true), bits.dirtyHigh(used, high, true));
-    });
   }
 
   /** Forgets the leaves of a table that is given up with them in it. */
