@@ -36,6 +36,19 @@ export function checkOptions(
 }
 
 /**
+ * Checks that a caller gave a boolean, and returns it: another value would mean what nobody said.
+ *
+ * @param argument - The name to report.
+ * @param value - What the caller gave.
+ * @throws {@link VmError} `bad-argument` for anything else.
+ * @internal
+ */
+export function checkBoolean(argument: string, value: unknown): boolean {
+  if (typeof value === 'boolean') return value;
+  throw new VmError('bad-argument', { argument, value, expected: 'a boolean' });
+}
+
+/**
  * Checks that a caller gave an array.
  *
  * @param argument - The name to report.

@@ -137,7 +137,7 @@ export abstract class CopyOperations extends SharingOperations {
     const pages = format.levelPages[level]!;
     const leaf = this.isLeaf(this.low, this.high, level);
     let { high, low } = this;
-    if (leaf && copy.copyOnWrite && !this.staysWritable(copy, index, level, vpn)) {
+    if (leaf && copy.copyOnWrite && !this.staysWritable(copy, from, index, level, vpn)) {
       let changed = false;
       this.change(copy.owed, from, index, level, (oldLow, oldHigh) => {
         this.setNew(bits.writeProtectLow(oldLow, oldHigh), bits.writeProtectHigh(oldLow, oldHigh));
@@ -152,9 +152,15 @@ export abstract class CopyOperations extends SharingOperations {
   }
 
   /** Whether the leaf whose entry was loaded stays writable, all of it: the entries of a group stay alike. */
-  private staysWritable({ shared }: Copy, index: number, level: number, vpn: number): boolean {
+  private staysWritable(
+    { shared }: Copy,
+    table: number,
+    index: number,
+    level: number,
+    vpn: number,
+  ): boolean {
     if (shared === null) return false;
-    const entries = 2 ** this.shape.groupOf(this.low, this.high, level);
+    const entries = 2 ** this.groupAt(table, index, level);
     return shared.has(vpn - (index % entries) * this.shape.format.levelPages[level]!);
   }
 

@@ -1,4 +1,4 @@
-import { checkOptions, type OptionNames, VmError } from '../core/index.js';
+import { checkBoolean, checkOptions, type OptionNames, VmError } from '../core/index.js';
 import { checkProt } from '../pte/index.js';
 import { cleared, clearRun, editRun, replaced, replaceRun } from './flat-runs.js';
 import { GLOBAL, type Invalidations } from './invalidations.js';
@@ -98,6 +98,7 @@ export abstract class RangeOperations extends RangeMapping {
   unmapRange(range: UnmapRange, owed: Invalidations): number {
     checkOptions('', range, UNMAP);
     const { pages, release = false, vpn } = range;
+    checkBoolean('release', release);
     this.beginRange(vpn, pages, owed);
     if (!this.splitEdges(owed, vpn, pages)) return OUT_OF_FRAMES;
     const zap = { owed, end: vpn + pages, release };
@@ -139,6 +140,7 @@ export abstract class RangeOperations extends RangeMapping {
     if (base >= 0) return this.clearFlat(job.owed, base, from, end);
     const pages = format.levelPages[level]!;
     let unmapped = 0;
+    let released = from;
     let next = from;
     for (let vpn = from; vpn < end; vpn = next) {
       next = Math.min(end, this.shape.entryStart(vpn, level) + pages);
@@ -146,7 +148,11 @@ export abstract class RangeOperations extends RangeMapping {
       this.load(table, index, level);
       if ((this.low | this.high) === 0) continue;
       if (!this.isPointer(this.low, this.high, level)) {
-        unmapped += this.clearEntry(job, table, index, level, vpn);
+        // Of a group with the first entry, while all of them are there.
+        if (job.release && vpn >= released) {
+          released = vpn + this.releaseLeaf(job.owed, table, index, level);
+        }
+        unmapped += this.clearEntry(job.owed, table, index, level, vpn);
         continue;
       }
       const below = format.tablePfn(this.low, this.high);
@@ -177,35 +183,40 @@ export abstract class RangeOperations extends RangeMapping {
   }
 
   /** Clears an entry that is a leaf or software's; returns the base pages that it mapped. */
-  private clearEntry(job: Zap, table: number, index: number, level: number, vpn: number): number {
+  private clearEntry(
+    owed: Invalidations,
+    table: number,
+    index: number,
+    level: number,
+    vpn: number,
+  ): number {
     const { bits, format } = this.shape;
     let oldLow = 0;
     let oldHigh = 0;
-    this.change(job.owed, table, index, level, (low, high) => {
+    this.change(owed, table, index, level, (low, high) => {
       oldLow = low;
       oldHigh = high;
       this.setNew(0, 0);
     });
     if (!this.isLeaf(oldLow, oldHigh, level)) return 0;
     const pages = format.levelPages[level]!;
-    this.owe(job.owed, vpn, pages, pages, bits.isGlobal(oldLow, oldHigh) ? GLOBAL : 0);
-    if (job.release) this.releaseLeaf(job.owed, oldLow, oldHigh, level, index);
+    this.owe(owed, vpn, pages, pages, bits.isGlobal(oldLow, oldHigh) ? GLOBAL : 0);
     return pages;
   }
 
-  /** The frames of a leaf that is gone: those of a group once, with its first entry. */
-  protected releaseLeaf(
-    owed: Invalidations,
-    low: number,
-    high: number,
-    level: number,
-    index: number,
-  ): void {
+  /**
+   * Releases the frames of the entry that was loaded, if it is a leaf: those of a group once, with its first entry.
+   *
+   * @returns The base pages that they were.
+   */
+  protected releaseLeaf(owed: Invalidations, table: number, index: number, level: number): number {
     const { shape } = this;
-    const entries = 2 ** shape.groupOf(low, high, level);
-    if (index % entries !== 0) return;
-    const order = Math.log2(shape.pagesOf(low, high, level));
-    owed.release(shape.format.leafPfn(low, high, level), order);
+    if (!this.isLeaf(this.low, this.high, level)) return 0;
+    const group = this.groupAt(table, index, level);
+    if (index % 2 ** group !== 0) return 0;
+    const pages = shape.format.levelPages[level]! * 2 ** group;
+    owed.release(shape.entryPfn(this.low, this.high, level, index), Math.log2(pages));
+    return pages;
   }
 
   private reprotectTable(

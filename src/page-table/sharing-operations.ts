@@ -1,5 +1,6 @@
 import {
   addressFromVpn,
+  checkBoolean,
   checkInteger,
   checkOptions,
   type OptionNames,
@@ -246,13 +247,14 @@ export abstract class SharingOperations extends StructureOperations {
    */
   destroy(owed: Invalidations, options: DestroyOptions = {}): void {
     checkOptions('', options, DESTROY);
+    const release = checkBoolean('release', options.release ?? false);
     this.begin(owed);
     if (this.lent.size > 0) {
       const expected = `no page table with tables of this one (root entries on loan: ${this.lent.size})`;
       throw new VmError('overlap', { argument: 'this', value: this.rootPfn, expected });
     }
     for (const loan of this.loans) this.giveBack(loan, owed);
-    if (options.release === true) this.releaseLeaves(owed, this.rootPfn, this.shape.top, -1);
+    if (release) this.releaseAll(owed, this.rootPfn, this.shape.top, -1);
     owed.addContext(this.owedContext, INTERMEDIATE | GLOBAL);
     this.tell({ type: 'invalidation-owed', vpn: 0, pages: EVERY_PAGE, intermediate: true });
     // In the order in which they were taken, the root first.
@@ -418,7 +420,7 @@ export abstract class SharingOperations extends StructureOperations {
   }
 
   /** Releases the frames of all leaves below a table of this tree; of the root, where `start` is -1. */
-  private releaseLeaves(owed: Invalidations, table: number, level: number, start: number): void {
+  private releaseAll(owed: Invalidations, table: number, level: number, start: number): void {
     const { format } = this.shape;
     const pages = format.levelPages[level]!;
     let index = this.findUsed(table, level, 0);
@@ -426,9 +428,9 @@ export abstract class SharingOperations extends StructureOperations {
       const { high, low } = this;
       const vpn = this.entryPage(start, index, level);
       if (this.foreignIn(vpn, pages)?.level === level) continue;
-      if (this.isLeaf(low, high, level)) this.releaseLeaf(owed, low, high, level, index);
+      this.releaseLeaf(owed, table, index, level);
       if (!this.isPointer(low, high, level)) continue;
-      this.releaseLeaves(owed, format.tablePfn(low, high), level - 1, vpn);
+      this.releaseAll(owed, format.tablePfn(low, high), level - 1, vpn);
     }
   }
 
