@@ -1,4 +1,11 @@
-import { checkInteger, checkOptions, type OptionNames, type Plain, plain } from '../core/index.js';
+import {
+  checkBoolean,
+  checkInteger,
+  checkOptions,
+  type OptionNames,
+  type Plain,
+  plain,
+} from '../core/index.js';
 import type { ForeignKind } from './foreign-ranges.js';
 import type { InspectOperations } from './inspect-operations.js';
 
@@ -50,7 +57,7 @@ export abstract class TreeCursor {
     this.tree = tree;
     this.position = checkInteger('from', options.from ?? 0, 0, NEVER);
     this.end = checkInteger('end', options.end ?? NEVER, 0, NEVER);
-    this.shared = options.shared ?? true;
+    this.shared = checkBoolean('shared', options.shared ?? true);
     this.version = -1;
     this.depth = 0;
   }

@@ -220,7 +220,7 @@ export abstract class FastOperations extends SwapOperations {
   }
 
   override setAccessed(vpn: number, accessed: boolean, owed: Invalidations): number {
-    const at = this.isOwed(owed) ? this.entryWord(vpn) : -1;
+    const at = typeof accessed === 'boolean' && this.isOwed(owed) ? this.entryWord(vpn) : -1;
     if (at >= 0) {
       const low = this.words[at]!;
       const high = this.words[at + this.wide]! & this.highWordMask;
@@ -234,7 +234,8 @@ export abstract class FastOperations extends SwapOperations {
 
   override setDirty(vpn: number, dirty: boolean, owed: Invalidations): number {
     const { bits } = this.shape;
-    const at = bits.plain && this.isOwed(owed) ? this.entryWord(vpn) : -1;
+    const plain = bits.plain && typeof dirty === 'boolean' && this.isOwed(owed);
+    const at = plain ? this.entryWord(vpn) : -1;
     if (at >= 0) {
       const low = this.words[at]!;
       const high = this.words[at + this.wide]! & this.highWordMask;

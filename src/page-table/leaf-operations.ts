@@ -1,3 +1,4 @@
+import { checkBoolean } from '../core/index.js';
 import type { Invalidations } from './invalidations.js';
 import type { LeafFlags } from './leaf-flags.js';
 import { PageOperations } from './page-operations.js';
@@ -92,6 +93,7 @@ export abstract class LeafOperations extends PageOperations {
    * @throws `VmError` for a page out of range or foreign.
    */
   setAccessed(vpn: number, accessed: boolean, owed: Invalidations): number {
+    checkBoolean('accessed', accessed);
     const { bits } = this.shape;
     return this.testAndChange(
       vpn,
@@ -112,6 +114,7 @@ export abstract class LeafOperations extends PageOperations {
    * @throws `VmError` for a page out of range or foreign.
    */
   setDirty(vpn: number, dirty: boolean, owed: Invalidations): number {
+    checkBoolean('dirty', dirty);
     const { bits } = this.shape;
     return this.testAndChange(
       vpn,
