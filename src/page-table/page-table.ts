@@ -1,5 +1,7 @@
 import {
+  checkBoolean,
   checkInteger,
+  checkList,
   checkOptions,
   checkVersion,
   type OptionNames,
@@ -243,6 +245,7 @@ export class PageTable extends SavedOperations {
     table.foreign.clear();
     let restored = false;
     try {
+      checkList('owners', owners);
       table.restoreFrom(snapshot, owners);
       restored = true;
     } finally {
@@ -310,6 +313,7 @@ export class PageTable extends SavedOperations {
       throw new VmError('unsupported', { argument: 'format', value: this.format.name, expected });
     }
     checkObserver(observer);
+    checkBoolean('copyOnWrite', copyOnWrite);
     // Whatever the caller's function does, nothing has been touched yet.
     const shared = copyOnWrite && isShared !== null ? this.askShared(isShared) : null;
     this.begin(owed);
@@ -356,6 +360,7 @@ export class PageTable extends SavedOperations {
   private adoptRoot(root: number): void {
     const { format, tableFrameEnd, top } = this.shape;
     const { releaseTables = false, rootOffset = 0, visitLimit = VISIT_LIMIT } = this.options;
+    checkBoolean('releaseTables', releaseTables);
     this.rootPfn = checkInteger('root', root, 0, tableFrameEnd - 1);
     const bytes = this.shape.entries[top]! * format.entryBytes;
     const last = Math.max(0, 2 ** format.pageShift - bytes);
@@ -390,6 +395,7 @@ function treeOptions(options: PageTableOptions): TreeOptions {
     throw new VmError('bad-argument', { argument: 'bbm', value: bbm, expected: '0, 1 or 2' });
   }
   checkObserver(observer);
+  checkBoolean('svvptc', svvptc);
   return {
     memory,
     frames,

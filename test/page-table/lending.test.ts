@@ -75,7 +75,7 @@ describe('a pointer on loan', () => {
 describe('what is restored', () => {
   /** A kernel with a page, and an address space that has its first gigabyte. */
   function lent() {
-    const system = makeSystem(sv39, { context: 7 });
+    const system = makeSystem(sv39);
     const { owed, table: owner } = system;
     const borrower = beside(system);
     borrower.share(owner, { vpn: 0, pages: GIGABYTE }, owed);
@@ -115,23 +115,5 @@ describe('what is restored', () => {
     owner.destroy(owed); // which nobody has tables of any more
     owed.complete();
     expect(frames.free).toBe(255);
-  });
-
-  it('has the owner’s records name every context, and its own once all is given back', () => {
-    const { borrower, frames, memory, owed, owner } = lent();
-    const options = { format: sv39, memory, frames };
-    const kernel = PageTable.restore(owner.snapshot(), options);
-    const contexts = (): readonly number[] => {
-      kernel.protect(0x10, kernel.describe(0x10_000).prot ^ 2, owed);
-      const found = owed.invalidations().map(({ context }) => context);
-      owed.complete();
-      return found;
-    };
-    expect(contexts()).toEqual([-1]);
-    const shell = PageTable.restore(borrower.snapshot(), { ...options, owners: [kernel] });
-    expect(contexts()).toEqual([-1]);
-    shell.unshare({ vpn: 0, pages: GIGABYTE }, owed);
-    owed.complete();
-    expect(contexts()).toEqual([7]);
   });
 });
