@@ -236,10 +236,11 @@ export class PageTable extends SavedOperations {
     checkOptions('', options, RESTORE);
     const { owners = [], ...rest } = options;
     checkVersion(snapshot, 1, 'page-table');
-    const { root, rootOffset } = snapshot;
-    const context = checkInteger('snapshot.context', snapshot.context, EVERY_CONTEXT, MAX_CONTEXT);
+    const { rootOffset } = snapshot;
+    const root = checkInteger('snapshot.root', snapshot.root, 0, Number.MAX_SAFE_INTEGER);
+    const context = checkInteger('snapshot.context', snapshot.context, 0, MAX_CONTEXT);
     // Adopts the root alone, before the snapshot says what is below it.
-    const own = { root, rootOffset, context: Math.max(0, context), visitLimit: 0 };
+    const own = { root, rootOffset, context, visitLimit: 0 };
     const table = new PageTable({ ...rest, ...own });
     table.forgetTables();
     table.foreign.clear();
@@ -251,7 +252,7 @@ export class PageTable extends SavedOperations {
     } finally {
       if (!restored) table.endLoans();
     }
-    table.owedContext = context;
+    if (snapshot.everyContext !== false) table.owedContext = EVERY_CONTEXT;
     return table;
   }
 
@@ -302,12 +303,7 @@ export class PageTable extends SavedOperations {
     checkOptions('', options, CLONE);
     this.begin(owed);
     const { copyOnWrite = true, isShared = null, observer = null } = options;
-    const context = checkInteger(
-      'context',
-      options.context ?? this.options.context ?? 0,
-      0,
-      MAX_CONTEXT,
-    );
+    const context = checkInteger('context', options.context ?? this.context, 0, MAX_CONTEXT);
     if (copyOnWrite && !this.canWriteProtect()) {
       const expected = 'a format that can take the right to write away';
       throw new VmError('unsupported', { argument: 'format', value: this.format.name, expected });

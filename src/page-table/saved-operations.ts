@@ -1,6 +1,7 @@
 import { checkVersion, VmError } from '../core/index.js';
 import { CheckOperations } from './check-operations.js';
 import type { ForeignRange } from './foreign-ranges.js';
+import { EVERY_CONTEXT } from './invalidations.js';
 import { AS_FOUND, LEVEL, NOT_RELEASED } from './table-tree.js';
 
 /**
@@ -33,8 +34,10 @@ export interface PageTableSnapshot {
   readonly root: number;
   /** The root's first byte in that frame. */
   readonly rootOffset: number;
-  /** The context that records name. */
+  /** The address space. */
   readonly context: number;
+  /** Whether records name every context, because other page tables had tables of this one. */
+  readonly everyContext: boolean;
   /** The tables. */
   readonly tables: readonly SavedTable[];
   /** What is not its own; of what is on loan, the root of the owner. */
@@ -65,7 +68,8 @@ export abstract class SavedOperations extends CheckOperations {
       format: this.shape.format.name,
       root: this.rootPfn,
       rootOffset: this.rootOffset,
-      context: this.owedContext,
+      context: this.context,
+      everyContext: this.owedContext === EVERY_CONTEXT,
       tables: [...this.owned].map(([pfn, flags]) => ({
         pfn,
         released: (flags & NOT_RELEASED) === 0,
@@ -97,13 +101,32 @@ export abstract class SavedOperations extends CheckOperations {
       if (flags === undefined)
         throw this.broken('snapshot.tables', pfn, 'tables that are in memory');
       const more = (released === true ? 0 : NOT_RELEASED) | (found === false ? 0 : AS_FOUND);
+      // In the order in which they were saved, in which they will be given up.
+      this.owned.delete(pfn);
       this.owned.set(pfn, (flags & LEVEL) | more);
     }
     if (new Set(tables.map(({ pfn }) => pfn)).size !== tables.length) {
       throw this.broken('snapshot.tables', tables.length, 'each table once');
     }
+    for (const range of this.foreign.all) this.checkForeign(range);
     this.hasFoundTables = tables.some(({ found }) => found !== false);
     this.checkInvariants();
+  }
+
+  /** What leads nowhere sound, or to the root, is a pointer; what is on loan was compared with the owner's. */
+  private checkForeign({ kind, level, vpn }: ForeignRange): void {
+    const reached = this.seek(vpn, level);
+    const pointer = this.isPointer(this.low, this.high, level);
+    const root = this.shape.format.tablePfn(this.low, this.high) === this.rootPfn;
+    if (
+      reached === level &&
+      pointer &&
+      (kind !== 'recursive' || (level === this.shape.top && root))
+    )
+      return;
+    const found = this.spell(this.low, this.high, reached);
+    const expected = `${kind} entries; ${this.spellAddress(vpn)} has ${found}`;
+    throw this.broken('snapshot.foreign', vpn, expected);
   }
 
   private restoreForeign(
