@@ -1,0 +1,8 @@
+import { describe, test } from 'vitest';
+import { MODEL_FORMATS } from './model-formats.js';
+import { checkAgainstModel } from './model-property.js';
+
+describe('a page table of x86 does what the model does', () => {
+  const kinds = MODEL_FORMATS.filter(({ format }) => format.architecture === 'x86');
+  test.each(kinds)('$name', (kind) => checkAgainstModel(kind, 'flat', 10));
+});
