@@ -56,7 +56,7 @@ function canMap(format: PteFormat, level: number): boolean {
  * @param format - The format.
  * @param wanted - Base pages in each, in any order; all sizes of the format unless given.
  * @returns The sizes, smallest first, the base page always among them.
- * @throws `VmError` `bad-argument` for a size that the format does not have.
+ * @throws `VmError` `bad-argument` for a size that the format does not have, or one without those that it is split into.
  */
 export function chooseSizes(
   format: PteFormat,
@@ -74,12 +74,12 @@ export function chooseSizes(
     });
   }
   const chosen = all.filter(({ pages }) => pages === 1 || wanted.includes(pages));
-  // A large page is split into pages of the level below.
-  const plain = (sizes: readonly PageSize[]): number =>
-    sizes.reduce((set, { entries, level }) => (entries === 1 ? set | (1 << level) : set), 0);
-  const top = chosen.at(-1)!.level;
-  if ((plain(chosen) ^ plain(all)) & ((1 << top) - 1)) {
-    const expected = 'with each size those of the levels below';
+  // A large page is split into pages of the level below, a group into its entries.
+  const { pages: largest } = chosen.at(-1)!;
+  const isMissing = (size: PageSize): boolean =>
+    size.entries === 1 && size.pages < largest && !chosen.includes(size);
+  if (all.some(isMissing)) {
+    const expected = 'with each size all smaller ones but those of groups';
     throw new VmError('bad-argument', { argument: 'pageSizes', value: wanted, expected });
   }
   return chosen;

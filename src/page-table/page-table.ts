@@ -34,8 +34,8 @@ export interface PageTableOptions {
   /** The address space, as records of invalidations name it: a PCID, ASID or VMID, 0 to 2^32 - 1. @defaultValue 0 */
   readonly context?: number;
   /**
-   * The sizes of page that the machine has, in base pages: some of `pageSizes(format)`, and with each size those of the
-   * levels below. @defaultValue all that the format has
+   * The sizes of page that the machine has, in base pages: some of `pageSizes(format)`, and with each size all
+   * smaller ones but those of groups; 1 is always among them. @defaultValue all that the format has
    */
   readonly pageSizes?: readonly number[];
   /** The width of physical addresses, in bits. @defaultValue the format's greatest */

@@ -179,3 +179,17 @@ describe('a format whose leaves are told by their rights', () => {
     );
   });
 });
+
+describe('a machine', () => {
+  test.each([
+    [8192, 'a group of 2 MiB blocks, without the block by itself', [8192]],
+    [2 ** 18, 'a block of 1 GiB, without those of 2 MiB', [16, 2 ** 18]],
+  ])('has no pages of %i base pages, %s', (_, __, sizes) => {
+    const badArgument = expect.objectContaining({ code: 'bad-argument' });
+    expect(() => makeTable(aarch64(), { pageSizes: sizes })).toThrow(badArgument);
+    const { table } = makeTable(aarch64(), { pageSizes: [...sizes, 512] });
+    expect(table.sizes.map(({ pages }) => pages)).toEqual(
+      [...new Set([1, ...sizes, 512])].sort((a, b) => a - b),
+    );
+  });
+});
