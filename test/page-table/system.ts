@@ -65,18 +65,22 @@ export function stateOf({ frames, memory, owed, table }: System): unknown {
   };
 }
 
-/** All that a memory holds, as a digest: equal for equal contents. */
-export function contentsOf(memory: PhysicalMemory): string {
+/** All that a memory holds, or some of its 4 KiB frames, as a digest: equal for equal contents. */
+export function contentsOf(memory: PhysicalMemory, pfns?: readonly number[]): string {
   const hash = createHash('sha256');
   const page = new Uint8Array(4096);
-  for (const { base, bytes } of memory.regions()) {
-    const first = Number(base >> 12n);
-    for (let pfn = first; pfn < first + bytes / 4096; pfn++) {
-      memory.readBytes(pfn, 0, page);
-      hash.update(page);
-    }
+  for (const pfn of pfns ?? framesOf(memory)) {
+    memory.readBytes(pfn, 0, page);
+    hash.update(page);
   }
   return hash.digest('hex');
+}
+
+function* framesOf(memory: PhysicalMemory): Generator<number> {
+  for (const { base, bytes } of memory.regions()) {
+    const first = Number(base >> 12n);
+    for (let pfn = first; pfn < first + bytes / 4096; pfn++) yield pfn;
+  }
 }
 
 /** What one operation owes, the accumulator being empty before and after. */
