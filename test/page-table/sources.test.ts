@@ -10,8 +10,11 @@ type Answer = number | string | undefined | null | Error;
 /** Hands out what it is told, and notes what comes back. */
 class Script implements FrameSource {
   readonly back: number[] = [];
+  private readonly answers: Answer[];
 
-  constructor(readonly answers: Answer[]) {}
+  constructor(answers: Answer[]) {
+    this.answers = answers;
+  }
 
   allocateFrame(): number {
     const answer = this.answers.shift();
