@@ -93,9 +93,15 @@ static inline void owe(struct owed *o, u64 vpn, u64 pages, u64 stride, i64 conte
   }
 }
 
+/* Whether doing the last stretch, an instruction for each of its strides, does a page of another. */
+static bool reaches_into(const struct stretch *last, u64 vpn, u64 pages) {
+  if (last->stride == 0) return last->first <= vpn && vpn + pages <= last->end;
+  return last->stride <= pages && last->first < vpn + pages && last->end > vpn;
+}
+
 static void owe_intermediate(struct owed *o, u64 vpn, u64 pages, i64 context) {
   struct stretch *last = o->stretches + o->count - 1;
-  if (o->count > 0 && last->context == context && last->first < vpn + pages && last->end > vpn) {
+  if (o->count > 0 && last->context == context && reaches_into(last, vpn, pages)) {
     last->flags |= INTERMEDIATE;
   } else {
     owe(o, vpn, pages, pages, context, INTERMEDIATE);

@@ -87,7 +87,7 @@ export abstract class CopyOperations extends SharingOperations {
     const end = source + (pages << this.wide);
     if (copy.copyOnWrite) {
       this.writeProtectRun(source, end);
-      if (replaced.changed > 0) {
+      if (replaced.changed !== 0) {
         this.owe(copy.owed, start, pages, 1, this.shape.someGlobal(replaced.bits) ? GLOBAL : 0);
       }
     }

