@@ -53,7 +53,6 @@ export abstract class EntryTree extends TableMemory {
     const { memory, shape } = options;
     super(memory, shape);
     this.context = options.context;
-    this.context = options.context;
     this.owedContext = options.context;
     this.fillOwes = options.fillOwes;
     this.resizeBreaks = options.resizeBreaks;
