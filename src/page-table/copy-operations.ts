@@ -60,10 +60,10 @@ export abstract class CopyOperations extends SharingOperations {
         this.copyForeign(copy, foreign, index);
       } else if (this.isPointer(low, high, level)) {
         const below = copy.target.takeTable(level - 1);
-        copy.target.inherit(below, this.owned.get(format.tablePfn(low, high))!);
-        this.copyTable(copy, format.tablePfn(low, high), below, level - 1, vpn);
-        const [newLow, newHigh] = this.pointerTo(below, low, high);
-        copy.target.write(copy.owed, to, index, level, newLow, newHigh);
+        const original = format.tablePfn(low, high);
+        if (this.hasFoundTables) copy.target.inherit(below, this.owned.get(original)!);
+        this.copyTable(copy, original, below, level - 1, vpn);
+        copy.target.pointTo(copy.owed, to, index, level, below, low, high);
       } else {
         this.copyLeaf(copy, from, to, index, level, vpn);
       }
@@ -174,21 +174,28 @@ export abstract class CopyOperations extends SharingOperations {
   /** The entry of the original as it is, pointing at the copy's root. */
   private copyRecursive({ owed, target }: Copy, range: ForeignRange, index: number): void {
     const { top } = this.shape;
-    const [low, high] = this.pointerTo(target.rootPfn, this.low, this.high);
-    target.write(owed, target.rootPfn, index, top, low, high);
+    target.pointTo(owed, target.rootPfn, index, top, target.rootPfn, this.low, this.high);
     target.foreign.add(range);
   }
 
-  /** A pointer with another frame. */
-  private pointerTo(pfn: number, low: number, high: number): readonly [low: number, high: number] {
+  /** Writes the pointer of the original into an empty entry, with another frame. */
+  private pointTo(
+    owed: Invalidations,
+    table: number,
+    index: number,
+    level: number,
+    pfn: number,
+    low: number,
+    high: number,
+  ): void {
     const { format } = this.shape;
     const frameBits = format.frameLowMask | (format.splitTableMask << format.splitShift);
-    return [
-      format.tableLow(pfn, low & ~frameBits),
-      format.tableHigh(pfn, high & ~format.frameHighMask),
-    ];
+    const newLow = format.tableLow(pfn, low & ~frameBits);
+    const newHigh = format.tableHigh(pfn, high & ~format.frameHighMask);
+    this.write(owed, table, index, level, newLow, newHigh);
   }
 
+  /** Writes an empty entry of a table that nobody reads yet. */
   private write(
     owed: Invalidations,
     table: number,
@@ -197,7 +204,8 @@ export abstract class CopyOperations extends SharingOperations {
     low: number,
     high: number,
   ): void {
-    this.change(owed, table, index, level, () => this.setNew(low, high));
+    if (this.put(owed, table, index, level, 0, 0, low, high)) return;
+    this.attempt(Number.POSITIVE_INFINITY, table, index);
   }
 
   /**
