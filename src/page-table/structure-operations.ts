@@ -3,6 +3,11 @@ import { NOT_COMPATIBLE, OUT_OF_FRAMES } from './outcome.js';
 import type { PageSize } from './page-size.js';
 import { checkRange, type PageRange, RangeOperations } from './range-operations.js';
 
+/** In the marks of a piece: it was used. */
+const ACCESSED = 1;
+/** In the marks of a piece: it was written. */
+const DIRTY = 2;
+
 /** What the pieces of a page have in common, and what they were used for. */
 interface Pieces {
   pfn: number;
@@ -10,6 +15,8 @@ interface Pieces {
   flagsHigh: number;
   accessed: boolean;
   dirty: boolean;
+  /** By piece: what it was used for, `ACCESSED` and `DIRTY`. */
+  readonly marks: Uint8Array;
 }
 
 /** The same pages in other leaves: split, collapsed; and tables that hold nothing any more. */
@@ -117,7 +124,7 @@ export abstract class StructureOperations extends RangeOperations {
     // A walk cache may lead hardware to the pieces until everything is invalidated, and what it marks there counts too.
     owed.addMaker({
       entrySteps: () => [],
-      makeEntries: () => this.carryLateBits(owed, vpn, below, level - 1),
+      makeEntries: () => this.carryLateBits(owed, vpn, below, level - 1, pieces.marks),
     });
     this.oweCollapse(owed, vpn, pages, level - 1, pieces);
     this.oweIntermediate(owed, vpn, pages);
@@ -236,30 +243,39 @@ export abstract class StructureOperations extends RangeOperations {
       const flagsHigh = bits.dirtyHigh(ownLow, ownHigh, false);
       if (pieces === null) {
         if (pfn % pages !== 0) return null;
-        pieces = { pfn, flagsLow, flagsHigh, accessed: false, dirty: false };
+        const marks = new Uint8Array(count);
+        pieces = { pfn, flagsLow, flagsHigh, accessed: false, dirty: false, marks };
       }
       const follows = pfn === pieces.pfn + entry * format.levelPages[level]!;
       if (!follows || flagsLow !== pieces.flagsLow || flagsHigh !== pieces.flagsHigh) return null;
       pieces.accessed ||= accessed;
       pieces.dirty ||= dirty;
+      pieces.marks[entry] = this.marksOf(low, high);
     }
     return pieces;
   }
 
   /**
    * Adds to the leaves that map the pages of pieces by now, in the same frames, what hardware set in the pieces after they
-   * were looked at.
+   * were looked at. What `marks` has of them is in the leaf already, or was taken away there since.
    */
-  private carryLateBits(owed: Invalidations, vpn: number, below: number, level: number): void {
+  private carryLateBits(
+    owed: Invalidations,
+    vpn: number,
+    below: number,
+    level: number,
+    marks: Uint8Array,
+  ): void {
     if (this.dead) return;
     const { bits, entries, format } = this.shape;
     const pages = format.levelPages[level]!;
     for (let entry = 0; entry < entries[level]!; entry++) {
       this.read(below, entry, level);
       const { high: pieceHigh, low: pieceLow } = this;
-      const accessed = bits.isAccessed(pieceLow);
-      const dirty = bits.isDirty(pieceLow, pieceHigh);
-      if (!accessed && !dirty) continue;
+      // Hardware marks nothing in an entry that is broken.
+      if (!this.isLeaf(pieceLow, pieceHigh, level)) continue;
+      const late = this.marksOf(pieceLow, pieceHigh) & ~marks[entry]!;
+      if (late === 0) continue;
       const page = vpn + entry * pages;
       const reached = this.seek(page);
       const table = this.tables[reached]!;
@@ -269,11 +285,16 @@ export abstract class StructureOperations extends RangeOperations {
       const same = format.leafPfn(pieceLow, pieceHigh, level);
       if (pfn + (page % format.levelPages[reached]!) !== same) continue;
       this.change(owed, table, index, reached, (low, high) => {
-        const used = accessed ? low | bits.accessed : low;
-        if (!dirty) this.setNew(used, high);
+        const used = (late & ACCESSED) !== 0 ? low | bits.accessed : low;
+        if ((late & DIRTY) === 0) this.setNew(used, high);
         else this.setNew(bits.dirtyLow(used, high, true), bits.dirtyHigh(used, high, true));
       });
     }
+  }
+
+  private marksOf(low: number, high: number): number {
+    const { bits } = this.shape;
+    return (bits.isAccessed(low) ? ACCESSED : 0) | (bits.isDirty(low, high) ? DIRTY : 0);
   }
 
   /** Forgets the leaves of a table that is given up with them in it. */

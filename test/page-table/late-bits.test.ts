@@ -53,6 +53,19 @@ describe.each([x86Long4, sv39, aarch64({ granule: 4096 })])(
       table.checkInvariants();
     });
 
+    it('are not those that were there before, and were taken from the large page since', () => {
+      const { owed, table } = pieces(format);
+      table.setAccessed(0x234, true, owed);
+      table.setDirty(0x234, true, owed);
+      expect(table.collapse(0x200, 512, owed)).toBe(0);
+      expect([
+        table.testAndClearAccessed(0x200, owed),
+        table.testAndClearDirty(0x200, owed),
+      ]).toEqual([1, 1]);
+      owed.complete();
+      expect([table.testAccessed(0x200), table.testDirty(0x200)]).toEqual([0, 0]);
+    });
+
     it('are not in another page that was mapped there meanwhile, and nothing is harmed by destroy', () => {
       const system = pieces(format);
       const { owed, place, table } = system;
