@@ -3,7 +3,6 @@ import { clearBitRun, editRun, replaced, replaceRun } from './flat-runs.js';
 import type { ForeignRange } from './foreign-ranges.js';
 import { GLOBAL, type Invalidations } from './invalidations.js';
 import { SharingOperations } from './sharing-operations.js';
-import { AS_FOUND, LEVEL } from './table-tree.js';
 
 /** Tables that an adoption looks at before it takes the rest for foreign: 512 GiB in 4 KiB pages. */
 export const VISIT_LIMIT: number = 2 ** 18;
@@ -68,11 +67,6 @@ export abstract class CopyOperations extends SharingOperations {
         this.copyLeaf(copy, from, to, index, level, vpn);
       }
     }
-  }
-
-  /** A copy of a table whose entries were found somewhere has such entries itself. */
-  private inherit(table: number, flags: number): void {
-    this.owned.set(table, (this.owned.get(table)! & LEVEL) | (flags & AS_FOUND));
   }
 
   /** In flat RAM: takes the right to write from all leaves of a table, then copies it whole. */

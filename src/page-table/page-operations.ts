@@ -226,7 +226,10 @@ export abstract class PageOperations extends TableTree {
     }
   }
 
-  /** Makes the pointer that was loaded grant what a leaf below it is to grant. */
+  /**
+   * Makes the pointer that was loaded grant what a leaf below it is to grant. What it withheld from everything else below
+   * it is then withheld there.
+   */
   protected widenEntry(
     owed: Invalidations,
     table: number,
@@ -237,10 +240,30 @@ export abstract class PageOperations extends TableTree {
   ): void {
     const { bits, format } = this.shape;
     if ((prot & ~bits.pointerProt(this.low, this.high, level)) === 0) return;
+    this.narrowBelow(owed, level);
     this.change(owed, table, index, level, (low, high) =>
       this.setNew(bits.widenLow(low, level), bits.widenHigh(high, level)),
     );
     this.oweIntermediate(owed, this.shape.entryStart(vpn, level), format.levelPages[level]!);
+  }
+
+  /** Takes from the entries below the pointer that was loaded what it withholds: nobody can do more or less than before. */
+  private narrowBelow(owed: Invalidations, pointerLevel: number): void {
+    const { bits, entries, format } = this.shape;
+    const above = { low: this.low, high: this.high };
+    const table = format.tablePfn(above.low, above.high);
+    const level = pointerLevel - 1;
+    for (let index = 0; index < entries[level]!; index++) {
+      this.change(owed, table, index, level, (low, high) => {
+        const leaf = this.isLeaf(low, high, level);
+        const newLow = bits.narrowLow(low, high, above, pointerLevel, leaf);
+        const newHigh = bits.narrowHigh(low, high, above, pointerLevel, leaf);
+        // An EPT pointer without any right would be none, and lose what is below it.
+        const stays = leaf || this.isPointer(newLow, newHigh, level);
+        if (stays && format.isPresent(low, high, level)) this.setNew(newLow, newHigh);
+        else this.setNew(low, high);
+      });
+    }
   }
 
   /** Finds the leaf of a page, and notes it in `found`. */

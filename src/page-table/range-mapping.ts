@@ -369,6 +369,7 @@ export abstract class RangeMapping extends LeafOperations {
       return;
     }
     const below = this.takeTable(level - 1);
+    this.inherit(below, this.owned.get(this.tables[level]!)!);
     const { high: pointerHigh, low: pointerLow } = shape.bits.pointers[level]!;
     // When hardware sets a bit meanwhile, the leaves get it too.
     this.change(owed, this.tables[level]!, this.indexes[level]!, level, (low, high) => {

@@ -1,3 +1,4 @@
+import type { WordMask } from '../pte/index.js';
 import { GLOBAL, type Invalidations } from './invalidations.js';
 import { NOT_COMPATIBLE, OUT_OF_FRAMES } from './outcome.js';
 import type { PageSize } from './page-size.js';
@@ -115,11 +116,12 @@ export abstract class StructureOperations extends RangeOperations {
     if (!this.isPointer(this.low, this.high, level)) return NOT_COMPATIBLE;
     const table = this.tables[level]!;
     const index = this.indexes[level]!;
-    const below = this.shape.format.tablePfn(this.low, this.high);
+    const pointer = { low: this.low, high: this.high };
+    const below = this.shape.format.tablePfn(pointer.low, pointer.high);
     if (this.isLent(index, level) || !this.isOwn(below, level - 1)) return NOT_COMPATIBLE;
     const count = this.shape.entries[level - 1]!;
     const pieces = this.piecesOf(below, level - 1, 0, count, pages);
-    if (pieces === null) return NOT_COMPATIBLE;
+    if (pieces === null || !this.narrowPieces(pieces, pointer, level)) return NOT_COMPATIBLE;
     this.change(owed, table, index, level, () => this.setLeaf(pieces, level, 0, 0));
     // A walk cache may lead hardware to the pieces until everything is invalidated, and what it marks there counts too.
     owed.addMaker({
@@ -191,6 +193,16 @@ export abstract class StructureOperations extends RangeOperations {
     }
     if (changed) this.oweCollapse(owed, vpn, pages, level, pieces);
     return 0;
+  }
+
+  /** Takes from pieces what the pointer above them withholds; `false` when no leaf is left of them. */
+  private narrowPieces(pieces: Pieces, pointer: WordMask, level: number): boolean {
+    const { bits, format } = this.shape;
+    const { flagsHigh, flagsLow } = pieces;
+    pieces.flagsLow = bits.narrowLow(flagsLow, flagsHigh, pointer, level, true);
+    pieces.flagsHigh = bits.narrowHigh(flagsLow, flagsHigh, pointer, level, true);
+    const low = pieces.flagsLow | format.leafBits[level]!;
+    return this.isLeaf(low, pieces.flagsHigh | format.leafBitsHigh[level]!, level);
   }
 
   private oweCollapse(

@@ -120,6 +120,11 @@ export abstract class TableTree extends EntryTree {
     return table;
   }
 
+  /** A table that is filled from another one, whose entries were found somewhere, has such entries itself. */
+  protected inherit(table: number, flags: number): void {
+    this.owned.set(table, (this.owned.get(table)! & ~AS_FOUND) | (flags & AS_FOUND));
+  }
+
   /** Notes that a frame is a table of this tree. */
   protected own(table: number, level: number, flags = 0): void {
     this.owned.set(table, level | flags);
@@ -294,7 +299,14 @@ export abstract class TableTree extends EntryTree {
   /** Whether something that can't be a table is a frame all the same, and nobody's yet, so that it can go back. */
   private isFreeFrame(table: number, level: number): boolean {
     const frame = Number.isSafeInteger(table) && table >= 0;
-    return frame && !this.isTaken(table, level) && !this.claimed.has(table);
+    if (!frame || this.claimed.has(table)) return false;
+    return !this.isTaken(table, level) || this.isNamed(table);
+  }
+
+  /** Whether a frame is a table because adopted entries say so, who may say it of frames that are the source's. */
+  private isNamed(table: number): boolean {
+    const flags = this.owned.get(table) ?? 0;
+    return (flags & NOT_RELEASED) !== 0 || this.original?.isNamed(table) === true;
   }
 
   private unsuitable(table: number): VmError {

@@ -1,6 +1,7 @@
 import { Prot } from '../core/index.js';
 import { AARCH64_PTE, AARCH64_PTE_HIGH } from './aarch64.js';
 import { S2_READ, S2_WRITE, S2_XN, SOFT_DIRTY } from './aarch64-mapping-options.js';
+import type { WordMask } from './entry.js';
 import { MappingBits, type MappingBitsOptions } from './mapping-bits.js';
 
 const { AP1, AP2 } = AARCH64_PTE;
@@ -68,6 +69,32 @@ export class AArch64MappingBits extends MappingBits {
 
   override widenHigh(high: number): number {
     return this.stage === 2 ? high : high & ~(APTable0 | APTable1 | PXNTable | UXNTable);
+  }
+
+  override narrowLow(
+    low: number,
+    _high: number,
+    above: WordMask,
+    _level: number,
+    leaf: boolean,
+  ): number {
+    if (!leaf || this.stage === 2) return low;
+    const mine = (above.high & APTable0) !== 0 ? low & ~AP1 : low;
+    return (above.high & APTable1) !== 0 ? mine | AP2 : mine;
+  }
+
+  override narrowHigh(
+    low: number,
+    high: number,
+    above: WordMask,
+    _level: number,
+    leaf: boolean,
+  ): number {
+    if (this.stage === 2) return high;
+    if (!leaf) return high | (above.high & (APTable0 | APTable1 | PXNTable | UXNTable));
+    const never =
+      ((above.high & PXNTable) !== 0 ? PXN : 0) | ((above.high & UXNTable) !== 0 ? UXN : 0);
+    return ((above.high & APTable1) !== 0 ? this.writeProtectHigh(low, high) : high) | never;
   }
 
   override protectLow(low: number, high: number, prot: number): number {

@@ -265,6 +265,29 @@ export class MappingBits {
       : high;
   }
 
+  /**
+   * The low word of an entry without the rights that the pointer above it withholds, so that the pointer may be widened.
+   *
+   * @param low - Bits 31:0 of the entry.
+   * @param _high - Bits 63:32.
+   * @param above - The pointer.
+   * @param level - The pointer's level.
+   * @param _leaf - Whether the entry is a leaf, rather than a pointer.
+   * @returns An int32.
+   */
+  narrowLow(low: number, _high: number, above: WordMask, level: number, _leaf: boolean): number {
+    if (!this.limits(level)) return low;
+    const taken = above.low & this.rightsLow & this.flip.low;
+    return (low & ~(this.grantsLow & ~above.low)) | taken;
+  }
+
+  /** The high word of the same. */
+  narrowHigh(_low: number, high: number, above: WordMask, level: number, _leaf: boolean): number {
+    if (!this.limits(level)) return high;
+    const taken = above.high & this.rightsHigh & this.flip.high;
+    return (high & ~(this.grantsHigh & ~above.high)) | taken;
+  }
+
   /** Whether a leaf is in every address space. */
   isGlobal(low: number, high: number): boolean {
     const { globalMask } = this;
