@@ -234,6 +234,43 @@ describe('a pointer', () => {
     expect(widened(stage2, 0x7800_0000_1234_5003n, 1)).toBe(0x7800_0000_1234_5003n);
   });
 
+  it('that is widened hands down what it withheld', () => {
+    const words = (entry: bigint) =>
+      [Number(entry & 0xffff_ffffn) | 0, Number(entry >> 32n) | 0] as const;
+    const narrowed = (format: PteFormat, entry: bigint, above: bigint, leaf: boolean): bigint => {
+      const bits = mappingOf(format);
+      const [low, high] = words(entry);
+      const [aboveLow, aboveHigh] = words(above);
+      const pointer = { low: aboveLow, high: aboveHigh };
+      return raw(
+        bits.narrowLow(low, high, pointer, 1, leaf),
+        bits.narrowHigh(low, high, pointer, 1, leaf),
+      );
+    };
+    // x86: no writing; no user and no execution.
+    expect(narrowed(x86Long4, 0x7_7067n, 0x1025n, true)).toBe(0x7_7065n);
+    expect(narrowed(x86Long4, 0x7_7067n, 0x8000_0000_0000_1023n, true)).toBe(
+      0x8000_0000_0007_7063n,
+    );
+    expect(narrowed(x86Long4, 0x7_7027n, 0x8000_0000_0000_1023n, false)).toBe(
+      0x8000_0000_0007_7023n,
+    );
+    expect(narrowed(eptLong4, 0x7_7337n, 0x1105n, true)).toBe(0x7_7335n);
+    // RISC-V's pointers withhold nothing.
+    expect(narrowed(sv39, 0x1_dcdfn, 1n, true)).toBe(0x1_dcdfn);
+    // AArch64: APTable, UXNTable and PXNTable of a page are AP, UXN and PXN; of a table they are what they were.
+    const page = 0x0008_0000_0007_7f43n;
+    expect(narrowed(aarch64(), page, 0x2000_0000_0000_1003n, true)).toBe(page & ~0x40n);
+    // Written before, which is remembered.
+    expect(narrowed(aarch64(), page, 0x4000_0000_0000_1003n, true)).toBe(0x0080_0000_0007_7fc3n);
+    expect(narrowed(aarch64(), page, 0x1000_0000_0000_1003n, true)).toBe(page | (1n << 54n));
+    expect(narrowed(aarch64(), page, 0x0800_0000_0000_1003n, true)).toBe(page | (1n << 53n));
+    expect(narrowed(aarch64(), 0x7_7003n, 0x7800_0000_0000_1003n, false)).toBe(
+      0x7800_0000_0007_7003n,
+    );
+    expect(narrowed(stage2, 0x7_77ffn, 0x7800_0000_0000_1003n, true)).toBe(0x7_77ffn);
+  });
+
   // Read as a page in the end: the supervisor's, and never executed.
   it.each([
     [x86Legacy, 0x63n],
