@@ -78,8 +78,6 @@ export function outcomeOf(call: () => number): ReferenceOutcome | 'out-of-frames
 /** Page tables of one format in one memory, with a source of frames and one accumulator. */
 export class ModelMachine {
   readonly kind: ModelFormat;
-  /** Whether everything is checked after each operation. */
-  private readonly checks: boolean;
   readonly pool: FramePool;
   readonly memory: PhysicalMemory;
   readonly owed: Invalidations;
@@ -89,25 +87,30 @@ export class ModelMachine {
   /** log2 of the frames that each table took, by its first frame. */
   private readonly orders = new Map<number, number>();
 
-  constructor(kind: ModelFormat, memoryKind: MemoryKind, place: Place, checks = true) {
+  constructor(kind: ModelFormat, memoryKind: MemoryKind, place: Place) {
     this.kind = kind;
-    this.checks = checks;
     this.pool = poolFor(kind, place);
     this.memory = memoryFor(kind, this.pool, memoryKind);
     this.owed = new Invalidations({ frames: this.pool });
     this.observer = memoryKind === 'watched' ? ({ step }) => this.steps.push(step) : null;
     const { memory, observer, pool } = this;
     const { format, machine } = kind;
-    this.tables.push(new PageTable({ format, memory, frames: pool, observer, ...machine }));
+    const options = { format, memory, frames: pool, observer, context: 1, ...machine };
+    this.tables.push(new PageTable(options));
   }
 
   get observed(): ((event: VmEvent) => void) | null {
     return this.observer;
   }
 
-  /** Checks all tables against their models, and where every frame is. */
+  /** Does what is owed: frames go back, broken entries are made. */
+  complete(): void {
+    this.owed.complete();
+    expect(this.owed.isEmpty).toBe(true);
+  }
+
+  /** After each operation: checks all tables against their models, and where every frame is. */
   check(models: readonly ReferencePageTable[]): void {
-    if (!this.checks) return;
     this.tables.forEach((table, at) => {
       table.checkInvariants();
       checkLeaves(this.kind, table, models[at]!);
