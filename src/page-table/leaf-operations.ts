@@ -49,6 +49,7 @@ export abstract class LeafOperations extends PageOperations {
     const group = Math.log2(this.foundEntries());
     const step = shape.groupStep(level, group);
     const changed = this.changesFound(owed, (low, high, member) => {
+      this.noteUse(low, high);
       const frame = pfn + member * step;
       const flagsLow = flags?.low ?? shape.flagsLow(low, level);
       const flagsHigh = flags?.high ?? shape.flagsHigh(high, level);

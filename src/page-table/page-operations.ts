@@ -19,8 +19,8 @@ export interface FoundLeaf {
   /** Its level. */
   level: number;
   /**
-   * Bits 31:0 of the entry, of a group one of its entries, before the operation changed it. After `unmap` it is accessed
-   * or dirty when any entry of the group was.
+   * Bits 31:0 of the entry, of a group one of its entries, before the operation changed it. After `unmap` and
+   * `remap` it is accessed or dirty when any entry of the group was, up to the last moment.
    */
   low: number;
   /** Bits 63:32. */
@@ -339,7 +339,7 @@ export abstract class PageOperations extends TableTree {
   }
 
   /** Notes in `found` that an entry of the leaf was used or written. */
-  private noteUse(low: number, high: number): void {
+  protected noteUse(low: number, high: number): void {
     const { found, shape } = this;
     const { bits } = shape;
     if (bits.isAccessed(low)) found.low |= bits.accessed;
