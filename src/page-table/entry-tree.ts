@@ -194,7 +194,7 @@ export abstract class EntryTree extends TableMemory {
       owed.addMaker(this.pending);
       this.setComplete();
     }
-    if (level > 0) this.pointersChanged();
+    if (level > 0) this.pointersChanged(level);
     const waitsFor = waiting?.owed ?? (breaks ? owed : this.pending.waitsFor(table));
     if (waitsFor !== undefined && this.isPointer(low, high, level)) {
       this.pending.unlink(this.shape.format.tablePfn(low, high), waitsFor);
@@ -209,7 +209,7 @@ export abstract class EntryTree extends TableMemory {
   }
 
   /** Whoever remembers a path forgets it. */
-  protected abstract pointersChanged(): void;
+  protected abstract pointersChanged(level: number): void;
 
   /** Changes an entry, again and again while hardware changes it at the same time. */
   protected change(

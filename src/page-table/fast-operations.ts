@@ -1,43 +1,19 @@
 import type { TreeOptions } from './entry-tree.js';
+import { FastWalk } from './fast-walk.js';
 import { findUsed } from './flat-runs.js';
 import { GLOBAL, Invalidations } from './invalidations.js';
 import { LeafFlags } from './leaf-flags.js';
-import { SwapOperations } from './swap-operations.js';
-import type { TableShape } from './table-shape.js';
 
 // The optimiser knows a module's own constants, and reads imported ones at every use.
 const GLOBAL_PAGE = GLOBAL;
-
-/** A pointer that no entry is: formats whose pointers the fast form can't tell have it for their mask. */
-const NEVER = 1;
 
 /**
  * Operations on one page, with a fast form for base pages in flat RAM. It answers when the page's entry is one like those
  * of this page table itself, and nothing but that entry changes; in every other case it did nothing, and the complete
  * form begins anew.
  */
-export abstract class FastOperations extends SwapOperations {
-  // Numbers of the format that the hot loop needs, as fields of one object. They begin as numbers: of a field that began
-  // as undefined, the optimising compiler asks at every use what it is (2x slower, measured).
-  private readonly depth: number = 0;
-  private readonly levelBits: number = 0;
-  private readonly levelMask: number = 0;
-  // Indexes are taken as words: the page number is doubled where entries have two, and so are the masks.
-  private readonly topMask: number = 0;
-  private readonly wordMask: number = 0;
-  /** The place of the root's index in the doubled page number, or where that is too long for 32 bits, in its upper part. */
-  private readonly topShift: number = 0;
-  /** What takes the page number there. */
-  private readonly topUnit: number = 0;
-  /** The place of the highest index that is all in bits 31:0 of the doubled page number. */
-  private readonly lowShift: number = 0;
-  private readonly pointerMask: number = 0;
-  private readonly pointerValue: number = 0;
-  private readonly frameShift: number = 0;
-  private readonly frameLowMask: number = 0;
-  private readonly frameHighMask: number = 0;
-  /** What takes the frame bits of the low word to a number of words. */
-  private readonly tableShift: number = 0;
+export abstract class FastOperations extends FastWalk {
+  // They begin as numbers, as those of the walk.
   private readonly highUnit: number = 0;
   private readonly perHighUnit: number = 0;
   private readonly frameEnd: number = 0;
@@ -49,62 +25,21 @@ export abstract class FastOperations extends SwapOperations {
   private readonly anyPresent: number = 0;
   private readonly allPresent: number = 0;
   private readonly oweFill: boolean = false;
-  // The window: the root's first word, or -1; what the numbers of its first word and of its end are to pointers; and the
-  // frame bits in their high words, the same for all of it.
-  private rootWord = -1;
-  private windowStart = 0;
-  private windowEnd = 0;
-  private windowHigh = 0;
-  // The table whose page was found last: its first page, how many it has (none when there is no such table), its first
-  // word. A page beside the last one is found there without a walk (half the time, measured; at random it costs a tenth).
-  private lastFirst = 0;
-  private lastPages = 0;
-  private lastWord = 0;
 
   protected constructor(options: TreeOptions) {
     super(options);
-    const { bits, format, top } = this.shape;
-    const inner = format.indexBits.slice(0, top);
-    const split = format.splitTableMask !== 0 || format.splitLeafMask[0] !== 0;
-    const mask = pointerMask(this.shape);
-    const value = top === 0 ? 0 : bits.pointers[top]!.low & mask;
-    const uniform = inner.every((width) => width === inner[0]);
-    const alike = bits.pointers.slice(1).every(({ low }) => (low & mask) === value);
-    const highMarks =
-      format.presentHigh !== 0 || format.leafMaskHigh.some((high, l) => l > 0 && high !== 0);
-    const highBits = highMarks || format.leafBitsHigh[0] !== 0 || bits.globalMask.high !== 0;
-    const width = inner[0] ?? 1;
-    const { frameWordShift, wide } = this;
-    const lowLevels = Math.floor((32 - wide) / width);
-    const topLevels = top < lowLevels ? top : top - lowLevels;
-    const fits =
-      width * topLevels + format.indexBits[top]! + wide <= 32 &&
-      format.frameShift >= frameWordShift;
-    const usable = uniform && alike && !split && !highBits && fits && this.shape.lowTells;
-    this.pointerMask = usable ? mask : 0;
-    this.pointerValue = usable ? value : NEVER;
-    this.levelBits = width;
-    this.levelMask = (2 ** width - 1) | 0;
-    this.depth = top;
-    this.topMask = (this.shape.entries[top]! - 1) << wide;
-    this.wordMask = this.levelMask << wide;
-    this.topShift = width * topLevels;
-    this.topUnit = 2 ** (wide - width * (top - topLevels));
-    this.lowShift = width * (lowLevels - 1);
-    this.frameShift = format.frameShift;
-    this.frameLowMask = format.frameLowMask;
-    this.frameHighMask = format.frameHighMask;
-    this.tableShift = Math.max(0, format.frameShift - frameWordShift);
+    const { bits, format } = this.shape;
+    const { walks } = this;
     this.highUnit = format.frameHighUnit;
     this.perHighUnit = 1 / format.frameHighUnit;
     // Where the fast form can't be used for a table's entries, no frame is low enough for it.
-    this.frameEnd = usable ? this.shape.leafFrameEnd[0]! : 0;
+    this.frameEnd = walks ? this.shape.leafFrameEnd[0]! : 0;
     this.leafLowBits = format.leafBits[0]!;
     this.groupHigh = bits.groupHigh;
     this.globalLow = this.shape.globalLow;
     this.globalFlip = this.shape.globalFlip;
     this.highWordMask = this.wide === 1 ? -1 : 0;
-    this.anyPresent = usable ? this.shape.presentLow : 0;
+    this.anyPresent = walks ? this.shape.presentLow : 0;
     this.allPresent = this.shape.requiredLow;
     this.oweFill = (this.fillOwes & 1) !== 0;
   }
@@ -292,78 +227,6 @@ export abstract class FastOperations extends SwapOperations {
     return this.findLeaf(vpn);
   }
 
-  protected override bindWindow(): void {
-    super.bindWindow();
-    this.pointersChanged();
-    const { frameWordShift, rootPfn, shape, skew, windowFirst, windowFrames } = this;
-    const highOf = (pfn: number): number => shape.format.tableHigh(pfn, 0) & this.frameHighMask;
-    this.rootWord = -1;
-    // A window that goes on where the frame bits of the low word begin anew is left to the complete form.
-    if (windowFrames === 0 || highOf(windowFirst) !== highOf(rootPfn)) return;
-    this.rootWord = this.tableBase(rootPfn, shape.top);
-    this.windowHigh = highOf(rootPfn);
-    this.windowStart = ((windowFirst << frameWordShift) - skew) | 0;
-    this.windowEnd = Math.min(skew + windowFrames * 2 ** frameWordShift, 2 ** 31 - 1) | 0;
-  }
-
-  /**
-   * The word of a base page's entry, when pointers as this page table writes them lead to it through flat RAM; otherwise
-   * -1. Everything that a page number has to be is checked.
-   */
-  private entryWord(vpn: number): number {
-    // Not even a number: the complete form says so.
-    if (typeof vpn !== 'number') return -1;
-    const place = vpn - this.lastFirst;
-    if (place >= 0 && place < this.lastPages && (place | 0) === place) {
-      return (this.lastWord + (place << this.wide)) | 0;
-    }
-    return this.walkToWord(vpn);
-  }
-
-  protected override pointersChanged(): void {
-    this.lastPages = 0;
-  }
-
-  /** The same by a walk from the root, which is remembered. */
-  private walkToWord(vpn: number): number {
-    const { foreign, shape } = this;
-    if (vpn >= shape.lowEnd && (vpn < shape.highStart || vpn >= shape.end)) return -1;
-    if (vpn < 0 || Math.floor(vpn) !== vpn) return -1;
-    if (vpn >= foreign.first && vpn < foreign.end) return -1;
-    let at = this.rootWord;
-    if (at < 0) return -1;
-    const { wide, words } = this;
-    const low = vpn << wide;
-    let bits = (vpn * this.topUnit) | 0;
-    let shift = this.topShift;
-    let mask = this.topMask;
-    for (let level = this.depth; level > 0; level = (level - 1) | 0) {
-      at = (at + ((bits >>> shift) & mask)) | 0;
-      const entry = words[at]!;
-      if ((entry & this.pointerMask) !== this.pointerValue) return -1;
-      // Of 4-byte entries this is the same word, and no bit of it counts.
-      if ((words[(at + wide) | 0]! & this.frameHighMask) !== this.windowHigh) return -1;
-      at = (((entry & this.frameLowMask) >>> this.tableShift) - this.windowStart) | 0;
-      if (at >>> 0 >= this.windowEnd >>> 0) return -1;
-      mask = this.wordMask;
-      shift = (shift - this.levelBits) | 0;
-      if (shift < 0) {
-        bits = low;
-        shift = this.lowShift;
-      }
-    }
-    const word = low & mask;
-    // Others may write the pointers of tables that were found.
-    if (!this.hasFoundTables) this.remember(vpn, at, word);
-    return (at + word) | 0;
-  }
-
-  private remember(vpn: number, table: number, word: number): void {
-    this.lastFirst = vpn - (word >> this.wide);
-    this.lastPages = this.shape.entries[0]!;
-    this.lastWord = table;
-  }
-
   /** Whether an accumulator is one for this page table. */
   private isOwed(owed: Invalidations): boolean {
     return owed instanceof Invalidations && owed.frames === this.frames;
@@ -405,13 +268,4 @@ export abstract class FastOperations extends SwapOperations {
     this.seek(vpn);
     if (this.unlink(owed, this.tables[1]!, this.indexes[1]!, 1, vpn)) this.prune(owed, vpn, 1);
   }
-}
-
-/** The bits of the low word by which a pointer is told from everything else, at levels where there are both. */
-function pointerMask(shape: TableShape): number {
-  const { format } = shape;
-  return format.leafMask.reduce(
-    (mask, leaf, level) => (level > 0 && leaf !== -1 ? mask | leaf : mask),
-    format.presentLow,
-  );
 }

@@ -163,7 +163,6 @@ export abstract class SharingOperations extends RecursiveOperations {
     for (const [table, level] of [...this.owned]) this.giveUp(owed, table, level & LEVEL);
     this.leafEntries.fill(0);
     this.dead = true;
-    this.pointersChanged();
     this.complete = true;
     this.bindWindow();
   }
