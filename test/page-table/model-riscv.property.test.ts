@@ -4,5 +4,5 @@ import { checkAgainstModel } from './model-property.js';
 
 describe('a page table of RISC-V does what the model does', () => {
   const kinds = MODEL_FORMATS.filter(({ format }) => format.architecture === 'riscv');
-  test.each(kinds)('$name', (kind) => checkAgainstModel(kind, 'flat', 15));
+  test.each(kinds)('$name', (kind) => checkAgainstModel(kind, 'flat', 8));
 });

@@ -114,5 +114,5 @@ function checkStale(kind: ModelFormat, numRuns: number): void {
 }
 
 describe('what hardware remembers after it did what was owed is still true', () => {
-  test.each(MODEL_FORMATS)('$name', (kind) => checkStale(kind, 5));
+  test.each(MODEL_FORMATS)('$name', (kind) => checkStale(kind, 4));
 });
