@@ -234,6 +234,21 @@ describe('mapRange', () => {
     expect(table.statistics().tables).toEqual([3, 1, 1, 1]);
   });
 
+  it.each([x86Long4, sv57])(
+    'finds out soon that half a space in base pages is too much ($name)',
+    (format) => {
+      const system = makeSystem(format);
+      const before = stateOf(system);
+      const pages = 2 ** (format.virtualBits - 1 - format.pageShift) - 512;
+      const range = { vpn: 0, pfn: 1, pages: Math.min(pages, 2 ** 39), flags: flagsOf(system) };
+      const { owed, table } = system;
+      // More than 10^11 entries would be written, if there were frames for their tables.
+      expect(table.mapRange({ ...range, pageSize: 1 }, owed)).toBe(OUT_OF_FRAMES);
+      expect(table.mapRange(range, owed)).toBe(OUT_OF_FRAMES);
+      expect(stateOf(system)).toEqual(before);
+    },
+  );
+
   it.each([x86Long5, sv57])('maps up to the last page of $name', (format) => {
     const system = makeSystem(format);
     const { owed, table } = system;
