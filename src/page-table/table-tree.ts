@@ -283,14 +283,15 @@ export abstract class TableTree extends EntryTree {
     const frames = tablePages[level]!;
     const end = level === top ? rootFrameEnd : tableFrameEnd;
     if (!Number.isInteger(table) || table < 0 || table + frames > end) return false;
-    if (table % frames !== 0 || this.isTaken(table, level)) return false;
-    return !this.claimed.has(table) && this.canHold(table, level);
+    if ((frames > 1 && table % frames !== 0) || this.isTaken(table, level)) return false;
+    if (this.claimed.has(table)) return false;
+    return this.tableBase(table, level) >= 0 || this.canHold(table, level);
   }
 
   /** Whether a frame of a table that there would be is one of this tree's already, or of the tree that it is a copy of. */
   protected isTaken(table: number, level: number): boolean {
     for (let frame = table; frame < table + this.shape.tablePages[level]!; frame++) {
-      if (this.owned.has(frame) || this.tails.has(frame)) return true;
+      if (this.owned.has(frame) || (this.tails.size > 0 && this.tails.has(frame))) return true;
       if (this.original?.isTaken(frame, 0) === true) return true;
     }
     return false;
