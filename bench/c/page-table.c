@@ -1,7 +1,8 @@
 /*
- * page-table WORK FORMAT FIRST_PFN FRAMES VPN PFN FLAGS CLEAR SET BOOKS ORDER: what bench/components/page-table.ts has
- * PageTable do. FLAGS are those of leaves; CLEAR and SET the bits by which they are write-protected; with BOOKS the
- * checksum has what was owed and which frames are left as well. ORDER has the pages, counted from VPN.
+ * page-table WORK FORMAT FIRST_PFN FRAMES VPN PFN FLAGS CLEAR SET BOOKS REMEMBERS ORDER: what
+ * bench/components/page-table.ts has PageTable do. FLAGS are those of leaves; CLEAR and SET the bits by which they are
+ * write-protected; with BOOKS the checksum has what was owed and which frames are left as well; with REMEMBERS tables are
+ * remembered as PageTable does, without it every page is walked to from the root. ORDER has the pages, counted from VPN.
  */
 #include "page-table.h"
 
@@ -251,7 +252,7 @@ static const struct {
 };
 
 int main(int argc, char **argv) {
-  if (argc != 12) return 2;
+  if (argc != 13) return 2;
   static struct work work;
   for (size_t i = 0; i < sizeof FORMATS / sizeof *FORMATS; i++)
     if (strcmp(FORMATS[i].name, argv[2]) == 0) work.format = &FORMATS[i];
@@ -264,7 +265,7 @@ int main(int argc, char **argv) {
   work.clear = strtoull(argv[8], NULL, 10);
   work.set = strtoull(argv[9], NULL, 10);
   work.books = atoi(argv[10]);
-  work.order = read_file(argv[11], &bytes);
+  work.order = read_file(argv[12], &bytes);
   work.pages = bytes / sizeof(u32);
   work.pool = (struct pool){.first = first, .frames = frames};
   work.pool.stack = calloc(frames, sizeof(u64));
@@ -277,6 +278,7 @@ int main(int argc, char **argv) {
       .first_pfn = first,
       .frames = frames,
       .owned = malloc(frames),
+      .remembers = atoi(argv[11]),
   };
   if (!work.pool.stack || !work.pool.out || !work.table.words || !work.table.owned) return 2;
   memset(work.table.words, 0, frames << 12);

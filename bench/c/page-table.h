@@ -12,6 +12,9 @@ enum { INTERMEDIATE = 1, GLOBAL = 2 };
 enum { OUT_OF_FRAMES = -1, NOT_MAPPED = -2, NOT_PRESENT = -3, MISTAKE = -4 };
 enum { CAPACITY = 256, MAX_LEVELS = 5 };
 
+enum { REGIONS = 8 };
+
+#define NOWHERE ((u64)1 << 63)
 #define EVERY_PAGE ((u64)1 << 53)
 #define NO_TABLE 0xff
 
@@ -162,6 +165,10 @@ struct table {
   /* By frame of the RAM: the level of the table that it is, or NO_TABLE. Tables share it. */
   u8 *owned;
   struct found found;
+  /* What FastWalk remembers, if this one does: the table of the last page, and by region the table of level 1. */
+  bool remembers;
+  u64 last_first, *last;
+  u64 region_first[REGIONS], *region[REGIONS];
 };
 
 #define WORDS(t, pfn) ((t)->words + (((pfn) - (t)->first_pfn) << 9))
@@ -174,19 +181,61 @@ static bool is_page(const struct format *f, u64 entry) {
   return entry & f->present && (entry & f->required) == f->required && !(entry & f->group);
 }
 
-/* The entry of a page, when pointers lead to it; otherwise a null pointer. */
-static inline u64 *entry_of(const struct table *t, u64 vpn) {
+/* The table that an entry points at, or a null pointer. */
+static inline u64 *pointed_at(const struct table *t, u64 entry) {
   const struct format *f = t->format;
-  if ((vpn >= f->low_end && vpn < f->high_start) || vpn >= f->end) return NULL;
+  if ((entry & f->pointer_mask) != f->pointer_value) return NULL;
+  u64 frame = frame_in(f, entry) - t->first_pfn;
+  return frame < t->frames ? &t->words[frame << 9] : NULL;
+}
+
+/* Whether a page number is an address of this table's own. */
+static bool is_own(const struct table *t, u64 vpn) {
+  const struct format *f = t->format;
+  if ((vpn >= f->low_end && vpn < f->high_start) || vpn >= f->end) return false;
+  return vpn < t->foreign_first || vpn >= t->foreign_end;
+}
+
+/* Walks from the root to the table of a level above a page; a null pointer when no pointers lead there. */
+static inline u64 *walk(const struct table *t, u64 vpn, u32 level) {
+  if (!is_own(t, vpn)) return NULL;
+  u64 *table = WORDS(t, t->root);
+  for (u32 shift = 9 * (t->format->levels - 1); table && shift > 9 * level; shift -= 9)
+    table = pointed_at(t, table[vpn >> shift & 511]);
+  return table;
+}
+
+static u64 __attribute__((noinline)) *find_region(struct table *t, u64 vpn, u32 slot) {
+  u64 *table = walk(t, vpn, 1);
+  if (!table) return NULL;
+  t->region_first[slot] = vpn >> 18 << 18;
+  return t->region[slot] = table;
+}
+
+/* The table of a page, as FastWalk finds it. */
+static inline u64 *remembered(struct table *t, u64 vpn) {
+  if (vpn - t->last_first < 512) return t->last;
   if (vpn >= t->foreign_first && vpn < t->foreign_end) return NULL;
-  u64 frame = t->root - t->first_pfn;
-  for (u32 shift = 9 * (f->levels - 1);; shift -= 9) {
-    u64 *at = &t->words[frame << 9 | (vpn >> shift & 511)];
-    if (shift == 0) return at;
-    if ((*at & f->pointer_mask) != f->pointer_value) return NULL;
-    frame = frame_in(f, *at) - t->first_pfn;
-    if (frame >= t->frames) return NULL;
-  }
+  u32 slot = vpn >> 18 & (REGIONS - 1);
+  bool found = (vpn - t->region_first[slot]) >> 18 == 0;
+  u64 *region = found ? t->region[slot] : find_region(t, vpn, slot);
+  if (!region) return NULL;
+  u64 *table = pointed_at(t, region[vpn >> 9 & 511]);
+  if (!table) return NULL;
+  t->last_first = vpn & ~(u64)511;
+  return t->last = table;
+}
+
+/* The entry of a page, when pointers lead to it; otherwise a null pointer. */
+static inline u64 *entry_of(struct table *t, u64 vpn) {
+  u64 *table = t->remembers ? remembered(t, vpn) : walk(t, vpn, 0);
+  return table ? table + (vpn & 511) : NULL;
+}
+
+/* A pointer of a level changed. */
+static void forget(struct table *t, u32 level) {
+  t->last_first = NOWHERE;
+  for (u32 slot = 0; level > 1 && slot < REGIONS; slot++) t->region_first[slot] = NOWHERE;
 }
 
 static void own(struct table *t, u64 pfn, u32 level) {
@@ -232,10 +281,7 @@ static i64 __attribute__((noinline))
 map_slowly(struct table *t, u64 vpn, u64 pfn, const struct leaf_flags *flags, struct owed *owed) {
   const struct format *f = t->format;
   u64 *path[MAX_LEVELS];
-  if (owed->pool != t->pool || flags->format != f || pfn >= f->frame_end || vpn >= f->end ||
-      (vpn >= f->low_end && vpn < f->high_start) ||
-      (vpn >= t->foreign_first && vpn < t->foreign_end))
-    return MISTAKE;
+  if (owed->pool != t->pool || flags->format != f || pfn >= f->frame_end || !is_own(t, vpn)) return MISTAKE;
   u32 reached = seek(t, vpn, path);
   if (*path[reached]) return MISTAKE;
   if (free_frames(t->pool) < reached) return OUT_OF_FRAMES;
@@ -246,6 +292,7 @@ map_slowly(struct table *t, u64 vpn, u64 pfn, const struct leaf_flags *flags, st
     entry = pointer_to(f, table);
   }
   *path[reached] = entry;
+  if (reached > 0) forget(t, reached);
   t->leaves++;
   if (f->fill_owes) {
     if (reached > 0) {
@@ -285,6 +332,7 @@ static void __attribute__((noinline)) prune(struct table *t, u64 vpn, struct owe
     u64 below = frame_in(t->format, *path[level]);
     if (!is_empty(WORDS(t, below))) return;
     *path[level] = 0;
+    forget(t, level);
     u64 pages = entry_pages(level);
     owe_intermediate(owed, vpn & ~(pages - 1), pages, t->context);
     give_up(t, below, level - 1, owed);
@@ -301,8 +349,7 @@ static void note(struct table *t, u64 vpn, u64 entry) {
 
 /* The outcome for a page that is no base page with tables; larger pages and groups are not benched. */
 static i64 absent(const struct table *t, u64 vpn) {
-  const struct format *f = t->format;
-  if ((vpn >= f->low_end && vpn < f->high_start) || vpn >= f->end) return MISTAKE;
+  if (!is_own(t, vpn)) return MISTAKE;
   u64 *path[MAX_LEVELS];
   return *path[seek(t, vpn, path)] ? NOT_PRESENT : NOT_MAPPED;
 }
@@ -410,9 +457,11 @@ static bool make_table(struct table *t, const struct table *like, i64 context) {
       .frames = like->frames,
       .context = context,
       .owned = like->owned,
+      .remembers = like->remembers,
   };
   if (free_frames(t->pool) == 0) return false;
   t->root = new_table(t, t->format->levels - 1);
+  forget(t, t->format->levels);
   return true;
 }
 
