@@ -40,6 +40,7 @@ export interface Case {
   readonly peers?: Readonly<Record<string, () => Work>>;
   /**
    * Whether all contestants have the same units in every slice, as many as fill one of ours: for work whose units differ.
+   * Slices are ten times as long then.
    * @defaultValue false
    */
   readonly lockstep?: boolean;

@@ -5,6 +5,8 @@ import type { Case, Component } from './component.js';
 import { Contestant } from './contestant.js';
 
 const SLICE_NS = 1e6;
+/** In lockstep: long enough that caches which the others have emptied are filled again in a small part of it. */
+const LONG_SLICE_NS = 10e6;
 /** Work done before anything is measured, for the optimising compiler. */
 const WARM_UP_NS = 300e6;
 
@@ -59,7 +61,8 @@ export async function measure(
   try {
     await agree(component, benchCase, contestants);
     const counts: number[] = [];
-    for (const contestant of contestants) counts.push(await warmUp(contestant));
+    const sliceNs = benchCase.lockstep ? LONG_SLICE_NS : SLICE_NS;
+    for (const contestant of contestants) counts.push(await warmUp(contestant, sliceNs));
     if (benchCase.lockstep) {
       counts.fill(counts[0]!);
       for (const contestant of contestants) contestant.rewind();
@@ -104,13 +107,13 @@ async function agree(
 }
 
 /** Lets a contestant work until it is as fast as it gets; returns the units that fill a slice. */
-async function warmUp(contestant: Contestant): Promise<number> {
+async function warmUp(contestant: Contestant, sliceNs: number): Promise<number> {
   const { opsPerUnit } = contestant.size;
   let count = 1;
   for (let spent = 0; spent < WARM_UP_NS; ) {
     const ns = Math.max((await contestant.slice(count)) * count * opsPerUnit, 1);
     spent += ns;
-    count = Math.max(1, Math.round(Math.min(SLICE_NS / ns, 16) * count));
+    count = Math.max(1, Math.round(Math.min(sliceNs / ns, 16) * count));
   }
   return count;
 }
