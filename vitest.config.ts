@@ -14,6 +14,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     // Of two cores the runner would leave one idle.
     maxWorkers: 2,
+    // Nothing in the library has state of its own, so test files may share its modules: a third of the time is saved.
+    isolate: false,
     // Replaying recordings and starting processes is slow on a small machine under coverage.
     testTimeout: 120_000,
     hookTimeout: 120_000,
