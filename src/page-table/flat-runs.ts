@@ -43,8 +43,6 @@ export const replaced = { changed: 0, bits: 0 };
 /**
  * Replaces bits in all present entries of a run: of each word those of `clear` by those of `set`. Notes in `replaced`
  * which bits changed, of either word, and the or of the low words of all that are present, each xored with `flip`.
- *
- * Four entries that are all present are taken together: half the time, measured.
  */
 export function replaceRun(
   words: Int32Array,
@@ -59,97 +57,137 @@ export function replaceRun(
   setHigh: number,
   flip: number,
 ): void {
-  const step = 1 + wide;
-  const four = 4 * step;
-  const maskLow = clearLow | setLow;
+  const keepLow = ~(clearLow | setLow);
   const maskHigh = clearHigh | setHigh;
+  present.or = 0;
+  present.and = -1;
   let changed = 0;
-  let bits = 0;
-  let next = from;
-  for (let at = from; at < to; at = next) {
-    next = at + four;
-    if (next <= to) {
-      const b = at + step;
-      const c = b + step;
-      const d = c + step;
-      const w = words[at]!;
-      const x = words[b]!;
-      const y = words[c]!;
-      const z = words[d]!;
-      const some = w | x | y | z;
-      const every = w & x & y & z;
-      if ((every & any) !== 0 && (every & all) === all) {
-        const low = ((some ^ setLow) | (every ^ setLow)) & maskLow;
-        if (low !== 0) {
-          words[at] = (w & ~maskLow) | setLow;
-          words[b] = (x & ~maskLow) | setLow;
-          words[c] = (y & ~maskLow) | setLow;
-          words[d] = (z & ~maskLow) | setLow;
-        }
-        bits |= (some ^ flip) | (every ^ flip);
-        changed |= low;
-        if (maskHigh !== 0) changed |= replaceFour(words, at + 1, maskHigh, setHigh);
-        continue;
-      }
-    }
-    for (let one = at; one < next && one < to; one += step) {
-      const low = words[one]!;
-      if ((low & any) === 0 || (low & all) !== all) continue;
-      bits |= low ^ flip;
-      changed |= replaceWord(words, one, maskLow, setLow);
-      if (maskHigh !== 0) changed |= replaceWord(words, one + 1, maskHigh, setHigh);
-    }
+  if (wide === 0) {
+    replaceSmall(words, from, to, any, all, keepLow, setLow);
+  } else {
+    // Before the low words, which say what is present. Most often all are right, and seeing it is all there is to do.
+    if (maskHigh !== 0 && highWordsDiffer(words, from, to, maskHigh, setHigh))
+      changed = replaceHighWords(words, from, to, any, all, ~maskHigh, setHigh);
+    replaceLowWords(words, from, to, any, all, keepLow, setLow);
   }
+  // What is present is not 0.
+  const { and, or } = present;
+  if (or !== 0) changed |= ((or ^ setLow) | (and ^ setLow)) & ~keepLow;
   replaced.changed = changed;
-  replaced.bits = bits;
+  replaced.bits = or === 0 ? 0 : (or ^ flip) | (and ^ flip);
 }
 
-/** Replaces bits of a word; returns which changed. */
-function replaceWord(words: Int32Array, at: number, mask: number, set: number): number {
-  const word = words[at]!;
-  const changed = (word ^ set) & mask;
-  words[at] = word ^ changed;
-  return changed;
+/** Of the low words that were present before they changed, the or and the and: they tell which bits changed. */
+const present = { or: 0, and: -1 };
+
+/** Replaces bits in 4-byte entries that are present. */
+function replaceSmall(
+  words: Int32Array,
+  from: number,
+  to: number,
+  any: number,
+  all: number,
+  keep: number,
+  set: number,
+): void {
+  for (let at = from | 0; at < to; at = (at + 1) | 0) replaceLow(words, at, any, all, keep, set);
 }
 
-/** The same for the high words of four 8-byte entries. */
-function replaceFour(words: Int32Array, at: number, mask: number, set: number): number {
-  const w = words[at]!;
-  const x = words[at + 2]!;
-  const y = words[at + 4]!;
-  const z = words[at + 6]!;
-  const changed = (((w | x | y | z) ^ set) | ((w & x & y & z) ^ set)) & mask;
-  if (changed === 0) return 0;
-  words[at] = (w & ~mask) | set;
-  words[at + 2] = (x & ~mask) | set;
-  words[at + 4] = (y & ~mask) | set;
-  words[at + 6] = (z & ~mask) | set;
-  return changed;
+/** Replaces bits in the low word of an entry, if it is present. */
+function replaceLow(
+  words: Int32Array,
+  at: number,
+  any: number,
+  all: number,
+  keep: number,
+  set: number,
+): void {
+  const low = words[at]!;
+  if ((low & any) === 0 || (low & all) !== all) return;
+  words[at] = (low & keep) | set;
+  present.or |= low;
+  present.and &= low;
 }
 
 /**
- * Clears a bit in the low word of all 8-byte entries of a run that have all bits of `mask`, of which it is one; notes in
- * `replaced` as {@link replaceRun} does, but of those that changed. A loop as small as can be: 0.9 ns an entry instead of
- * 1.7 (measured).
+ * Replaces bits in the low words of 8-byte entries that are present. Four that all are get theirs together, with as few
+ * numbers alive in the loop as can be: 1.3 ns an entry; one by one it takes 1.8 (measured).
  */
-export function clearBitRun(
+function replaceLowWords(
+  words: Int32Array,
+  from: number,
+  to: number,
+  any: number,
+  all: number,
+  keep: number,
+  set: number,
+): void {
+  const fours = (from + ((to - from) & -8)) | 0;
+  let or = 0;
+  let and = -1;
+  for (let at = from | 0; at < fours; at = (at + 8) | 0) {
+    const w = words[at]!;
+    const x = words[(at + 2) | 0]!;
+    const y = words[(at + 4) | 0]!;
+    const z = words[(at + 6) | 0]!;
+    const every = w & x & y & z;
+    if ((every & any) !== 0 && (every & all) === all) {
+      words[at] = (w & keep) | set;
+      words[(at + 2) | 0] = (x & keep) | set;
+      words[(at + 4) | 0] = (y & keep) | set;
+      words[(at + 6) | 0] = (z & keep) | set;
+      or |= w | x | y | z;
+      and &= every;
+    } else {
+      for (let one = at; one < at + 8; one += 2) replaceLow(words, one, any, all, keep, set);
+    }
+  }
+  for (let at = fours; at < to; at += 2) replaceLow(words, at, any, all, keep, set);
+  present.or |= or;
+  present.and &= and;
+}
+
+/** Whether bits in high words of 8-byte entries, present or not, are anywhere others than those of `set`. */
+function highWordsDiffer(
   words: Int32Array,
   from: number,
   to: number,
   mask: number,
-  bit: number,
-): void {
-  const keep = ~bit;
-  let bits = 0;
-  for (let at = from | 0; at < to; at = (at + 2) | 0) {
-    const low = words[at]! | 0;
-    if ((low & mask) === mask) {
-      words[at] = low & keep;
-      bits |= low;
-    }
+  set: number,
+): boolean {
+  const fours = (from + ((to - from) & -8)) | 0;
+  let others = 0;
+  for (let at = from | 0; at < fours; at = (at + 8) | 0) {
+    others |=
+      (words[(at + 1) | 0]! ^ set) |
+      (words[(at + 3) | 0]! ^ set) |
+      (words[(at + 5) | 0]! ^ set) |
+      (words[(at + 7) | 0]! ^ set);
   }
-  replaced.changed = bits === 0 ? 0 : 1;
-  replaced.bits = bits;
+  for (let at = fours; at < to; at += 2) others |= words[at + 1]! ^ set;
+  return (others & mask) !== 0;
+}
+
+/** Replaces bits in the high words of 8-byte entries that are present; returns which changed. */
+function replaceHighWords(
+  words: Int32Array,
+  from: number,
+  to: number,
+  any: number,
+  all: number,
+  keep: number,
+  set: number,
+): number {
+  let changed = 0;
+  for (let at = from | 0; at < to; at = (at + 2) | 0) {
+    const low = words[at]!;
+    if ((low & any) === 0 || (low & all) !== all) continue;
+    const high = words[(at + 1) | 0]!;
+    const replacement = (high & keep) | set;
+    words[(at + 1) | 0] = replacement;
+    changed |= high ^ replacement;
+  }
+  return changed;
 }
 
 /** What becomes of one word of an entry. */

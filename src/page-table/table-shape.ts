@@ -44,8 +44,6 @@ export class TableShape {
   /** ... and of these of the low word those of the code: RISC-V's other sizes are reserved. */
   readonly groupLow: number;
   readonly groupCode: number;
-  /** The bits that an entry of level 0 has, all of them, when it may be written; 0 where it takes more to tell. */
-  readonly writableMask: number;
   /** The bit of the low word that says whether a leaf is global, ... */
   readonly globalLow: number = 0;
   /** ... and the same bit if it says so by being clear. */
@@ -105,7 +103,6 @@ export class TableShape {
     this.globalLow = globalMask.low;
     // AArch64's bit says it by being clear.
     this.globalFlip = this.bits.isGlobal(0, 0) ? globalMask.low : 0;
-    this.writableMask = this.lowTells ? writableMask(this) : 0;
   }
 
   /** Whether a page number is a virtual address. */
@@ -218,16 +215,6 @@ export class TableShape {
   groupStep(level: number, group: number): number {
     return group > 0 && this.format.napotMask !== 0 ? 0 : this.format.levelPages[level]!;
   }
-}
-
-function writableMask({ bits, globalFlip, presentLow, requiredLow }: TableShape): number {
-  const { writeClearHigh, writeClearLow, writeSetHigh, writeSetLow } = bits;
-  const others = writeClearHigh | writeSetHigh | writeSetLow | globalFlip;
-  if (!bits.plain || others !== 0) return 0;
-  // EPT: the bit itself makes the entry present. RISC-V: with it the entry is a leaf, if it is valid.
-  if ((presentLow & writeClearLow) !== 0) return requiredLow | writeClearLow;
-  const oneBit = (presentLow & (presentLow - 1)) === 0;
-  return oneBit ? requiredLow | presentLow | writeClearLow : 0;
 }
 
 /** log2 of the base pages that a table takes: at least one, and whatever its entries need. */

@@ -60,15 +60,16 @@ export abstract class TableTree extends EntryTree {
   }
 
   /**
-   * Takes tables from the source, cleared, as many of each level as `counts` says.
+   * Takes tables from the source, cleared, as many of each level as `counts` says. Those of level 0 in flat RAM may have
+   * `dirty` entries still, for whoever writes them whole.
    *
    * @returns `false` when there are not so many; the source is then as it was.
    * @throws `VmError` when the source hands out what can't be a table; the same holds then.
    */
-  protected reserveTables(counts: ArrayLike<number>): boolean {
+  protected reserveTables(counts: ArrayLike<number>, dirty = false): boolean {
     let complete = false;
     try {
-      complete = this.reserveAll(counts);
+      complete = this.reserveAll(counts, dirty);
     } finally {
       // Also when the source throws, or hands out what can't be a table.
       if (!complete) this.returnReserve();
@@ -77,8 +78,9 @@ export abstract class TableTree extends EntryTree {
     return complete;
   }
 
-  private reserveAll(counts: ArrayLike<number>): boolean {
+  private reserveAll(counts: ArrayLike<number>, dirty: boolean): boolean {
     for (let level = 0; level < counts.length; level++) {
+      const leaves = dirty && level === 0;
       for (let count = counts[level]!; count > 0; count--) {
         const table = this.allocate(level);
         if (table < 0) return false;
@@ -88,6 +90,7 @@ export abstract class TableTree extends EntryTree {
         }
         this.reserve[level]![this.reserved[level]!++] = table;
         this.claimed.add(table);
+        if (leaves && this.tableBase(table, level) >= 0) continue;
         if (!this.clearTable(table, level)) throw this.noMemory(table);
       }
     }

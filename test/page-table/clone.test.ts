@@ -124,6 +124,26 @@ describe.each(FORMATS)('a copy with copy-on-write in $name', (format) => {
     copy.checkInvariants();
   });
 
+  it.each([
+    ['whole', {}],
+    ['page by page', { isShared: () => true }],
+    ['as it is', { copyOnWrite: false }],
+  ])('copied %s has nothing of what its frames held before', (_, options) => {
+    const system = withPages();
+    const { memory, owed, table } = system;
+    const unit = 2 ** (format.pageShift - 12);
+    const tables = new Set([...table.tablePages()].map(({ pfn }) => pfn));
+    // A root may take up to sixteen pages.
+    for (let more = 1; more < 16; more++) tables.add(table.root + more);
+    const rubbish = new Uint8Array(4096).fill(0xff);
+    for (let pfn = 0; pfn < 64 * unit; pfn++) {
+      if (!tables.has(Math.floor(pfn / unit))) memory.writeBytes(pfn, 0, rubbish);
+    }
+    const copy = table.clone(options, owed)!;
+    expect(leavesOf(copy)).toEqual(leavesOf(table));
+    copy.checkInvariants();
+  });
+
   it('needs frames for all of its tables, or is none, and nothing changed', () => {
     const full = withPages();
     const tables = [...full.table.tablePages()].length;
