@@ -110,8 +110,9 @@ depend on the machine; trust the ratios.
 - **naive** is what a textbook suggests: bigints and objects.
 
 Every contestant has a process of its own, so that nobody else's types reach its optimised code. They work in turns, for
-about a millisecond each (ten where millions of pages are mapped); the times are the 20th percentile (and for ours the median) of these slices, the ratios the
-median of the rounds' ratios. All contestants must return the same checksum over all the work, or nothing is measured.
+about a millisecond each (ten where millions of pages are mapped); the times are the 20th percentile (and for ours the
+median) of these slices, the ratios the median of the rounds' ratios. All contestants must return the same checksum over
+all the work, or nothing is measured.
 A target is met when the geometric mean of its cases is within it and no case is above 1.5 times it.
 `;
 
