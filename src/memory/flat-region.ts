@@ -27,16 +27,22 @@ const PAGE_WORDS = PAGE_BYTES / 4;
 
 /**
  * RAM in an unshared buffer. A `DataView` reads at any alignment, little-endian on any host, at the speed of a typed
- * array; the `Uint8Array` beside it knows the present length (0 once detached), where a `DataView` would throw.
+ * array; the `Uint8Array` beside it has no bytes any more once detached, where a `DataView` would throw.
+ *
+ * That it has none is seen by reading one, not by its length: code of V8 11.3 (Node 20) that has met a view of a
+ * resizable buffer gives the old length of every view that is detached afterwards. For the same reason there is no
+ * {@link RamWindow} of a resizable buffer, so that walkers may compare with `words.length`.
  */
 export class FlatRegion extends BufferRegion {
   readonly shared = false;
+  private length: number;
   private bytes: Uint8Array;
   private view: DataView;
   private lastWindow: RamWindow | null;
 
   constructor(basePfn: number, baseOffset: number, backing: Backing) {
     super(basePfn, baseOffset, backing);
+    this.length = 0;
     this.bytes = new Uint8Array(NO_BUFFER);
     this.view = new DataView(NO_BUFFER);
     this.lastWindow = null;
@@ -44,7 +50,7 @@ export class FlatRegion extends BufferRegion {
   }
 
   get size(): number {
-    return this.bytes.length;
+    return this.length;
   }
 
   get contents(): Uint8Array {
@@ -55,17 +61,23 @@ export class FlatRegion extends BufferRegion {
     const start = length === 0 ? 0 : this.start;
     this.bytes = new Uint8Array(buffer, start, length);
     this.view = new DataView(buffer, start, length);
+    this.length = length;
     this.lastWindow = null;
   }
 
+  /** Whether all bytes of an access are here now. A view of fixed length has all of its bytes or none. */
+  private has(at: number, width: number): boolean {
+    return at >= 0 && at + width <= this.length && this.bytes[at] !== undefined;
+  }
+
   read(at: number, width: NarrowWidth): number {
-    if (!(at >= 0 && at + width <= this.bytes.length)) return OUTSIDE;
+    if (!this.has(at, width)) return OUTSIDE;
     if (width === 4) return this.view.getUint32(at, true);
     return width === 2 ? this.view.getUint16(at, true) : this.bytes[at]!;
   }
 
   write(at: number, width: NarrowWidth, value: number): number {
-    if (!(at >= 0 && at + width <= this.bytes.length)) return OUTSIDE;
+    if (!this.has(at, width)) return OUTSIDE;
     if (width === 4) this.view.setInt32(at, value, true);
     else if (width === 2) this.view.setInt16(at, value, true);
     else this.bytes[at] = value;
@@ -73,14 +85,14 @@ export class FlatRegion extends BufferRegion {
   }
 
   readWords(at: number, out: WordPair): number {
-    if (!(at >= 0 && at + 8 <= this.bytes.length)) return OUTSIDE;
+    if (!this.has(at, 8)) return OUTSIDE;
     out.low = this.view.getInt32(at, true);
     out.high = this.view.getInt32(at + 4, true);
     return 0;
   }
 
   writeWords(at: number, low: number, high: number): number {
-    if (!(at >= 0 && at + 8 <= this.bytes.length)) return OUTSIDE;
+    if (!this.has(at, 8)) return OUTSIDE;
     this.view.setInt32(at, low, true);
     this.view.setInt32(at + 4, high, true);
     return 0;
@@ -98,6 +110,7 @@ export class FlatRegion extends BufferRegion {
   }
 
   private makeWindow(pfn: number): RamWindow | null {
+    if (isResizable(this.buffer)) return null;
     const firstPfn = this.basePfn + (this.baseOffset === 0 ? 0 : 1);
     const skipped = this.distance(firstPfn, 0);
     const frames = Math.floor((this.size - skipped) / PAGE_BYTES);
@@ -108,4 +121,9 @@ export class FlatRegion extends BufferRegion {
     const byte = this.start + skipped + from * PAGE_BYTES;
     return { words: new Int32Array(this.buffer, byte, length), firstPfn: firstPfn + from };
   }
+}
+
+/** Node 20 has resizable buffers; the type library of ES2022, which this package asks for, does not know of them. */
+function isResizable(buffer: ArrayBufferLike & { readonly resizable?: boolean }): boolean {
+  return buffer.resizable === true;
 }

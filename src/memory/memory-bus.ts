@@ -238,7 +238,8 @@ export abstract class MemoryBus {
   }
 
   /**
-   * A direct view for a walker's fast path: whole frames of unshared flat RAM whose words are 4-aligned in their buffer.
+   * A direct view for a walker's fast path: whole frames of unshared flat RAM whose words are 4-aligned in their buffer,
+   * which is not a resizable one.
    *
    * @param pfn - The frame wanted.
    * @returns The window that holds it, at most 2^21 - 1 frames, or `null`. O(log regions); the same object while it

@@ -101,6 +101,32 @@ describe('RAM whose buffer changes otherwise', () => {
     memory.checkInvariants();
   });
 
+  it('has no window, and its accesses notice later that another buffer is gone', () => {
+    const memory = PhysicalMemory.wrap(resizable(0x1000), { base: 0 });
+    expect(memory.ramWindow(0)).toBeNull();
+    // Compiled by V8, `length` of a view is not 0 when the buffer is gone, once it has met resizable ones.
+    const accesses = [
+      (page: number) => memory.read8(page, 5),
+      (page: number) => memory.read16(page, 5),
+      (page: number) => memory.read32(page, 5),
+      (page: number) => memory.readWords(page, 5),
+      (page: number) => memory.write8(page, 5, 0),
+      (page: number) => memory.write16(page, 5, 0),
+      (page: number) => memory.write32(page, 5, 0),
+      (page: number) => memory.writeWords(page, 5, 0, 0),
+    ];
+    let answers = 0;
+    for (let page = 1; page <= 3 * accesses.length; page++) {
+      const access = accesses[page % accesses.length]!;
+      const buffer = new ArrayBuffer(0x1000);
+      memory.addRam({ base: page * 0x1000, source: buffer });
+      for (let i = 0; i < 20_000; i++) answers += access(i % 2 === 0 ? 0 : page);
+      structuredClone(buffer, { transfer: [buffer] });
+      expect(access(page)).toBe(BUS_ERROR);
+    }
+    expect(answers).toBe(0);
+  });
+
   it('is gone when the buffer was transferred away', () => {
     const buffer = new ArrayBuffer(0x1000);
     const memory = PhysicalMemory.wrap(new Uint8Array(buffer), { base: 0x1000 });
