@@ -77,6 +77,9 @@ export function replaceRun(
   replaced.bits = or === 0 ? 0 : (or ^ flip) | (and ^ flip);
 }
 
+/** What an index is masked with where a loop begins: of one known not to be negative, none in the loop is extended. */
+const NO_SIGN = 0x7fffffff;
+
 /** Of the low words that were present before they changed, the or and the and: they tell which bits changed. */
 const present = { or: 0, and: -1 };
 
@@ -122,20 +125,20 @@ function replaceLowWords(
   keep: number,
   set: number,
 ): void {
-  const fours = (from + ((to - from) & -8)) | 0;
+  const fours = (from + ((to - from) & -8)) & NO_SIGN;
   let or = 0;
   let and = -1;
-  for (let at = from | 0; at < fours; at = (at + 8) | 0) {
+  for (let at = from & NO_SIGN; at < fours; at += 8) {
     const w = words[at]!;
-    const x = words[(at + 2) | 0]!;
-    const y = words[(at + 4) | 0]!;
-    const z = words[(at + 6) | 0]!;
+    const x = words[at + 2]!;
+    const y = words[at + 4]!;
+    const z = words[at + 6]!;
     const every = w & x & y & z;
     if ((every & any) !== 0 && (every & all) === all) {
       words[at] = (w & keep) | set;
-      words[(at + 2) | 0] = (x & keep) | set;
-      words[(at + 4) | 0] = (y & keep) | set;
-      words[(at + 6) | 0] = (z & keep) | set;
+      words[at + 2] = (x & keep) | set;
+      words[at + 4] = (y & keep) | set;
+      words[at + 6] = (z & keep) | set;
       or |= w | x | y | z;
       and &= every;
     } else {
@@ -155,14 +158,14 @@ function highWordsDiffer(
   mask: number,
   set: number,
 ): boolean {
-  const fours = (from + ((to - from) & -8)) | 0;
+  const fours = (from + ((to - from) & -8)) & NO_SIGN;
   let others = 0;
-  for (let at = from | 0; at < fours; at = (at + 8) | 0) {
+  for (let at = from & NO_SIGN; at < fours; at += 8) {
     others |=
-      (words[(at + 1) | 0]! ^ set) |
-      (words[(at + 3) | 0]! ^ set) |
-      (words[(at + 5) | 0]! ^ set) |
-      (words[(at + 7) | 0]! ^ set);
+      (words[at + 1]! ^ set) |
+      (words[at + 3]! ^ set) |
+      (words[at + 5]! ^ set) |
+      (words[at + 7]! ^ set);
   }
   for (let at = fours; at < to; at += 2) others |= words[at + 1]! ^ set;
   return (others & mask) !== 0;
