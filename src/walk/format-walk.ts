@@ -51,9 +51,8 @@ export function formatWalk(report: WalkReport): string {
     verdict(report),
   ];
   const nested = target !== null || unread !== null || steps.some((step) => step.secondStage);
-  return [...lines, ...(nested ? [`  ${report.references} references in both stages`] : [])].join(
-    '\n',
-  );
+  if (nested) lines.push(`  ${counted(report.references, 'reference')} in both stages`);
+  return lines.join('\n');
 }
 
 /** The second stage's walk, between the lines of the walk that asked for it. */
@@ -66,6 +65,10 @@ function secondStage(report: WalkReport | null): readonly string[] {
 
 function unreadLine({ address, index, level }: UnreadEntry): string {
   return `  level ${level} [${String(index.index).padStart(3)}] @${hex(address)} can't be read`;
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 /** `ReadModifyWrite` as `read-modify-write`. */
@@ -90,7 +93,7 @@ function meaning(step: WalkStep): string {
 
 /** The flags of a leaf that explain most refusals. */
 function flags({ fields }: WalkStep): string {
-  const shown = ['A', 'D', 'G', 'N', 'PK'].filter((name) => fields[name] !== undefined);
+  const shown = ['A', 'AF', 'D', 'G', 'N', 'PK'].filter((name) => fields[name] !== undefined);
   return shown.map((name) => ` ${name}=${fields[name]}`).join('');
 }
 
@@ -111,7 +114,11 @@ function refused(outcome: FaultTranslation, rule: WalkReport['rule']): string {
 }
 
 function encoding({ aarch64, riscv, x86 }: FaultTranslation): string {
-  if (aarch64 !== undefined) return ` (ESR ${hex(aarch64.esr)}, FAR ${hex(aarch64.far)})`;
+  if (aarch64 !== undefined) {
+    const { el, esr, far, hpfar } = aarch64;
+    const page = hpfar === null ? '' : `, HPFAR_EL2 ${hex(hpfar)}`;
+    return ` (ESR_EL${el} ${hex(esr)}, FAR_EL${el} ${hex(far)}${page})`;
+  }
   if (riscv !== undefined) return ` (cause ${riscv.cause}, tval ${hex(riscv.tval)})`;
   if (x86?.exit !== undefined)
     return ` (VM exit: ${x86.exit.kind}, guest-physical ${hex(x86.exit.gpa)})`;

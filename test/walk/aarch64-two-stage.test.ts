@@ -1,7 +1,7 @@
 import { Access, VmError } from 'pagewright/core';
 import { PhysicalMemory } from 'pagewright/memory';
 import { decodeEsr, decodeRegister, hpfarRegister } from 'pagewright/pte';
-import { AArch64Stage2, AArch64Walker } from 'pagewright/walk';
+import { AArch64Stage2, AArch64Walker, formatWalk } from 'pagewright/walk';
 import { describe, expect, it } from 'vitest';
 import { expectError } from '../core/errors.js';
 
@@ -229,5 +229,37 @@ describe('a second stage', () => {
   it('is over the same memory', () => {
     const secondStage = new AArch64Stage2({ memory: memoryWith() });
     expect(() => new AArch64Walker({ memory, secondStage })).toThrow(VmError);
+  });
+});
+
+describe('a report as text', () => {
+  it('tells which level takes the abort, and of a refusal by stage 2 the intermediate page', () => {
+    const { walker } = guest(memoryWith([8, BLOCK2], [0x1000, BLOCK & ~0x4000_0000n]));
+    const [, , , verdict, count] = formatWalk(walker.explain(0x5678, Read)).split('\n').slice(-5);
+    expect([verdict, count]).toMatchInlineSnapshot(`
+      [
+        "  read refused: bit 0 of the stage 2 descriptor is clear, or it is of a kind that this level does not have: translation fault (ESR_EL2 0x92000005, FAR_EL2 0x5678, HPFAR_EL2 0x50) [Arm ARM DDI 0487, D8 Translation table descriptor formats]",
+        "  3 references in both stages",
+      ]
+    `);
+  });
+
+  it('shows the access flag of a leaf', () => {
+    const { walker } = guest(memoryWith([8, BLOCK2], [0x1000, BLOCK & ~0x400n]));
+    const text = formatWalk(walker.explain(0x5678, Read));
+    expect(text).toMatchInlineSnapshot(`
+      "supervisor read at 0x5678 (aarch64 4K 39-bit, root 0x40001000)
+          second stage: supervisor implicit-supervisor read at 0x40001000 (aarch64 stage 2 4K 39-bit, root 0x40000000)
+            level 2 [  1] @0x40000008 = 0x400007fd  leaf at 0x40000000, rwxu AF=1
+            physical address 0x40001000, in a 1 GiB page
+        level 2 [  0] @0x40001000 = 0x40000341  leaf at 0x40000000, rwxu AF=0
+        read refused: AF=0 and hardware does not set it: access flag fault (ESR_EL1 0x96000009, FAR_EL1 0x5678) [Arm ARM DDI 0487, D8 The Access flag]
+        2 references in both stages"
+    `);
+  });
+
+  it('counts one reference as one', () => {
+    const { walker } = guest(memoryWith());
+    expect(formatWalk(walker.explain(0x5678, Read))).toMatch(/\n {2}1 reference in both stages$/);
   });
 });
