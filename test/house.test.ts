@@ -12,7 +12,9 @@ const FLOORS: Readonly<Record<string, number>> = {
   pte: 1,
   memory: 1,
   walk: 2,
+  replacement: 2,
   'page-table': 3,
+  tlb: 3,
   textbook: 3,
   cli: 7,
 };

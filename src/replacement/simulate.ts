@@ -1,0 +1,231 @@
+import {
+  checkInteger,
+  checkOptions,
+  type OptionNames,
+  type Plain,
+  plain,
+  VmError,
+} from '../core/index.js';
+import type { PolicyKind, ReplacementPolicy } from './policy.js';
+
+/**
+ * How a simulation is run.
+ *
+ * @public
+ */
+export interface SimulateOptions {
+  /**
+   * Sets among which pages are divided, page number modulo sets: a set-associative cache with `frames` ways.
+   * @defaultValue 1
+   */
+  readonly sets?: number;
+  /** Which references write: anything that is true or not 0 at the same index. @defaultValue none */
+  readonly writes?: ArrayLike<boolean | number>;
+  /** References between two clock interrupts, for NRU, NFU and aging; 0: never. @defaultValue 0 */
+  readonly tickEvery?: number;
+}
+
+/**
+ * What one reference did.
+ *
+ * @public
+ */
+export interface SimulationStep {
+  /** The page. */
+  readonly page: number;
+  /** Whether it was there. */
+  readonly hit: boolean;
+  /** The page that had to go, or `null`. */
+  readonly victim: number | null;
+  /** The slot that it is in now; those of set s begin at s * frames. */
+  readonly slot: number;
+}
+
+/**
+ * A whole run.
+ *
+ * @public
+ */
+export interface Simulation {
+  /** The tag. */
+  readonly kind: 'simulation';
+  /** The policy's name. */
+  readonly policy: string;
+  /** Frames, of each set. */
+  readonly frames: number;
+  /** Sets. */
+  readonly sets: number;
+  /** References that found their page. */
+  readonly hits: number;
+  /** Those that did not: page faults. */
+  readonly misses: number;
+  /** One for each reference. */
+  readonly steps: readonly SimulationStep[];
+}
+
+const OPTIONS: OptionNames<SimulateOptions> = { sets: true, writes: true, tickEvery: true };
+
+/**
+ * Runs a policy over a reference string and tells what each reference did.
+ *
+ * @param kind - The policy, such as `lru()`.
+ * @param frames - Frames, or the ways of each set; 1 to 2^24, and as many as the policy can have.
+ * @param references - Page numbers, 0 to 2^53 - 1.
+ * @param options - Sets, writes and clock interrupts.
+ * @returns Every step, as plain data: O(references) objects. {@link countMisses} does without.
+ * @throws `VmError` for what is no policy, frame count, page number or option.
+ *
+ * @example
+ * ```ts
+ * import { lru, simulate } from 'pagewright/replacement';
+ *
+ * const run = simulate(lru(), 2, [7, 8, 7, 9]);
+ * run.misses; // => 3
+ * run.steps.map(({ hit, victim }) => (hit ? 'hit' : victim)); // => [null, null, 'hit', 8]
+ * ```
+ * @public
+ */
+export function simulate(
+  kind: PolicyKind,
+  frames: number,
+  references: ArrayLike<number>,
+  options: SimulateOptions = {},
+): Plain<Simulation> {
+  const cache = new SimulatedCache(kind, frames, references, options);
+  const steps: SimulationStep[] = [];
+  for (let index = 0; index < references.length; index++) {
+    const hit = cache.step(index);
+    const { slot, victim } = cache;
+    steps.push({ page: references[index]!, hit, victim: victim < 0 ? null : victim, slot });
+  }
+  const { hits, sets } = cache;
+  const misses = references.length - hits;
+  return plain({ kind: 'simulation', policy: kind.name, frames, sets, hits, misses, steps });
+}
+
+/**
+ * Counts the misses that {@link simulate} would show, without an object for each reference.
+ *
+ * @param kind - The policy.
+ * @param frames - Frames, or the ways of each set.
+ * @param references - Page numbers, 0 to 2^53 - 1.
+ * @param options - Sets, writes and clock interrupts.
+ * @returns The misses.
+ * @throws `VmError` as `simulate`.
+ *
+ * @example
+ * ```ts
+ * import { countMisses, fifo, lru } from 'pagewright/replacement';
+ *
+ * const loop = Array.from({ length: 1000 }, (_, index) => index % 5);
+ * countMisses(lru(), 4, loop); // => 1000
+ * countMisses(fifo(), 5, loop); // => 5
+ * ```
+ * @public
+ */
+export function countMisses(
+  kind: PolicyKind,
+  frames: number,
+  references: ArrayLike<number>,
+  options: SimulateOptions = {},
+): number {
+  const cache = new SimulatedCache(kind, frames, references, options);
+  for (let index = 0; index < references.length; index++) cache.step(index);
+  return references.length - cache.hits;
+}
+
+/** Slots with pages in them, and a policy for each set. */
+class SimulatedCache {
+  hits = 0;
+  /** The slot of the last reference. */
+  slot = 0;
+  /** The page that the last reference drove out, or -1. */
+  victim = -1;
+  readonly sets: number;
+  private readonly ways: number;
+  private readonly references: ArrayLike<number>;
+  private readonly writes: ArrayLike<boolean | number> | null;
+  private readonly tickEvery: number;
+  private readonly policies: readonly ReplacementPolicy[];
+  private readonly slots: Map<number, number> = new Map();
+  private readonly pages: Float64Array;
+  /** Slots in use of each set: they fill from the first one on, and nothing is ever removed. */
+  private readonly used: Int32Array;
+
+  constructor(
+    kind: PolicyKind,
+    ways: number,
+    references: ArrayLike<number>,
+    options: SimulateOptions,
+  ) {
+    checkOptions('options', options, OPTIONS);
+    const { sets = 1, tickEvery = 0, writes = null } = options;
+    if (typeof kind?.create !== 'function') {
+      const expected = 'a policy, such as lru()';
+      throw new VmError('bad-argument', { argument: 'kind', value: kind, expected });
+    }
+    checkPages(references);
+    this.sets = checkInteger('sets', sets, 1, 2 ** 24);
+    this.ways = checkInteger('frames', ways, 1, Math.floor(2 ** 24 / sets));
+    this.tickEvery = checkInteger('tickEvery', tickEvery, 0, Number.MAX_SAFE_INTEGER);
+    this.references = references;
+    this.writes = writes;
+    this.pages = new Float64Array(sets * ways);
+    this.used = new Int32Array(sets);
+    this.policies = Array.from({ length: sets }, (_, set) => {
+      return kind.create(ways, sets === 1 ? references : ofSet(references, sets, set));
+    });
+  }
+
+  /** Does one reference, and tells whether its page was there. */
+  step(index: number): boolean {
+    const page = this.references[index]!;
+    const write = this.writes !== null && Boolean(this.writes[index]);
+    const found = this.slots.get(page);
+    if (found !== undefined) {
+      this.hits++;
+      this.slot = found;
+      this.victim = -1;
+      const set = Math.floor(found / this.ways);
+      this.policies[set]!.onHit(found - set * this.ways, write);
+    } else {
+      this.fill(page, write);
+    }
+    if (this.tickEvery > 0 && (index + 1) % this.tickEvery === 0) {
+      for (const policy of this.policies) policy.onTick();
+    }
+    return found !== undefined;
+  }
+
+  private fill(page: number, write: boolean): void {
+    const set = page % this.sets;
+    const policy = this.policies[set]!;
+    const full = this.used[set] === this.ways;
+    // A policy may be somebody else's: it must not reach into another set.
+    const way = full
+      ? checkInteger('victim', policy.victim(page), 0, this.ways - 1)
+      : this.used[set]!++;
+    this.slot = set * this.ways + way;
+    this.victim = full ? this.pages[this.slot]! : -1;
+    if (full) this.slots.delete(this.victim);
+    this.pages[this.slot] = page;
+    this.slots.set(page, this.slot);
+    policy.onFill(way, page, write);
+  }
+}
+
+/** What a set sees of the references: its policy may look ahead. */
+function ofSet(references: ArrayLike<number>, sets: number, set: number): number[] {
+  return Array.from(references).filter((page) => page % sets === set);
+}
+
+/** Refuses what is no list of page numbers, before anything is done with it. */
+export function checkPages(references: ArrayLike<number>): void {
+  checkInteger('references.length', references?.length, 0, 2 ** 32);
+  for (let index = 0; index < references.length; index++) {
+    const page = references[index]!;
+    if (Number.isSafeInteger(page) && page >= 0) continue;
+    const expected = 'page numbers, 0 to 2^53 - 1';
+    throw new VmError('bad-argument', { argument: `references[${index}]`, value: page, expected });
+  }
+}
