@@ -136,6 +136,25 @@ export interface InvalidationOwedEvent {
 }
 
 /**
+ * A TLB was asked, or an entry came or went. `tlb-evict` comes before the `tlb-fill` that it makes room for; both
+ * `tlb-evict` and `tlb-flush` come while the entry is still there.
+ *
+ * @public
+ */
+export interface TlbEvent {
+  /** The tag. */
+  readonly type: 'tlb-evict' | 'tlb-fill' | 'tlb-flush' | 'tlb-hit' | 'tlb-miss';
+  /** Counts the observer's events, from 0. */
+  readonly step: number;
+  /** The entry's number in the TLB, or -1 for a miss. */
+  readonly slot: number;
+  /** The entry's first page, or the page that was missed. */
+  readonly vpn: number;
+  /** Base pages that the entry covers. */
+  readonly pages: number;
+}
+
+/**
  * Everything that can be watched. One union for all rooms; tell the members apart by `type`.
  *
  * @public
@@ -147,7 +166,8 @@ export type VmEvent =
   | WalkEndEvent
   | EntryChangeEvent
   | TableEvent
-  | InvalidationOwedEvent;
+  | InvalidationOwedEvent
+  | TlbEvent;
 
 /**
  * Receives events as they are decided. It must not change the structure that it watches, nor ask it for an answer.

@@ -1,3 +1,5 @@
+import type { Random } from '../core/index.js';
+
 /**
  * The order of fills, or of fills and hits, as stamps from a clock: the slot with the least stamp goes. LRU and FIFO.
  *
@@ -42,8 +44,8 @@ export interface WordRule {
 export interface RandomRule {
   /** The tag. */
   readonly kind: 'random';
-  /** Any int32. */
-  readonly seed: number;
+  /** Draws the way, for every set. */
+  readonly source: Random;
 }
 
 /**

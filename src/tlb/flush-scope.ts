@@ -1,0 +1,93 @@
+import {
+  checkBoolean,
+  checkInteger,
+  checkOptions,
+  type OptionNames,
+  VmError,
+} from '../core/index.js';
+
+/**
+ * What an invalidation reaches, as data: every instruction of every architecture is one or two of these, and every cache
+ * understands them. What is not given does not restrict.
+ *
+ * @public
+ */
+export interface FlushScope {
+  /** Only entries of this root. */
+  readonly root?: number;
+  /** Only entries of this virtual machine. */
+  readonly vmid?: number;
+  /** Only entries of this address space; see `globals` for those that belong to every one. */
+  readonly asid?: number;
+  /** Whether global entries are dropped with the others. */
+  readonly globals: boolean;
+  /** The first page, together with `pages`. An entry goes when any page of the page that it came from is among them. */
+  readonly vpn?: number;
+  /** How many base pages. @defaultValue 1 */
+  readonly pages?: number;
+  /** Which caches are meant. @defaultValue every one, and of paging-structure caches all entries of the contexts */
+  readonly caches?: FlushedCaches;
+}
+
+/**
+ * Which caches an invalidation concerns.
+ *
+ * @public
+ */
+export interface FlushedCaches {
+  /** Caches of whole translations, of the first stage alone or combined with the second. */
+  readonly translations: boolean;
+  /**
+   * Paging-structure caches: `none`, the entries above the `pages` of the scope, or `all` entries of its contexts whatever
+   * their pages.
+   */
+  readonly structures: 'none' | 'pages' | 'all';
+  /** Caches of the second stage alone, guest-physical to physical; `vpn` and `pages` are guest frames for them. */
+  readonly secondStage: boolean;
+}
+
+const SCOPE: OptionNames<FlushScope> = {
+  root: true,
+  vmid: true,
+  asid: true,
+  globals: true,
+  vpn: true,
+  pages: true,
+  caches: true,
+};
+const CACHES: OptionNames<FlushedCaches> = {
+  translations: true,
+  structures: true,
+  secondStage: true,
+};
+
+/** Checks a scope, and returns its pages: from the first to an end that may be infinite. */
+export function checkScope(scope: FlushScope): { readonly first: number; readonly end: number } {
+  checkOptions('', scope, SCOPE, 'scope');
+  const { asid, caches, globals, pages, root, vmid, vpn } = scope;
+  checkBoolean('globals', globals);
+  if (asid !== undefined) checkInteger('asid', asid, 0, 65535);
+  if (vmid !== undefined) checkInteger('vmid', vmid, 0, 65535);
+  if (root !== undefined) checkInteger('root', root, 0, 2 ** 20 - 1);
+  if (caches !== undefined) checkCaches(caches);
+  if (vpn === undefined) {
+    if (pages === undefined) return { first: 0, end: Infinity };
+    throw new VmError('bad-argument', {
+      argument: 'pages',
+      value: pages,
+      expected: 'no pages without a vpn',
+    });
+  }
+  checkInteger('vpn', vpn, 0, 2 ** 52 - 1);
+  return { first: vpn, end: vpn + checkInteger('pages', pages ?? 1, 1, 2 ** 52) };
+}
+
+function checkCaches(caches: FlushedCaches): void {
+  checkOptions('caches', caches, CACHES);
+  const { secondStage, structures, translations } = caches;
+  checkBoolean('caches.translations', translations);
+  checkBoolean('caches.secondStage', secondStage);
+  if (['none', 'pages', 'all'].includes(structures)) return;
+  const expected = "'none', 'pages' or 'all'";
+  throw new VmError('bad-argument', { argument: 'caches.structures', value: structures, expected });
+}

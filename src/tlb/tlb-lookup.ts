@@ -1,0 +1,294 @@
+import type { VmObserver } from '../core/index.js';
+import { TlbAnswer } from './answer.js';
+import type { ContextUser } from './contexts.js';
+import { EntryStore, GROUP, NO_SLOT } from './entry-store.js';
+import { bad, type Geometry } from './geometry.js';
+import type { TlbStatistics } from './tlb-statistics.js';
+
+// Copied to constants of this module: what is imported is read anew at each use (measured).
+const MISS = TlbAnswer.Miss;
+const DENIED = TlbAnswer.Denied;
+const NOT_PRESENT = TlbAnswer.NotPresent;
+
+/** No kind that an entry has: it keeps global entries out of the fast path. */
+const NO_KIND = -2;
+
+/** Stamps end here, and start again. */
+const CLOCK_END = 0x7fffffff;
+
+/** The value with which a field begins; see entry-store.ts. */
+const NO_STAMPS: Int32Array = new Int32Array(0);
+
+/** Events of a TLB, without what they all have. */
+type TlbEventType = 'tlb-evict' | 'tlb-fill' | 'tlb-flush' | 'tlb-hit' | 'tlb-miss';
+
+/** The side of a TLB that is asked: contexts, lookups and counts. */
+export abstract class TlbLookup extends EntryStore implements ContextUser {
+  private contextId = 0;
+  /** Kinds that answer: those of the context, and those of global pages of its root, both without a size. */
+  private own = 0;
+  private global = 0;
+  /** `global`, unless a page may have a global entry beside one of a context: then no kind, and the slow path decides. */
+  private fastGlobal = 0;
+  /** Counts hits and fills. */
+  private clock = 0;
+  /** A hit is stamped while the clock is below, and is more than a stamp otherwise. */
+  private stampEnd = 0;
+  private readonly stamps: Int32Array = NO_STAMPS;
+  /** What the clock had counted when it started again. */
+  private earlier = 0;
+  private misses = 0;
+  protected fills = 0;
+  protected evictions = 0;
+  /** Hits, misses and evictions of each set; empty unless they are counted. */
+  protected readonly setCounts: Float64Array;
+  /** A page on its way into the slow path, and the answer on its way back: a number in a call is a number on the heap. */
+  private readonly exchange: Float64Array = new Float64Array(2);
+  private watcher: VmObserver | null = null;
+  private step = 0;
+
+  constructor(geometry: Geometry) {
+    super(geometry);
+    this.setCounts = new Float64Array(geometry.countSets ? 3 * this.sets : 0);
+    // Where hits do not matter they stamp what nobody reads: the fast path has one form.
+    const { form, onHit, stamps } = this.recency;
+    const stampsHits = form === 'stamps' && onHit;
+    this.stamps = stampsHits ? stamps : new Int32Array(onHit ? 0 : this.entries);
+    this.bindFastPath();
+    this.context = geometry.contexts.intern({});
+    geometry.contexts.attach(this);
+  }
+
+  abstract forgetContext(id: number): void;
+
+  /** The context of lookups and insertions: what `contexts.intern` returned. Setting it is a context switch, O(1). */
+  get context(): number {
+    return this.contextId;
+  }
+
+  set context(id: number) {
+    const global = this.contexts.globalOf(id) << 5;
+    this.contextId = id;
+    this.own = id << 5;
+    this.global = global;
+    if (this.fastGlobal !== NO_KIND) this.fastGlobal = global;
+  }
+
+  /** Receives an event for every hit, miss, fill, eviction and flushed entry, after it was done; `null` for nobody. */
+  get observer(): VmObserver | null {
+    return this.watcher;
+  }
+
+  set observer(observer: VmObserver | null) {
+    if (observer !== null && typeof observer !== 'function') {
+      throw bad('observer', observer, 'a function or null');
+    }
+    this.watcher = observer;
+    this.step = 0;
+    this.bindFastPath();
+  }
+
+  /**
+   * What was counted since the TLB was made.
+   *
+   * @returns Plain data. O(sets) where sets are counted.
+   */
+  statistics(): TlbStatistics {
+    const { evictions, fills, misses, setCounts } = this;
+    const hits = this.earlier + this.clock - fills;
+    if (setCounts.length === 0) return { hits, misses, fills, evictions };
+    const sets = Array.from({ length: this.sets }, (_, set) => {
+      const [inSet, missed, evicted] = setCounts.subarray(3 * set, 3 * set + 3);
+      return { hits: inSet!, misses: missed!, evictions: evicted! };
+    });
+    return { hits, misses, fills, evictions, sets };
+  }
+
+  /**
+   * Translates a page. Hot: numbers in, number out, no allocation.
+   *
+   * @param vpn - The page number, 0 to 2^52 - 1; of addresses with ignored tag bits, without the tag.
+   * @param need - The rights that the access needs, all of them.
+   * @returns The frame of this page, or a negative {@link TlbAnswer}. O(ways x page sizes in use), O(sizes) when more than
+   * 16 ways are fully associative.
+   */
+  lookup(vpn: number, need: number): number {
+    // The same loop as in `find`, so that a lookup in a hot loop is one function that V8 inlines (measured: 2x).
+    const first = Math.imul(vpn & this.setMask, this.scannedWays);
+    for (let slot = first, end = first + this.scannedWays; slot < end; slot++) {
+      if (this.tags[slot] === vpn) {
+        const kind = this.kinds[slot]!;
+        if (kind === this.own || kind === this.fastGlobal) {
+          const now = (this.clock + 1) | 0;
+          if (now < this.stampEnd) this.stamps[slot] = this.clock = now;
+          else this.hit(slot);
+          return (this.rights[slot]! & need) === need ? this.pfns[slot]! : DENIED;
+        }
+      }
+    }
+    this.exchange[0] = vpn;
+    this.search(need);
+    return this.exchange[1]!;
+  }
+
+  /**
+   * Finds the entry of a page, as a lookup does: its policy is told.
+   *
+   * @param vpn - The page number.
+   * @returns Its slot, for `pfnAt`, `rightsAt` and `memoryTypeAt`; -1 for none.
+   */
+  find(vpn: number): number {
+    const first = Math.imul(vpn & this.setMask, this.scannedWays);
+    for (let slot = first, end = first + this.scannedWays; slot < end; slot++) {
+      if (this.tags[slot] === vpn) {
+        const kind = this.kinds[slot]!;
+        if (kind === this.own || kind === this.fastGlobal) {
+          const now = (this.clock + 1) | 0;
+          if (now < this.stampEnd) this.stamps[slot] = this.clock = now;
+          else this.hit(slot);
+          return slot;
+        }
+      }
+    }
+    this.exchange[0] = vpn;
+    return this.search(0);
+  }
+
+  /**
+   * Looks whether there is an entry for a page, and changes nothing: no policy, no count.
+   *
+   * @param vpn - The page number.
+   * @returns Its slot, or -1.
+   */
+  peek(vpn: number): number {
+    // Groups are base pages, the smallest.
+    const grouped = this.sizes < 0 ? this.slotOf(vpn, GROUP, this.own, this.global) : NO_SLOT;
+    if (grouped >= 0) return grouped;
+    for (let rest = this.sizes & CLOCK_END; rest !== 0; rest &= rest - 1) {
+      const slot = this.slotOf(vpn, 31 - Math.clz32(rest & -rest), this.own, this.global);
+      if (slot >= 0) return slot;
+    }
+    return NO_SLOT;
+  }
+
+  /**
+   * The frame of a page in an entry that covers it.
+   *
+   * @param slot - What `find` returned.
+   * @param vpn - The page.
+   * @returns The frame, or {@link TlbAnswer}.NotPresent.
+   */
+  pfnAt(slot: number, vpn: number): number {
+    const pfn = this.pfns[slot]! + (vpn - this.tags[slot]!);
+    return pfn < 0 ? TlbAnswer.NotPresent : pfn;
+  }
+
+  /**
+   * The rights of an entry.
+   *
+   * @param slot - What `find` returned.
+   * @returns The bits with which it was inserted.
+   */
+  rightsAt(slot: number): number {
+    return this.rights[slot]!;
+  }
+
+  /**
+   * The memory type of an entry.
+   *
+   * @param slot - What `find` returned.
+   * @returns The number with which it was inserted.
+   */
+  memoryTypeAt(slot: number): number {
+    return this.memoryTypes[slot]!;
+  }
+
+  /**
+   * Looks for the page in `exchange[0]` in every size, as `slotOf` does in one, the smallest first.
+   *
+   * All of it is one function on purpose. With more than 460 bytecodes V8 does not inline it into `lookup`, whose compiled
+   * form would otherwise be so long that it is not inlined itself (measured: 2x for every lookup in a hot loop).
+   *
+   * @returns The slot, or `NO_SLOT`; the answer to a lookup is in `exchange[1]`.
+   */
+  private search(need: number): number {
+    const { buckets, chain, exchange, hashed, kinds, tags, ways } = this;
+    const vpn = exchange[0]!;
+    for (let rest = this.sizes; rest !== 0; ) {
+      // Groups are base pages, and come first: bit 31.
+      const size = rest < 0 ? GROUP : 31 - Math.clz32(rest & -rest);
+      const order = size === GROUP ? this.group : size;
+      rest = rest < 0 ? rest & CLOCK_END : rest & (rest - 1);
+      const offset = vpn & ((1 << order) - 1);
+      const tag = vpn - offset;
+      const own = this.own | size;
+      const global = this.global | size;
+      let at = hashed ? buckets[this.bucketOf(tag, order)]! : this.setOf(tag, order) * ways;
+      let found = NO_SLOT;
+      for (const end = hashed ? NO_SLOT : at + ways; at !== end; at = hashed ? chain[at]! : at + 1) {
+        if (tags[at] !== tag) continue;
+        const kind = kinds[at]!;
+        if (kind !== own && (kind !== global || found !== NO_SLOT)) continue;
+        if (size === GROUP && !this.holds(at, offset)) continue;
+        found = at;
+        if (kind === own) break;
+      }
+      if (found === NO_SLOT) continue;
+      this.hit(found);
+      const pfn = this.pfns[found]! + (vpn - tag);
+      const answer = pfn < 0 ? NOT_PRESENT : pfn;
+      exchange[1] = (this.rights[found]! & need) === need ? answer : DENIED;
+      return found;
+    }
+    this.misses++;
+    exchange[1] = MISS;
+    if (this.setCounts.length > 0) this.setCounts[3 * this.setOf(vpn, 0) + 1]!++;
+    if (this.watcher !== null) this.tell('tlb-miss', NO_SLOT, vpn);
+    return NO_SLOT;
+  }
+
+  /** Everything that a hit may entail. */
+  private hit(slot: number): void {
+    const set = Math.floor(slot / this.ways);
+    this.recency.hit(set, slot, this.tick());
+    if (this.setCounts.length > 0) this.setCounts[3 * set]!++;
+    if (this.watcher !== null) this.tell('tlb-hit', slot, this.tags[slot]!);
+  }
+
+  /** The clock's next time; in the end it starts again. */
+  protected tick(): number {
+    if (this.clock >= CLOCK_END - 1) {
+      const restarted = this.recency.restamp();
+      this.earlier += this.clock - restarted;
+      this.clock = restarted;
+    }
+    this.clock = (this.clock + 1) | 0;
+    return this.clock;
+  }
+
+  /** A page has, or may have, a global entry beside another: the fast path would take either. */
+  protected separateGlobals(): void {
+    this.fastGlobal = NO_KIND;
+  }
+
+  /** Nothing is left that would have to be told apart. */
+  protected joinGlobals(): void {
+    this.fastGlobal = this.global;
+  }
+
+  /** The kind of an entry that is put in. */
+  protected kindOf(size: number, global: boolean): number {
+    return (global ? this.global : this.own) | size;
+  }
+
+  protected tell(type: TlbEventType, slot: number, vpn: number): void {
+    if (this.watcher === null) return;
+    const order = slot < 0 ? 0 : this.orderOf(this.kinds[slot]! & 31);
+    this.watcher({ type, step: this.step++, slot, vpn, pages: 2 ** order });
+  }
+
+  private bindFastPath(): void {
+    const stamped = this.stamps.length > 0 && this.setCounts.length === 0 && this.watcher === null;
+    this.stampEnd = stamped ? CLOCK_END : -1;
+  }
+}
