@@ -1,6 +1,6 @@
 import type { PolicyKind } from './policy.js';
 import { checkLists, SlotList } from './slot-list.js';
-import { checkSnapshot, type PolicyState, SlotPolicy, savedNumbers } from './slot-policy.js';
+import { checkSnapshot, type PolicyState, SlotPolicy, savedSlots } from './slot-policy.js';
 
 /** Pages in the order of their fill or last use, the latest at the head. */
 export class RecencyPolicy extends SlotPolicy {
@@ -46,7 +46,7 @@ export class RecencyPolicy extends SlotPolicy {
   }
 
   protected restoreState(state: PolicyState): void {
-    for (const slot of savedNumbers(state, 'order', 0, this.slots - 1)) this.order.pushTail(slot);
+    for (const slot of savedSlots(state, 'order', this.slots)) this.order.pushTail(slot);
   }
 }
 
