@@ -1,6 +1,6 @@
 import type { PolicyKind } from './policy.js';
 import { checkLists, SlotList } from './slot-list.js';
-import { checkSnapshot, type PolicyState, SlotPolicy, savedSlots } from './slot-policy.js';
+import { type PolicyState, policyKind, SlotPolicy, savedSlots } from './slot-policy.js';
 
 /** Pages in the order of their fill or last use, the latest at the head. */
 export class RecencyPolicy extends SlotPolicy {
@@ -70,10 +70,6 @@ export function lru(): PolicyKind {
 export function recencyKind(name: string, movesOnHit: boolean, takesHead: boolean): PolicyKind {
   const create = (slots: number): RecencyPolicy =>
     new RecencyPolicy(name, slots, movesOnHit, takesHead);
-  return {
-    name,
-    create,
-    restore: (snapshot) => create(checkSnapshot(snapshot).pages.length).load(snapshot),
-    ...(takesHead ? {} : { inline: () => ({ kind: 'stamps', onHit: movesOnHit }) as const }),
-  };
+  if (takesHead) return policyKind(name, create);
+  return policyKind(name, create, () => ({ kind: 'stamps', onHit: movesOnHit }));
 }

@@ -1,5 +1,6 @@
 import { checkInteger, checkVersion, VmError } from '../core/index.js';
-import type { PolicySnapshot, ReplacementPolicy } from './policy.js';
+import type { InlineRule } from './inline-rule.js';
+import type { PolicyKind, PolicySnapshot, ReplacementPolicy } from './policy.js';
 
 /** More slots than any cache or exercise has; a mistake is found before memory is. */
 export const MAX_SLOTS: number = 2 ** 24;
@@ -178,4 +179,28 @@ export function checkSnapshot(snapshot: PolicySnapshot): PolicySnapshot {
   const { pages } = snapshot;
   if (Array.isArray(pages) && pages.length >= 1 && pages.length <= MAX_SLOTS) return snapshot;
   throw damaged('pages', pages, `1 to ${MAX_SLOTS} pages`);
+}
+
+/** The kind of a policy that needs nothing but the slots. */
+export function policyKind(
+  name: string,
+  create: (slots: number) => SlotPolicy,
+  inline?: (ways: number) => InlineRule | null,
+): PolicyKind {
+  return {
+    name,
+    create,
+    restore: (snapshot) => ofSavedSize(snapshot, create).load(snapshot),
+    ...(inline && { inline }),
+  };
+}
+
+/** A new policy with as many slots as the saved one; that it can't have so many is the snapshot's fault. */
+function ofSavedSize(snapshot: PolicySnapshot, create: (slots: number) => SlotPolicy): SlotPolicy {
+  const { pages } = checkSnapshot(snapshot);
+  try {
+    return create(pages.length);
+  } catch (error) {
+    throw damaged('pages', pages, `a number of slots that can be: ${String(error)}`);
+  }
 }
