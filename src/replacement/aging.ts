@@ -36,7 +36,7 @@ const OPTIONS: OptionNames<AgingOptions> = { counterBits: true };
  * policy.onTick();
  * policy.onFill(1, 8);
  * policy.onTick();
- * policy.snapshot().state.counters; // => [0b0100, 0b1000]
+ * policy.snapshot().state['counters']; // => [0b0100, 0b1000]
  * policy.victim(9); // => 0
  * ```
  * @public

@@ -1,7 +1,14 @@
-import { checkOptions, type OptionNames, VmError } from '../core/index.js';
+import { checkInteger, checkOptions, type OptionNames, VmError } from '../core/index.js';
 import type { WordRule } from './inline-rule.js';
 import type { PolicyKind } from './policy.js';
-import { FREE, type PolicyState, policyKind, SlotPolicy, savedVector } from './slot-policy.js';
+import {
+  FREE,
+  MAX_SLOTS,
+  type PolicyState,
+  policyKind,
+  SlotPolicy,
+  savedVector,
+} from './slot-policy.js';
 
 /**
  * Options of {@link nru}.
@@ -166,7 +173,7 @@ export function nru(options: NruOptions = {}): PolicyKind {
 
 /** The same bits in a word. */
 function bitRule(ways: number): WordRule | null {
-  if (ways > 32) return null;
+  if (checkInteger('ways', ways, 1, MAX_SLOTS) > 32) return null;
   const full = (-1 >>> (32 - ways)) | 0;
   const put = Int32Array.from({ length: ways }, (_, way) => 1 << way);
   const victim = (word: number): number => {

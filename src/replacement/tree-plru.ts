@@ -61,8 +61,8 @@ class TreePlruPolicy extends SlotPolicy {
  * ```ts
  * import { simulate, treePlru } from 'pagewright/replacement';
  *
- * // 3 and then 1 were used, so the tree points to the lower half's 0, which LRU would take last.
- * simulate(treePlru(), 4, [1, 2, 3, 0, 2, 1, 3, 4]).steps.at(-1)?.victim; // => 0
+ * // 0 was used last, so the tree leads to the other half; there to 2, because 3 came after it. LRU would take 1.
+ * simulate(treePlru(), 4, [0, 1, 2, 3, 0, 4]).steps.at(-1)?.victim; // => 2
  * ```
  * @public
  */
