@@ -15,7 +15,7 @@ export class ReferenceLru extends ReferenceMemory {
   }
 }
 
-/** The page that was used last goes. Chou and DeWitt, VLDB 1985, section 2. */
+/** The page that was used last goes. Chou and DeWitt, VLDB 1985. */
 export class ReferenceMru extends ReferenceMemory {
   protected choose(): ReferencePage {
     return least(this.pages, ({ usedAt }) => -usedAt);

@@ -1,6 +1,13 @@
 import { checkInteger, checkOptions, type OptionNames } from '../core/index.js';
 import type { PolicyKind } from './policy.js';
-import { FREE, type PolicyState, policyKind, SlotPolicy, savedVector } from './slot-policy.js';
+import {
+  FREE,
+  type PolicyState,
+  policyKind,
+  SlotPolicy,
+  savedNumber,
+  savedVector,
+} from './slot-policy.js';
 
 /**
  * Options of {@link clock}.
@@ -75,7 +82,7 @@ class ClockPolicy extends SlotPolicy {
 
   protected restoreState(state: PolicyState): void {
     this.counts.set(savedVector(state, 'counts', this.slots, this.maximum));
-    this.hand = savedVector(state, 'hand', 1, this.slots - 1)[0]!;
+    this.hand = savedNumber(state, 'hand', this.slots - 1);
   }
 
   private advance(): void {
@@ -87,7 +94,7 @@ class ClockPolicy extends SlotPolicy {
  * CLOCK: a hand goes round the slots; a page that was used since it passed stays and loses its reference bit, the first one
  * without goes, and the hand stops behind it (Corbató, "A paging experiment with the Multics system", 1968; Tanenbaum &
  * Bos, Modern Operating Systems, 3.4.5). With counts instead of bits: Smith, "Sequentiality and prefetching in database
- * systems", ACM TODS 3(3), 1978, section 4. A use is O(1), a victim too on average: the hand takes away what uses gave.
+ * systems", ACM TODS 3(3), 1978. A use is O(1), a victim too on average: the hand takes away what uses gave.
  *
  * @param options - How far uses are counted, and what a page comes with.
  * @returns The policy. Its snapshot has the hand and the counts.

@@ -24,8 +24,8 @@ export class CounterPolicy extends SlotPolicy {
   }
 
   override onTick(): void {
+    // Free slots have 0 and 0, of which nothing else can come.
     for (let slot = 0; slot < this.slots; slot++) {
-      if (this.pages[slot] === FREE) continue;
       this.counters[slot] = this.rule.next(this.counters[slot]!, this.referenced[slot]!);
       this.referenced[slot] = 0;
     }

@@ -1,7 +1,14 @@
 import { VmError } from '../core/index.js';
 import { checkPages } from './simulate.js';
 import { SlotHeap } from './slot-heap.js';
-import { damaged, FREE, type PolicyState, SlotPolicy, savedVector } from './slot-policy.js';
+import {
+  damaged,
+  FREE,
+  type PolicyState,
+  SlotPolicy,
+  savedNumber,
+  savedVector,
+} from './slot-policy.js';
 
 /** Which of the pages that are never used again goes. */
 export type FutureTies = 'earliest-loaded' | 'latest-loaded';
@@ -82,7 +89,7 @@ export class FuturePolicy extends SlotPolicy {
   }
 
   protected restoreState(state: PolicyState): void {
-    this.position = savedVector(state, 'position', 1, this.future.length)[0]!;
+    this.position = savedNumber(state, 'position', this.future.length);
     this.loads.set(savedVector(state, 'loads', this.slots, this.position - 1, FREE));
     this.lastUses.set(savedVector(state, 'lastUses', this.slots, this.position - 1, FREE));
     for (const [slot, page] of this.pages.entries()) {

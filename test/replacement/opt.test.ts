@@ -107,6 +107,17 @@ describe.each(KINDS)('the future of $name', (kind) => {
   });
 });
 
+describe('a snapshot of OPT', () => {
+  it('has the last use of every page, not one before it', () => {
+    const future = [1, 2, 1, 3, 1];
+    const cache = new Cache(opt(), 2, future);
+    cache.run([1, 2, 1]);
+    const snapshot = cache.policy.snapshot();
+    const state = { ...snapshot.state, lastUses: [0, 1] };
+    expectError(() => opt().restore({ ...snapshot, state }, future), 'bad-image', 'snapshot.state');
+  });
+});
+
 describe('options of OPT and UNOPT', () => {
   it('are refused when there are none such', () => {
     for (const make of [opt, unopt]) {
