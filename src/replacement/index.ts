@@ -4,10 +4,19 @@
  *
  * @packageDocumentation
  */
+export { type AgingOptions, aging } from './aging.js';
+export { type ClockOptions, clock } from './clock.js';
 export { fifo } from './fifo.js';
 export type { InlineRule, RandomRule, StampRule, WordRule } from './inline-rule.js';
+export { lfu } from './lfu.js';
 export { lru } from './lru.js';
+export { mru } from './mru.js';
+export { nfu } from './nfu.js';
+export { type NruOptions, nru } from './nru.js';
+export { type OptOptions, opt, unopt } from './opt.js';
 export type { PolicyKind, PolicySnapshot, ReplacementPolicy } from './policy.js';
+export { type RandomOptions, random } from './random.js';
+export { secondChance } from './second-chance.js';
 export {
   countMisses,
   type SimulateOptions,
@@ -15,3 +24,4 @@ export {
   type SimulationStep,
   simulate,
 } from './simulate.js';
+export { treePlru } from './tree-plru.js';

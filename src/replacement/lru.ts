@@ -1,6 +1,6 @@
 import type { PolicyKind } from './policy.js';
 import { checkLists, SlotList } from './slot-list.js';
-import { checkSnapshot, type PolicyState, SlotPolicy, savedNumbers } from './slot-policy.js';
+import { type PolicyState, policyKind, SlotPolicy, savedSlots } from './slot-policy.js';
 
 /** Pages in the order of their fill or last use, the latest at the head. */
 export class RecencyPolicy extends SlotPolicy {
@@ -46,7 +46,7 @@ export class RecencyPolicy extends SlotPolicy {
   }
 
   protected restoreState(state: PolicyState): void {
-    for (const slot of savedNumbers(state, 'order', 0, this.slots - 1)) this.order.pushTail(slot);
+    for (const slot of savedSlots(state, 'order', this.slots)) this.order.pushTail(slot);
   }
 }
 
@@ -70,10 +70,6 @@ export function lru(): PolicyKind {
 export function recencyKind(name: string, movesOnHit: boolean, takesHead: boolean): PolicyKind {
   const create = (slots: number): RecencyPolicy =>
     new RecencyPolicy(name, slots, movesOnHit, takesHead);
-  return {
-    name,
-    create,
-    restore: (snapshot) => create(checkSnapshot(snapshot).pages.length).load(snapshot),
-    ...(takesHead ? {} : { inline: () => ({ kind: 'stamps', onHit: movesOnHit }) as const }),
-  };
+  if (takesHead) return policyKind(name, create);
+  return policyKind(name, create, () => ({ kind: 'stamps', onHit: movesOnHit }));
 }

@@ -11,9 +11,9 @@ export class SlotList {
   /** Towards the head. */
   private readonly before: Int32Array;
   /** The first slot, or `NONE`. */
-  head = NONE;
+  head: number = NONE;
   /** The last slot, or `NONE`. */
-  tail = NONE;
+  tail: number = NONE;
   length = 0;
 
   constructor(slots: number, other?: SlotList) {

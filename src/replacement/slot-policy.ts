@@ -1,5 +1,6 @@
 import { checkInteger, checkVersion, VmError } from '../core/index.js';
-import type { PolicySnapshot, ReplacementPolicy } from './policy.js';
+import type { InlineRule } from './inline-rule.js';
+import type { PolicyKind, PolicySnapshot, ReplacementPolicy } from './policy.js';
 
 /** More slots than any cache or exercise has; a mistake is found before memory is. */
 export const MAX_SLOTS: number = 2 ** 24;
@@ -85,7 +86,8 @@ export abstract class SlotPolicy implements ReplacementPolicy {
     checkVersion(snapshot, 1, 'replacement-policy');
     const { name, pages, state } = snapshot;
     if (name !== this.name) throw damaged('name', name, this.name);
-    const sound = pages.every((page) => page === FREE || (Number.isSafeInteger(page) && page >= 0));
+    // `from` because `every` passes over the holes of a list.
+    const sound = Array.from(pages).every((page) => Number.isSafeInteger(page) && page >= FREE);
     if (!sound) throw damaged('pages', pages, 'page numbers, or -1');
     this.pages.set(pages);
     this.used = pages.filter((page) => page !== FREE).length;
@@ -141,13 +143,64 @@ export function savedNumbers(
   const list: unknown = state?.[name];
   const sound = (item: unknown): boolean =>
     typeof item === 'number' && Number.isInteger(item) && item >= low && item <= high;
-  if (Array.isArray(list) && list.every(sound)) return list;
+  // `from` because `every` passes over the holes of a list.
+  if (Array.isArray(list) && Array.from(list).every(sound)) return list;
   throw damaged(`state.${name}`, list, `integers from ${low} to ${high}`);
 }
 
-/** The kind of a policy whose class needs nothing but the slots. */
+/** The same with so many integers: one for each slot, say. */
+export function savedVector(
+  state: PolicyState,
+  name: string,
+  length: number,
+  high: number,
+  low = 0,
+): readonly number[] {
+  const list = savedNumbers(state, name, low, high);
+  if (list.length === length) return list;
+  throw damaged(`state.${name}`, list, `${length} integers`);
+}
+
+/** One saved integer. */
+export function savedNumber(state: PolicyState, name: string, high: number): number {
+  return savedVector(state, name, 1, high)[0]!;
+}
+
+/** A saved list of slots. One that is named twice would tie a knot into a linked list. */
+export function savedSlots(state: PolicyState, name: string, slots: number): readonly number[] {
+  const list = savedNumbers(state, name, 0, slots - 1);
+  if (new Set(list).size === list.length) return list;
+  throw damaged(`state.${name}`, list, 'each slot once');
+}
+
+/** Checks what tells the number of slots, so that a policy can be made and the rest be loaded. */
 export function checkSnapshot(snapshot: PolicySnapshot): PolicySnapshot {
   checkVersion(snapshot, 1, 'replacement-policy');
-  if (!Array.isArray(snapshot.pages)) throw damaged('pages', snapshot.pages, 'an array');
-  return snapshot;
+  const { pages } = snapshot;
+  if (Array.isArray(pages) && pages.length >= 1 && pages.length <= MAX_SLOTS) return snapshot;
+  throw damaged('pages', pages, `1 to ${MAX_SLOTS} pages`);
+}
+
+/** The kind of a policy that needs nothing but the slots. */
+export function policyKind(
+  name: string,
+  create: (slots: number) => SlotPolicy,
+  inline?: (ways: number) => InlineRule | null,
+): PolicyKind {
+  return {
+    name,
+    create,
+    restore: (snapshot) => ofSavedSize(snapshot, create).load(snapshot),
+    ...(inline && { inline }),
+  };
+}
+
+/** A new policy with as many slots as the saved one; that it can't have so many is the snapshot's fault. */
+function ofSavedSize(snapshot: PolicySnapshot, create: (slots: number) => SlotPolicy): SlotPolicy {
+  const { pages } = checkSnapshot(snapshot);
+  try {
+    return create(pages.length);
+  } catch (error) {
+    throw damaged('pages', pages, `a number of slots that can be: ${String(error)}`);
+  }
 }
