@@ -1,5 +1,5 @@
 import { checkBoolean, checkOptions, type OptionNames, VmError } from '../core/index.js';
-import { EMPTY, GROUP } from './entry-store.js';
+import { EMPTY } from './entry-store.js';
 import { geometryOf, type TlbOptions } from './geometry.js';
 import { isPageNumber, NOT_MAPPED, TlbEdit } from './tlb-edit.js';
 import type { TlbEntry, TlbFill } from './tlb-entry.js';
@@ -16,7 +16,7 @@ const FILL: OptionNames<TlbFill> = {
 
 /**
  * A translation lookaside buffer: any number of sets and ways, pages of several sizes in one array, contexts, global
- * pages, coalesced groups. It keeps rights and never verdicts: what an access needs is asked at each lookup, so a change
+ * pages. It keeps rights and never verdicts: what an access needs is asked at each lookup, so a change
  * of privilege, SUM, MXR or a protection key takes effect without a flush.
  *
  * Where several entries answer for a page, which architectures leave unpredictable, the smallest page does, and among
@@ -106,26 +106,24 @@ export class Tlb extends TlbEdit {
   }
 
   /** The entry in a slot that is in use. */
-  private entryAt(slot: number): TlbEntry {
+  protected entryAt(slot: number): TlbEntry {
     const kind = this.kinds[slot]!;
     const pfn = this.pfns[slot]!;
     const set = Math.floor(slot / this.ways);
-    const pages = 2 ** this.orderOf(kind & 31);
-    const group = (kind & 31) === GROUP;
+    const pages = 2 ** (kind & 31);
     return {
       slot,
       set,
       way: slot - set * this.ways,
       vpn: this.tags[slot]!,
       pages,
-      // A group may begin below frame 0, by less than it has pages.
+      // A coalesced group may begin below frame 0, by less than it has pages.
       pfn: pfn < -pages ? null : pfn,
       rights: this.rights[slot]!,
       memoryType: this.memoryTypes[slot]!,
       global: this.contexts.isGlobal(kind >> 5),
       context: this.contexts.numbersOf(kind >> 5),
       pageOfPages: 2 ** this.pageOrders[slot]!,
-      members: group ? this.members[slot]! : null,
     };
   }
 }
