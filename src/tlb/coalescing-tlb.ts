@@ -1,9 +1,10 @@
 import { checkOptions, VmError } from '../core/index.js';
 import { NO_SLOT } from './entry-store.js';
 import { TLB_OPTIONS, type TlbOptions } from './geometry.js';
-import { Tlb } from './tlb.js';
+import { Tlb, withContexts } from './tlb.js';
 import { NOT_MAPPED } from './tlb-edit.js';
 import type { TlbEntry } from './tlb-entry.js';
+import { savedIn, type TlbSnapshot } from './tlb-snapshot.js';
 
 /**
  * What a {@link CoalescingTlb} is like.
@@ -72,6 +73,10 @@ export class CoalescingTlb extends Tlb {
     this.members = new Uint32Array(this.entries);
   }
 
+  static override restore(snapshot: TlbSnapshot, options: CoalescingTlbOptions): CoalescingTlb {
+    return new CoalescingTlb(withContexts(snapshot, options)).load(snapshot);
+  }
+
   override content(): readonly CoalescedEntry[] {
     return super.content().map((entry) => ({ ...entry, members: this.members[entry.slot]! }));
   }
@@ -135,6 +140,22 @@ export class CoalescingTlb extends Tlb {
 
   private isGroup(slot: number): boolean {
     return (this.kinds[slot]! & 31) === this.group && this.pageOrders[slot] === 0;
+  }
+
+  protected override record(slot: number): readonly number[] {
+    return [...super.record(slot), this.members[slot]!];
+  }
+
+  protected override loadRecord(record: readonly number[]): void {
+    super.loadRecord(record);
+    const members = savedIn('slots', record[7] ?? -1, 1, ALL);
+    this.members[record[0]!] = members;
+  }
+
+  /** Of a group there may be several entries, with different members. */
+  protected override nameOf(slot: number): string {
+    const members = this.isGroup(slot) ? `, members ${this.members[slot]}` : '';
+    return `${super.nameOf(slot)}${members}`;
   }
 
   /** The group that a page joins, or `NO_SLOT`. Another that holds the page, with another frame or other rights, loses it. */

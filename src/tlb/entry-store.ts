@@ -63,7 +63,7 @@ export abstract class EntryStore {
   /** The next slot of the same chain. */
   protected readonly chain: Int32Array = NO_WORDS;
   /** Entries of each order. */
-  private readonly counts: Int32Array = new Int32Array(32);
+  private readonly perOrder: Int32Array = new Int32Array(32);
   /** A bit for each order that has entries. */
   protected orders = 0;
   /** Entries that are less than the page that they came from. */
@@ -120,7 +120,7 @@ export abstract class EntryStore {
     this.kinds[slot] = kind;
     this.pageOrders[slot] = pageOrder;
     this.used++;
-    this.counts[order]!++;
+    this.perOrder[order]!++;
     this.orders |= 1 << order;
     if (pageOrder > order) this.fragments++;
     if (!this.hashed) return;
@@ -136,7 +136,7 @@ export abstract class EntryStore {
     this.tags[slot] = -1;
     this.kinds[slot] = EMPTY;
     this.used--;
-    if (--this.counts[order]! === 0) this.orders &= ~(1 << order);
+    if (--this.perOrder[order]! === 0) this.orders &= ~(1 << order);
     if (this.pageOrders[slot]! > order) this.fragments--;
   }
 
@@ -162,6 +162,34 @@ export abstract class EntryStore {
     const [before, now] = [this.pageOrders[slot]! > order, pageOrder > order];
     this.fragments += Number(now) - Number(before);
     this.pageOrders[slot] = pageOrder;
+  }
+
+  /** Verifies what is derived from the entries. */
+  protected checkStore(): void {
+    const used = [...this.kinds.keys()].filter((slot) => this.kinds[slot] !== EMPTY);
+    const fragments = used.filter((slot) => this.pageOrders[slot]! > (this.kinds[slot]! & 31));
+    const derived = [this.used, this.fragments, ...this.perOrder].join();
+    const counts = Array.from({ length: 32 }, (_, order) => {
+      return used.filter((slot) => (this.kinds[slot]! & 31) === order).length;
+    });
+    const counted = [used.length, fragments.length, ...counts].join();
+    if (derived !== counted) throw new Error(`counts are ${derived}, not ${counted}`);
+    for (const [order, count] of counts.entries()) {
+      if ((((this.orders >>> order) & 1) === 1) !== count > 0) throw new Error(`order ${order}`);
+    }
+    for (const slot of used) this.checkSlot(slot);
+  }
+
+  private checkSlot(slot: number): void {
+    const kind = this.kinds[slot]!;
+    const tag = this.tags[slot]!;
+    if (!this.contexts.knows(kind >> 5)) throw new Error(`slot ${slot} has context ${kind >> 5}`);
+    if (tag % 2 ** (kind & 31) !== 0) throw new Error(`slot ${slot} begins at ${tag}`);
+    let at = this.firstOf(tag, kind & 31);
+    const end = this.endOf(at);
+    for (let left = this.entries; at !== end && at !== slot && left > 0; left--)
+      at = this.nextOf(at);
+    if (at !== slot) throw new Error(`slot ${slot} is not where ${tag} is looked for`);
   }
 
   /** The low 32 bits of the page's number decide: those above are the same for nearly all of a program's pages. */

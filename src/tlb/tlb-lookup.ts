@@ -299,6 +299,25 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
     this.watcher({ type, step: this.step++, slot, vpn, pages: 2 ** order });
   }
 
+  /** Every number that is saved beside the entries. */
+  protected get counts(): readonly number[] {
+    return [this.clock, this.earlier, this.misses, this.fills, this.evictions];
+  }
+
+  protected set counts(counts: readonly number[]) {
+    const [clock, earlier, misses, fills, evictions] = counts;
+    this.clock = clock!;
+    this.earlier = earlier!;
+    this.misses = misses!;
+    this.fills = fills!;
+    this.evictions = evictions!;
+  }
+
+  /** Whether global entries are told apart from others. */
+  protected get twins(): boolean {
+    return this.fastGlobal === NO_KIND;
+  }
+
   private bindFastPath(): void {
     const stamped = this.stamps.length > 0 && this.setCounts.length === 0 && this.watcher === null;
     this.stampEnd = stamped ? CLOCK_END : -1;
