@@ -212,8 +212,10 @@ export class TlbContexts {
   /** Whether pages of an id are in reach of a flush, as far as contexts decide. @internal */
   reaches(id: number, scope: FlushScope): boolean {
     const key = this.keys[id]!;
-    if (scope.root !== undefined && scope.root !== rootOf(key)) return false;
-    if (scope.vmid !== undefined && scope.vmid !== vmidOf(key)) return false;
+    const root = rootOf(key);
+    const vmid = vmidOf(key);
+    if (root !== (scope.root ?? root) || root === scope.exceptRoot) return false;
+    if (vmid !== (scope.vmid ?? vmid) || vmid === scope.exceptVmid) return false;
     const asid = asidOf(key);
     if (asid === EVERY_ASID) return scope.globals;
     return scope.asid === undefined || scope.asid === asid;

@@ -11,7 +11,7 @@ export const NOT_MAPPED = -1;
 export abstract class TlbEdit extends TlbLookup {
   private readonly takenOrders: number;
   protected readonly refusesOverlaps: boolean;
-  /** Is told of an entry that must make room, before it is gone. */
+  /** Is told of an entry that must make room, before it is gone. @internal */
   beforeEviction: ((slot: number) => void) | null = null;
 
   constructor(geometry: Geometry) {
@@ -48,6 +48,23 @@ export abstract class TlbEdit extends TlbLookup {
     for (let slot = 0; slot < this.entries; slot++) {
       if (this.kinds[slot]! >> 5 === id) this.drop(slot);
     }
+  }
+
+  /** Drops what has any of some pages in a context. @internal */
+  forgetPages(id: number, first: number, end: number): void {
+    for (let slot = 0; slot < this.entries; slot++) {
+      if (this.kinds[slot]! >> 5 === id) this.flushSlot(slot, first, end);
+    }
+  }
+
+  /** Whether entries of an order may be put in. @internal */
+  takes(order: number): boolean {
+    return (this.takenOrders & (1 << order)) !== 0;
+  }
+
+  /** The context of an entry, and that of global pages where it is global. @internal */
+  contextOf(slot: number): number {
+    return this.kinds[slot]! >> 5;
   }
 
   /** Puts an entry in; the frame is checked. */
@@ -214,7 +231,7 @@ export abstract class TlbEdit extends TlbLookup {
   ): void {
     if (!isPageNumber(vpn)) throw outOfRange('vpn', vpn, 'a page number, 0 to 2^52 - 1');
     checkInteger('order', order, 0, MAX_ORDER);
-    if ((this.takenOrders & (1 << order)) === 0) {
+    if (!this.takes(order)) {
       throw outOfRange('order', order, 'a page size that this TLB takes');
     }
     checkInteger('pageOrder', pageOrder, order, MAX_ORDER);

@@ -155,8 +155,8 @@ export class Tlb extends TlbEdit {
     return new Tlb(withContexts(snapshot, options)).load(snapshot);
   }
 
-  /** Takes over a snapshot, into a TLB that is thrown away when it is bad. */
-  protected load(snapshot: TlbSnapshot): this {
+  /** Takes over a snapshot, into a new TLB, which is of no use when it is bad. @internal */
+  load(snapshot: TlbSnapshot): this {
     checkSnapshot(snapshot, this.entries, this.ways);
     if (snapshot.setCounts.length !== this.setCounts.length) {
       throw damagedTlb('setCounts', snapshot.setCounts, `${this.setCounts.length} integers`);
@@ -206,8 +206,18 @@ export class Tlb extends TlbEdit {
     return [...this.kinds.keys()].filter((slot) => this.kinds[slot] !== EMPTY);
   }
 
-  /** The entry in a slot that is in use. */
-  protected entryAt(slot: number): TlbEntry {
+  /**
+   * The entry in a slot.
+   *
+   * @param slot - What `find` or `insert` returned.
+   * @returns Plain data.
+   * @throws `VmError` for a slot that is empty.
+   */
+  entryAt(slot: number): TlbEntry {
+    if (!(this.kinds[slot]! >= 0)) {
+      const expected = 'a slot in use';
+      throw new VmError('bad-argument', { argument: 'slot', value: slot, expected });
+    }
     const kind = this.kinds[slot]!;
     const pfn = this.pfns[slot]!;
     const set = Math.floor(slot / this.ways);
