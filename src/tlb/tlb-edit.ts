@@ -62,6 +62,11 @@ export abstract class TlbEdit extends TlbLookup {
     return (this.takenOrders & (1 << order)) !== 0;
   }
 
+  /** Whether entries of an order or a larger one may be put in. @internal */
+  takesFrom(order: number): boolean {
+    return this.takenOrders >>> order !== 0;
+  }
+
   /** The context of an entry, and that of global pages where it is global. @internal */
   contextOf(slot: number): number {
     return this.kinds[slot]! >> 5;

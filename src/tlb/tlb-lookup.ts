@@ -52,7 +52,7 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
     this.setCounts = new Float64Array(geometry.countSets ? 3 * this.sets : 0);
     this.stamps = this.wayOrder.hitStamps;
     this.bindFastPath();
-    this.context = geometry.contexts.intern({});
+    this.context = geometry.contexts.idFor({ asid: 0, vmid: 0, root: 0 });
     geometry.contexts.attach(this);
   }
 
