@@ -48,14 +48,15 @@ function tlbWork(entries: number, ways: number, pages: number, order: Order): Wo
 function askTlb(tlb: Tlb, vpns: Float64Array, start: number, end: number): number {
   let sum = 0;
   for (let index = start; index < end; index++) {
-    const vpn = vpns[index]!;
-    const pfn = tlb.lookup(vpn, READ_USER);
-    sum += pfn < 0 ? missed(tlb, vpn) : pfn;
+    const pfn = tlb.lookup(vpns[index]!, READ_USER);
+    if (pfn < 0) sum += missed(tlb, vpns, index);
+    else sum += pfn;
   }
   return sum;
 }
 
-function missed(tlb: Tlb, vpn: number): number {
+function missed(tlb: Tlb, vpns: Float64Array, index: number): number {
+  const vpn = vpns[index]!;
   tlb.fill(vpn, frameOf(vpn), ALL);
   return frameOf(vpn);
 }
@@ -99,37 +100,44 @@ function mapWork(map: LruMap, pages: number, order: Order): Work {
 interface NaiveEntry {
   readonly pfn: bigint;
   readonly readable: boolean;
+  readonly writable: boolean;
   readonly user: boolean;
 }
 
-/** Bigint keys, objects, and a Map whose order is that of use. */
+/** As a textbook would have it: a bigint address in, a bigint address out, objects in a Map in the order of use. */
+class NaiveTlb {
+  private readonly map: Map<bigint, NaiveEntry> = new Map();
+  private readonly entries: number;
+
+  constructor(entries: number) {
+    this.entries = entries;
+  }
+
+  translate(va: bigint, write: boolean): bigint {
+    const vpn = va >> 12n;
+    const key = (BigInt(ASID) << 52n) | vpn;
+    let entry = this.map.get(key);
+    if (entry === undefined) {
+      if (this.map.size >= this.entries) this.map.delete(this.map.keys().next().value!);
+      entry = { pfn: vpn & 0xfffffn, readable: true, writable: true, user: true };
+    } else this.map.delete(key);
+    this.map.set(key, entry);
+    if (!entry.user || !(write ? entry.writable : entry.readable)) throw new Error('page fault');
+    return (entry.pfn << 12n) | (va & 0xfffn);
+  }
+}
+
 function naiveWork(entries: number, pages: number, order: Order): Work {
-  const vpns = Array.from(stream(pages, order), (vpn) => BigInt(vpn));
-  const map = new Map<bigint, NaiveEntry>();
-  const space = BigInt(ASID) << 52n;
-  const put = (vpn: bigint): NaiveEntry => {
-    if (map.size >= entries) map.delete(map.keys().next().value!);
-    const entry = { pfn: vpn & 0xfffffn, readable: true, user: true };
-    map.set(space | vpn, entry);
-    return entry;
-  };
-  for (let page = 0; page < pages; page++) put(BigInt(FIRST + page));
+  const addresses = Array.from(stream(pages, order), (vpn) => BigInt(vpn) << 12n);
+  const naive = new NaiveTlb(entries);
   return {
     units: LENGTH,
     run: (start, end) => {
-      let sum = 0n;
+      let sum = 0;
       for (let index = start; index < end; index++) {
-        const vpn = vpns[index]!;
-        const key = space | vpn;
-        let entry = map.get(key);
-        if (entry === undefined) entry = put(vpn);
-        else {
-          map.delete(key);
-          map.set(key, entry);
-        }
-        if (entry.readable && entry.user) sum += entry.pfn;
+        sum += Number(naive.translate(addresses[index]!, false) >> 12n);
       }
-      return Number(sum);
+      return sum;
     },
   };
 }

@@ -39,7 +39,7 @@ export abstract class TlbEdit extends TlbLookup {
         dropped += this.flushOrder(31 - Math.clz32(rest & -rest), scope, first, end);
       }
     }
-    if (this.used === 0) this.joinGlobals();
+    if (this.used === 0) this.setTwins(false);
     return dropped;
   }
 
@@ -143,7 +143,7 @@ export abstract class TlbEdit extends TlbLookup {
     for (const end = this.endOf(at); at !== end; at = this.nextOf(at)) {
       if (this.tags[at] !== tag || (this.kinds[at]! & 31) !== order) continue;
       if (this.kinds[at] === kind) same = at;
-      else if (this.isGlobal(this.kinds[at]!) || this.isGlobal(kind)) this.separateGlobals();
+      else if (this.isGlobal(this.kinds[at]!) || this.isGlobal(kind)) this.setTwins(true);
     }
     return same;
   }

@@ -378,11 +378,17 @@ export class TlbHierarchy {
     insertInto(first, fillOf(entry, vpn));
   }
 
-  /** What the first level gives up goes into the second, in the context that it belongs to. */
+  /** What the first level gives up goes into the second, in the context that it belongs to, instead of its fragments. */
   private demote(entry: TlbEntry): void {
     const id = this.contexts.idFor(entry.context);
     for (const tlb of this.second) tlb.context = id;
-    insertInto(this.second, fillOf(entry, entry.vpn));
+    // A fragment of what is there in whole adds nothing.
+    if (this.second.every((tlb) => tlb.peek(entry.vpn) < 0)) {
+      for (const tlb of this.second) {
+        tlb.forgetPages(tlb.kindIdOf(entry.global), entry.vpn, entry.vpn + entry.pages);
+      }
+      insertInto(this.second, fillOf(entry, entry.vpn));
+    }
     for (const tlb of this.second) tlb.context = this.contextId;
   }
 }
