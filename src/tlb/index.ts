@@ -16,6 +16,8 @@ export {
   type TlbContextsOptions,
   type TlbContextsSnapshot,
 } from './contexts.js';
+export { type AssumedTlb, type CpuTlbsOptions, cpuTlbs } from './cpu-hierarchy.js';
+export { PUBLISHED_CPUS, type PublishedCpu, type PublishedTlb } from './cpu-tlbs.js';
 export type { FlushedCaches, FlushScope } from './flush-scope.js';
 export type { TlbOptions } from './geometry.js';
 export type { InvalidationRule } from './invalidation-rule.js';

@@ -31,8 +31,10 @@ export interface TlbHierarchyOptions {
   readonly load: readonly TlbArray[];
   /** First-level arrays for stores. @defaultValue those for loads */
   readonly store?: readonly TlbArray[];
-  /** Second-level arrays, for every access. @defaultValue none */
+  /** Second-level arrays, for every access, or for data alone. @defaultValue none */
   readonly second?: readonly TlbArray[];
+  /** Second-level arrays for fetches, where they are others. @defaultValue those of `second` */
+  readonly secondFetch?: readonly TlbArray[];
   /**
    * Who holds what. `inclusive`: what is in the first level is in the second, and goes when it goes there. `exclusive`: an
    * entry is in one level, and what the first level gives up goes into the second. `independent`: both are filled, and
@@ -52,6 +54,7 @@ const OPTIONS: OptionNames<TlbHierarchyOptions> = {
   load: true,
   store: true,
   second: true,
+  secondFetch: true,
   fills: true,
   structures: true,
   nested: true,
@@ -133,6 +136,8 @@ export class TlbHierarchy {
   readonly store: readonly Tlb[];
   /** Second-level arrays. */
   readonly second: readonly Tlb[];
+  /** Second-level arrays for fetches; the same as `second` where the CPU has no others. */
+  readonly secondFetch: readonly Tlb[];
   /** The paging-structure cache. */
   readonly structures: PagingStructureCache | null;
   /** The cache of second-stage translations; pages are guest frames, and its context has ASID 0. */
@@ -162,6 +167,8 @@ export class TlbHierarchy {
     this.load = makeArrays('load', options.load, contexts);
     this.store = options.store ? makeArrays('store', options.store, contexts) : this.load;
     this.second = makeArrays('second', options.second ?? [], contexts);
+    const { secondFetch } = options;
+    this.secondFetch = secondFetch ? makeArrays('secondFetch', secondFetch, contexts) : this.second;
     this.structures = structures ? new PagingStructureCache({ ...structures, contexts }) : null;
     this.nested = nested ? new Tlb({ ...nested, contexts }) : null;
     this.contextId = contexts.idFor({ asid: 0, vmid: 0, root: 0 });
@@ -200,7 +207,7 @@ export class TlbHierarchy {
       this.firstHits++;
       return answer;
     }
-    for (const tlb of this.second) {
+    for (const tlb of this.secondFor(access)) {
       const slot = tlb.find(vpn);
       if (slot < 0) continue;
       this.level = 2;
@@ -225,7 +232,7 @@ export class TlbHierarchy {
   fill(entry: TlbFill, access: number): void {
     const first = this.firstFor(access);
     // The second level first: what it gives up may be in the first.
-    if (this.fills !== 'exclusive' || first.length === 0) insertInto(this.second, entry);
+    if (this.fills !== 'exclusive' || first.length === 0) insertInto(this.secondFor(access), entry);
     insertInto(first, entry);
   }
 
@@ -271,16 +278,17 @@ export class TlbHierarchy {
 
   private checkInclusion(): void {
     for (const tlb of this.firstArrays()) {
+      const second = this.below(tlb);
       for (const { pages, slot, vpn } of tlb.content()) {
         const context = tlb.contextOf(slot);
-        const holds = this.second.some((below) =>
+        const holds = second.some((below) =>
           below.content().some((entry) => {
             const within = entry.vpn <= vpn && vpn + pages <= entry.vpn + entry.pages;
             return within && below.contextOf(entry.slot) === context;
           }),
         );
         // Of a page too large for the second level, only fragments are there.
-        const smaller = this.second.every((below) => !below.takesFrom(Math.log2(pages)));
+        const smaller = second.every((below) => !below.takesFrom(Math.log2(pages)));
         if (holds || smaller) continue;
         throw new Error(`${pages} pages from ${vpn} are in the first level alone`);
       }
@@ -341,22 +349,36 @@ export class TlbHierarchy {
     throw bad('access', access, 'Access bits with one kind');
   }
 
+  private secondFor(access: number): readonly Tlb[] {
+    return (access & 3) === Access.Fetch ? this.secondFetch : this.second;
+  }
+
+  private secondArrays(): readonly Tlb[] {
+    return this.secondFetch === this.second ? this.second : [...this.second, ...this.secondFetch];
+  }
+
+  /** The second level of a first-level array. */
+  private below(first: Tlb): readonly Tlb[] {
+    return this.fetch.includes(first) ? this.secondFetch : this.second;
+  }
+
   private firstArrays(): readonly Tlb[] {
     const stores = this.store === this.load ? [] : this.store;
     return [...this.fetch, ...this.load, ...stores];
   }
 
   private arrays(): readonly Tlb[] {
-    return [...this.firstArrays(), ...this.second];
+    return [...this.firstArrays(), ...this.secondArrays()];
   }
 
   /** What one level must hear of the other. */
   private connect(): void {
     if (this.fills === 'inclusive') {
-      for (const tlb of this.second) {
+      for (const tlb of this.secondArrays()) {
         tlb.beforeEviction = (slot) => {
           const { pages, vpn } = tlb.entryAt(slot);
           for (const first of this.firstArrays()) {
+            if (!this.below(first).includes(tlb)) continue;
             first.forgetPages(tlb.contextOf(slot), vpn, vpn + pages);
           }
         };
@@ -364,7 +386,7 @@ export class TlbHierarchy {
     }
     if (this.fills === 'exclusive') {
       for (const tlb of this.firstArrays()) {
-        tlb.beforeEviction = (slot) => this.demote(tlb.entryAt(slot));
+        tlb.beforeEviction = (slot) => this.demote(tlb.entryAt(slot), this.below(tlb));
       }
     }
   }
@@ -379,17 +401,17 @@ export class TlbHierarchy {
   }
 
   /** What the first level gives up goes into the second, in the context that it belongs to, instead of its fragments. */
-  private demote(entry: TlbEntry): void {
+  private demote(entry: TlbEntry, second: readonly Tlb[]): void {
     const id = this.contexts.idFor(entry.context);
-    for (const tlb of this.second) tlb.context = id;
+    for (const tlb of second) tlb.context = id;
     // A fragment of what is there in whole adds nothing.
-    if (this.second.every((tlb) => tlb.peek(entry.vpn) < 0)) {
-      for (const tlb of this.second) {
+    if (second.every((tlb) => tlb.peek(entry.vpn) < 0)) {
+      for (const tlb of second) {
         tlb.forgetPages(tlb.kindIdOf(entry.global), entry.vpn, entry.vpn + entry.pages);
       }
-      insertInto(this.second, fillOf(entry, entry.vpn));
+      insertInto(second, fillOf(entry, entry.vpn));
     }
-    for (const tlb of this.second) tlb.context = this.contextId;
+    for (const tlb of second) tlb.context = this.contextId;
   }
 }
 

@@ -1,0 +1,181 @@
+/**
+ * One array as a vendor publishes it. `null` is what the document does not say.
+ *
+ * @public
+ */
+export interface PublishedTlb {
+  /** Its name in the document. */
+  readonly name: string;
+  /** What it serves. */
+  readonly serves: 'data' | 'fetch' | 'load' | 'second' | 'second-data' | 'second-fetch' | 'store';
+  /** Bytes of the pages that its entries hold; `null` where they are not published. */
+  readonly pageBytes: readonly number[] | null;
+  /** Entries. */
+  readonly entries: number;
+  /** Entries of a set; `null` where they are not published. */
+  readonly ways: number | null;
+}
+
+/**
+ * The TLBs of a CPU as its vendor publishes them.
+ *
+ * @public
+ */
+export interface PublishedCpu {
+  /** Vendor and name of the core. */
+  readonly name: string;
+  /** The vendor's document. */
+  readonly document: string;
+  /** Where in it. */
+  readonly where: string;
+  /** The arrays. */
+  readonly tlbs: readonly PublishedTlb[];
+  /** What the document says besides, in words: what no field has. */
+  readonly notes: readonly string[];
+}
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const GiB = 1024 * MiB;
+
+const OPTIMIZATION = 'Intel 64 and IA-32 Architectures Optimization Reference Manual';
+
+const SMALL_AND_LARGE: readonly number[] = [4 * KiB, 2 * MiB, 4 * MiB];
+
+/** An array; a fully associative one has as many ways as entries. */
+function array(
+  serves: PublishedTlb['serves'],
+  name: string,
+  pageBytes: PublishedTlb['pageBytes'],
+  entries: number,
+  ways: number | null,
+): PublishedTlb {
+  return { name, serves, pageBytes, entries, ways };
+}
+
+/**
+ * TLBs of real CPUs, a row for each. Nothing in it is measured or inferred: what a document leaves out is `null`, and
+ * `cpuTlbs` wants to be told it.
+ *
+ * @example
+ * ```ts
+ * import { PUBLISHED_CPUS } from 'pagewright/tlb';
+ *
+ * const { document, tlbs, where } = PUBLISHED_CPUS.skylake;
+ * where; // => 'Table 2-15, TLB Parameters of the Skylake Client Microarchitecture'
+ * tlbs.find(({ name }) => name === 'STLB')?.ways; // => 12
+ * ```
+ * @public
+ */
+export const PUBLISHED_CPUS: {
+  /** Intel Skylake, client. */
+  readonly skylake: PublishedCpu;
+  /** Intel Golden Cove. */
+  readonly goldenCove: PublishedCpu;
+  /** AMD Zen 2. */
+  readonly zen2: PublishedCpu;
+  /** AMD Zen 4. */
+  readonly zen4: PublishedCpu;
+  /** Arm Cortex-A72. */
+  readonly cortexA72: PublishedCpu;
+  /** Arm Cortex-A76. */
+  readonly cortexA76: PublishedCpu;
+  /** SiFive U74. */
+  readonly sifiveU74: PublishedCpu;
+} = {
+  skylake: {
+    name: 'Intel Skylake (client)',
+    document: `${OPTIMIZATION}, 248966-045`,
+    where: 'Table 2-15, TLB Parameters of the Skylake Client Microarchitecture',
+    tlbs: [
+      array('fetch', 'ITLB, 4 KiB', [4 * KiB], 128, 8),
+      array('fetch', 'ITLB, 2 and 4 MiB', [2 * MiB, 4 * MiB], 8, null),
+      array('data', 'DTLB, 4 KiB', [4 * KiB], 64, 4),
+      array('data', 'DTLB, 2 and 4 MiB', [2 * MiB, 4 * MiB], 32, 4),
+      array('data', 'DTLB, 1 GiB', [1 * GiB], 4, 4),
+      array('second', 'STLB', SMALL_AND_LARGE, 1536, 12),
+      array('second', 'STLB, 1 GiB', [1 * GiB], 16, 4),
+    ],
+    notes: ['The 8 entries of the ITLB for large pages are those of one of two threads.'],
+  },
+  goldenCove: {
+    name: 'Intel Golden Cove',
+    document: `${OPTIMIZATION}, 248966-046`,
+    where: 'Golden Cove Microarchitecture, overview',
+    tlbs: [
+      array('fetch', 'ITLB, 4 KiB', [4 * KiB], 256, null),
+      array('fetch', 'ITLB, 2 and 4 MiB', [2 * MiB, 4 * MiB], 32, null),
+      array('load', 'DTLB for loads', null, 96, null),
+      array('store', 'DTLB for stores', null, 16, null),
+      array('second', 'STLB', null, 2048, null),
+    ],
+    notes: ['Four page walkers.'],
+  },
+  zen2: {
+    name: 'AMD Zen 2 (family 17h, models 30h and later)',
+    document:
+      'Software Optimization Guide for AMD Family 17h Models 30h and Greater Processors, 56305',
+    where: 'Memory Address Translation: L1 and L2 Translation Lookaside Buffers',
+    tlbs: [
+      array('fetch', 'L1 ITLB', [4 * KiB, 2 * MiB, 1 * GiB], 64, 64),
+      array('data', 'L1 DTLB', [4 * KiB, 2 * MiB, 1 * GiB], 64, 64),
+      array('second-fetch', 'L2 ITLB', [4 * KiB, 2 * MiB], 512, 8),
+      array('second-data', 'L2 DTLB', [4 * KiB, 2 * MiB], 2048, 16),
+    ],
+    notes: [
+      'The L2 DTLB holds page directory entries as well.',
+      'Pages of 1 GiB are cut into entries of 2 MiB in the second level.',
+    ],
+  },
+  zen4: {
+    name: 'AMD Zen 4 (family 19h, models 11h and later)',
+    document: 'Software Optimization Guide for the AMD Zen4 Microarchitecture, 57647',
+    where: 'Memory Address Translation: L1 and L2 Translation Lookaside Buffers',
+    tlbs: [
+      array('fetch', 'L1 ITLB', [4 * KiB, 16 * KiB, 2 * MiB, 1 * GiB], 64, 64),
+      array('data', 'L1 DTLB', [4 * KiB, 16 * KiB, 2 * MiB, 1 * GiB], 72, 72),
+      array('second-fetch', 'L2 ITLB', [4 * KiB, 16 * KiB, 2 * MiB], 512, 8),
+      array('second-data', 'L2 DTLB', [4 * KiB, 16 * KiB, 2 * MiB], 3072, 24),
+    ],
+    notes: ['16 KiB: four base pages that follow each other, coalesced.'],
+  },
+  cortexA72: {
+    name: 'Arm Cortex-A72',
+    document: 'Arm Cortex-A72 MPCore Processor Technical Reference Manual, 100095',
+    where: '5.2 TLB organization',
+    tlbs: [
+      array('fetch', 'L1 instruction TLB', [4 * KiB, 64 * KiB, 1 * MiB], 48, 48),
+      array('data', 'L1 data TLB', [4 * KiB, 64 * KiB, 1 * MiB], 32, 32),
+      array('second', 'L2 TLB', null, 1024, 4),
+    ],
+    notes: ['Intermediate table walk caches, of a size that is not published.'],
+  },
+  cortexA76: {
+    name: 'Arm Cortex-A76',
+    document: 'Arm Cortex-A76 Core Technical Reference Manual, 100798',
+    where: 'Memory Management Unit: TLB organization',
+    tlbs: [
+      array(
+        'fetch',
+        'Instruction micro TLB',
+        [4 * KiB, 16 * KiB, 64 * KiB, 2 * MiB, 32 * MiB],
+        48,
+        48,
+      ),
+      array('data', 'Data micro TLB', [4 * KiB, 16 * KiB, 64 * KiB, 2 * MiB, 512 * MiB], 48, 48),
+      array('second', 'L2 TLB', null, 1280, 5),
+    ],
+    notes: [],
+  },
+  sifiveU74: {
+    name: 'SiFive U74',
+    document: 'SiFive U74 Core Complex Manual, 21G1.01.00',
+    where: 'U7 RISC-V Core: Virtual Memory Support',
+    tlbs: [
+      array('fetch', 'ITLB', null, 40, 40),
+      array('data', 'DTLB', null, 40, 40),
+      array('second', 'L2 TLB', null, 512, 1),
+    ],
+    notes: ['Sv39.'],
+  },
+};
