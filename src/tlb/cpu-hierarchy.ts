@@ -23,13 +23,13 @@ export interface CpuTlbsOptions {
   /** By the array's name: what its vendor has not published. What is published stays as it is. @defaultValue nothing */
   readonly assume?: Readonly<Record<string, AssumedTlb>>;
   /** What no vendor publishes about its levels. @defaultValue 'independent' */
-  readonly fills?: TlbHierarchyOptions['fills'];
+  readonly fills?: NonNullable<TlbHierarchyOptions['fills']>;
   /** The caches that serve the walker. @defaultValue none */
-  readonly structures?: TlbHierarchyOptions['structures'];
+  readonly structures?: NonNullable<TlbHierarchyOptions['structures']>;
   /** The cache of second-stage translations. @defaultValue none */
-  readonly nested?: TlbHierarchyOptions['nested'];
+  readonly nested?: NonNullable<TlbHierarchyOptions['nested']>;
   /** The table of contexts. @defaultValue its own */
-  readonly contexts?: TlbHierarchyOptions['contexts'];
+  readonly contexts?: NonNullable<TlbHierarchyOptions['contexts']>;
 }
 
 const PAGE_BYTES = 4096;
