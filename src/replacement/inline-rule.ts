@@ -1,5 +1,3 @@
-import type { Random } from '../core/index.js';
-
 /**
  * The order of fills, or of fills and hits, as stamps from a clock: the slot with the least stamp goes. LRU and FIFO.
  *
@@ -44,8 +42,8 @@ export interface WordRule {
 export interface RandomRule {
   /** The tag. */
   readonly kind: 'random';
-  /** Draws the way, for every set. */
-  readonly source: Random;
+  /** Any int32. */
+  readonly seed: number;
 }
 
 /**

@@ -1,4 +1,10 @@
-import { checkInteger, checkOptions, type OptionNames, VmError } from '../core/index.js';
+import {
+  checkInteger,
+  checkOptions,
+  checkVersion,
+  type OptionNames,
+  VmError,
+} from '../core/index.js';
 import type { FlushScope } from './flush-scope.js';
 
 /**
@@ -26,6 +32,22 @@ export interface TlbContext {
 export interface TlbContextsOptions {
   /** Contexts known at a time, 2 to 2^20. @defaultValue 4096 */
   readonly limit?: number;
+}
+
+/**
+ * What {@link TlbContexts.snapshot} returns.
+ *
+ * @public
+ */
+export interface TlbContextsSnapshot {
+  /** The version of this shape. */
+  readonly v: 1;
+  /** The tag. */
+  readonly type: 'tlb-contexts';
+  /** Contexts known at a time. */
+  readonly limit: number;
+  /** Id, ASID (65536 for the global pages of a root), VMID and root of each, the least recently interned first. */
+  readonly contexts: readonly (readonly [id: number, asid: number, vmid: number, root: number])[];
 }
 
 /** A cache that remembers interned contexts. */
@@ -85,6 +107,69 @@ export class TlbContexts {
   }
 
   /**
+   * The table of a snapshot.
+   *
+   * @param snapshot - What `snapshot` returned.
+   * @returns A table in which every context has the id that it had, and which no cache uses yet.
+   * @throws `VmError` `unsupported` for another version, `bad-image` for what was tampered with.
+   */
+  static restore(snapshot: TlbContextsSnapshot): TlbContexts {
+    checkVersion(snapshot, 1, 'tlb-contexts');
+    const table = new TlbContexts({ limit: snapshot.limit });
+    const { contexts } = snapshot;
+    const taken = new Set<number>();
+    const below = [table.limit, EVERY_ASID + 1, 2 ** 16, 2 ** 20];
+    const sound = (context: unknown): boolean =>
+      Array.isArray(context) &&
+      context.length === 4 &&
+      below.every(
+        (end, at) => Number.isInteger(context[at]) && context[at] >= 0 && context[at] < end,
+      );
+    if (!Array.isArray(contexts) || !contexts.every(sound)) {
+      const expected = 'ids, ASIDs, VMIDs and roots';
+      throw new VmError('bad-image', { argument: 'snapshot.contexts', value: contexts, expected });
+    }
+    for (const [id, asid, vmid, root] of contexts) {
+      const key = keyOf(asid, vmid, root);
+      table.ids.set(key, id);
+      table.keys[id] = key;
+      taken.add(id);
+    }
+    // Ids are handed out from 0 on, so that none is missing below another.
+    if (taken.size !== contexts.length || table.ids.size !== taken.size || taken.has(taken.size)) {
+      const expected = 'each context and each id once, from 0 on';
+      throw new VmError('bad-image', { argument: 'snapshot.contexts', value: contexts, expected });
+    }
+    return table;
+  }
+
+  /**
+   * All contexts with their ids; {@link TlbContexts.restore} makes the same table of it.
+   *
+   * @returns Plain data, versioned. O(contexts).
+   */
+  snapshot(): TlbContextsSnapshot {
+    const contexts = [...this.ids].map(
+      ([key, id]) => [id, asidOf(key), vmidOf(key), rootOf(key)] as const,
+    );
+    return { v: 1, type: 'tlb-contexts', limit: this.limit, contexts };
+  }
+
+  /**
+   * Verifies that every context has an id of its own.
+   *
+   * @throws An `Error` that names the one that has not.
+   */
+  checkInvariants(): void {
+    for (const [key, id] of this.ids) {
+      if (this.keys[id] !== key) throw new Error(`id ${id} is of ${this.keys[id]}, not of ${key}`);
+    }
+    const known = this.keys.reduce((count, key) => count + Number(key >= 0), 0);
+    if (known !== this.ids.size)
+      throw new Error(`${known} ids are known for ${this.ids.size} contexts`);
+  }
+
+  /**
    * The id of a context. O(1).
    *
    * @param context - Its numbers.
@@ -127,11 +212,18 @@ export class TlbContexts {
   /** Whether pages of an id are in reach of a flush, as far as contexts decide. @internal */
   reaches(id: number, scope: FlushScope): boolean {
     const key = this.keys[id]!;
-    if (scope.root !== undefined && scope.root !== rootOf(key)) return false;
-    if (scope.vmid !== undefined && scope.vmid !== vmidOf(key)) return false;
+    const root = rootOf(key);
+    const vmid = vmidOf(key);
+    if (root !== (scope.root ?? root) || root === scope.exceptRoot) return false;
+    if (vmid !== (scope.vmid ?? vmid) || vmid === scope.exceptVmid) return false;
     const asid = asidOf(key);
     if (asid === EVERY_ASID) return scope.globals;
     return scope.asid === undefined || scope.asid === asid;
+  }
+
+  /** Whether an id is in use. @internal */
+  knows(id: number): boolean {
+    return this.keys[id]! >= 0;
   }
 
   /** Whether an id is that of global pages. @internal */
@@ -167,6 +259,7 @@ export class TlbContexts {
       if (current.has(id)) continue;
       for (const user of this.users) user.forgetContext(id);
       this.ids.delete(key);
+      this.keys[id] = -1;
       return id;
     }
     const expected = `fewer than ${this.limit} contexts that are current at a time`;

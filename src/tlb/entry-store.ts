@@ -1,15 +1,13 @@
 import type { TlbContexts } from './contexts.js';
 import type { Geometry } from './geometry.js';
-import { Recency } from './recency.js';
+import { StampOrder } from './stamp-order.js';
+import type { WayOrder } from './way-order.js';
 
 /** No slot. */
 export const NO_SLOT = -1;
 
 /** In `kinds`: the slot is empty. */
 export const EMPTY = -1;
-
-/** In `kinds`: the size of a group of base pages. Groups exist where single base pages do not. */
-export const GROUP = 31;
 
 /** More ways than this are found through a hash table: measured, a scan of 16 is as fast, of 64 three times slower. */
 const SCANNED_WAYS = 16;
@@ -19,7 +17,6 @@ const SCANNED_WAYS = 16;
 const NO_DOUBLES: Float64Array = new Float64Array(0);
 const NO_WORDS: Int32Array = new Int32Array(0);
 const NO_BYTES: Uint8Array = new Uint8Array(0);
-const NO_MEMBERS: Uint32Array = new Uint32Array(0);
 
 /** Fibonacci hashing: the golden ratio in 32 bits (Knuth, The Art of Computer Programming 3, 6.4). */
 const GOLDEN = 0x9e3779b1 | 0;
@@ -32,8 +29,8 @@ const PER_PAGE: Float64Array = Float64Array.from({ length: 31 }, (_, order) => 2
  *
  * ```
  * tags     the first page of the entry, aligned to its size; -1 when empty
- * kinds    31            5 4        0      one compare tells context and size; -1 when empty
- *         [  context id   |   size   ]     size: the order of the entry, 0 to 30, or GROUP
+ * kinds    31            5 4        0      one compare tells context and order; -1 when empty
+ *         [  context id   |   order   ]    the size of the entry, 0 to 30
  * pfns     the frame of that first page; -3, which is the answer, when the page is not mapped
  * rights   what the caller said; all of them when the page is not mapped
  * ```
@@ -54,11 +51,7 @@ export abstract class EntryStore {
   protected readonly memoryTypes: Int32Array = NO_WORDS;
   /** The order of the page that an entry came from, which may be larger than the entry. */
   protected readonly pageOrders: Uint8Array = NO_BYTES;
-  /** A bit for each page of a group that is there; empty unless groups are. */
-  protected readonly members: Uint32Array = NO_MEMBERS;
-  /** The order of a group; 0 where there are none. */
-  protected readonly group: number = 0;
-  protected readonly recency: Recency;
+  protected readonly wayOrder: WayOrder;
   /** Sets - 1, where their number is a power of two. */
   protected readonly setMask: number = 0;
   /** Ways that the fast path scans: all of a set, or none where the set is found in another way. */
@@ -69,30 +62,28 @@ export abstract class EntryStore {
   protected readonly buckets: Int32Array = NO_WORDS;
   /** The next slot of the same chain. */
   protected readonly chain: Int32Array = NO_WORDS;
-  /** Entries of each size. */
-  private readonly counts: Int32Array = new Int32Array(32);
-  /** A bit for each size that has entries. */
-  protected sizes = 0;
+  /** Entries of each order. */
+  private readonly perOrder: Int32Array = new Int32Array(32);
+  /** A bit for each order that has entries. */
+  protected orders = 0;
   /** Entries that are less than the page that they came from. */
   protected fragments = 0;
   /** Entries in use. */
   used = 0;
 
-  constructor({ contexts, entries, group, policy, sets, ways }: Geometry) {
+  constructor({ contexts, entries, policy, sets, ways }: Geometry) {
     this.entries = entries;
     this.ways = ways;
     this.sets = sets;
     this.contexts = contexts;
-    this.group = group;
     this.tags = new Float64Array(entries).fill(-1);
     this.kinds = new Int32Array(entries).fill(EMPTY);
     this.pfns = new Float64Array(entries);
     this.rights = new Int32Array(entries);
     this.memoryTypes = new Int32Array(entries);
     this.pageOrders = new Uint8Array(entries);
-    this.members = new Uint32Array(group === 0 ? 0 : entries);
     this.hashed = sets === 1 && ways > SCANNED_WAYS;
-    this.recency = new Recency(policy, sets, ways, this.hashed);
+    this.wayOrder = policy === null ? new StampOrder(sets, ways) : policy(sets, ways);
     const masked = (sets & (sets - 1)) === 0;
     this.setMask = masked ? sets - 1 : 0;
     this.scannedWays = this.hashed || !masked ? 0 : ways;
@@ -102,66 +93,35 @@ export abstract class EntryStore {
     this.chain = new Int32Array(this.hashed ? entries : 0);
   }
 
-  /** The order of the pages that an entry of a size covers. */
-  protected orderOf(size: number): number {
-    return size === GROUP ? this.group : size;
-  }
-
   /** The set of a page: its number among pages of its order, modulo the sets. */
   protected setOf(tag: number, order: number): number {
     const page = tag * PER_PAGE[order]!;
     return this.setMask === this.sets - 1 ? page & this.setMask : page % this.sets;
   }
 
-  /**
-   * The slot that answers for a page in one size, or `NO_SLOT`. An entry of the context itself comes before one that is
-   * global.
-   */
-  protected slotOf(vpn: number, size: number, own: number, global: number): number {
-    const order = this.orderOf(size);
-    const offset = (vpn | 0) & ((1 << order) - 1);
-    const tag = vpn - offset;
-    const ownKind = own | size;
-    const globalKind = global | size;
-    const { kinds, tags } = this;
-    let found = NO_SLOT;
-    let at = this.firstOf(tag, order);
-    for (const end = this.endOf(at); at !== end; at = this.nextOf(at)) {
-      const kind = kinds[at]!;
-      if (tags[at] === tag && (kind === ownKind || kind === globalKind)) {
-        if (size !== GROUP || this.holds(at, offset)) {
-          if (kind === ownKind) return at;
-          found = at;
-        }
-      }
-    }
-    return found;
-  }
-
-  /** Whether a group has one of its pages. */
-  protected holds(slot: number, offset: number): boolean {
-    return ((this.members[slot]! >>> offset) & 1) !== 0;
+  /** Whether an entry of the right tag has the page at an offset; where entries hold all of their pages, it does. */
+  protected holds(_slot: number, _offset: number): boolean {
+    return true;
   }
 
   /** The first slot of a set that is empty, or `NO_SLOT`. */
   protected emptySlot(set: number): number {
     if (this.used === this.entries) return NO_SLOT;
-    const first = set * this.ways;
-    const slot = this.kinds.indexOf(EMPTY, first);
-    return slot < first + this.ways ? slot : NO_SLOT;
+    for (let slot = set * this.ways, end = slot + this.ways; slot < end; slot++) {
+      if (this.kinds[slot] === EMPTY) return slot;
+    }
+    return NO_SLOT;
   }
 
   /** Puts an entry into an empty slot. */
   protected place(slot: number, tag: number, kind: number, pageOrder: number): void {
-    const size = kind & 31;
-    const order = this.orderOf(size);
+    const order = kind & 31;
     this.tags[slot] = tag;
     this.kinds[slot] = kind;
     this.pageOrders[slot] = pageOrder;
-    if (size === GROUP) this.members[slot] = 0;
     this.used++;
-    this.counts[size]!++;
-    this.sizes |= 1 << size;
+    this.perOrder[order]!++;
+    this.orders |= 1 << order;
     if (pageOrder > order) this.fragments++;
     if (!this.hashed) return;
     const bucket = this.bucketOf(tag, order);
@@ -171,13 +131,12 @@ export abstract class EntryStore {
 
   /** Empties a slot that is in use; what decides about victims is not told. */
   protected vacate(slot: number): void {
-    const size = this.kinds[slot]! & 31;
-    const order = this.orderOf(size);
+    const order = this.kinds[slot]! & 31;
     if (this.hashed) this.unchain(slot, this.bucketOf(this.tags[slot]!, order));
     this.tags[slot] = -1;
     this.kinds[slot] = EMPTY;
     this.used--;
-    if (--this.counts[size]! === 0) this.sizes &= ~(1 << size);
+    if (--this.perOrder[order]! === 0) this.orders &= ~(1 << order);
     if (this.pageOrders[slot]! > order) this.fragments--;
   }
 
@@ -199,10 +158,38 @@ export abstract class EntryStore {
 
   /** The page of an entry has another size than was known. */
   protected changePageOrder(slot: number, pageOrder: number): void {
-    const order = this.orderOf(this.kinds[slot]! & 31);
+    const order = this.kinds[slot]! & 31;
     const [before, now] = [this.pageOrders[slot]! > order, pageOrder > order];
     this.fragments += Number(now) - Number(before);
     this.pageOrders[slot] = pageOrder;
+  }
+
+  /** Verifies what is derived from the entries. */
+  protected checkStore(): void {
+    const used = [...this.kinds.keys()].filter((slot) => this.kinds[slot] !== EMPTY);
+    const fragments = used.filter((slot) => this.pageOrders[slot]! > (this.kinds[slot]! & 31));
+    const derived = [this.used, this.fragments, ...this.perOrder].join();
+    const counts = Array.from({ length: 32 }, (_, order) => {
+      return used.filter((slot) => (this.kinds[slot]! & 31) === order).length;
+    });
+    const counted = [used.length, fragments.length, ...counts].join();
+    if (derived !== counted) throw new Error(`counts are ${derived}, not ${counted}`);
+    for (const [order, count] of counts.entries()) {
+      if ((((this.orders >>> order) & 1) === 1) !== count > 0) throw new Error(`order ${order}`);
+    }
+    for (const slot of used) this.checkSlot(slot);
+  }
+
+  private checkSlot(slot: number): void {
+    const kind = this.kinds[slot]!;
+    const tag = this.tags[slot]!;
+    if (!this.contexts.knows(kind >> 5)) throw new Error(`slot ${slot} has context ${kind >> 5}`);
+    if (tag % 2 ** (kind & 31) !== 0) throw new Error(`slot ${slot} begins at ${tag}`);
+    let at = this.firstOf(tag, kind & 31);
+    const end = this.endOf(at);
+    for (let left = this.entries; at !== end && at !== slot && left > 0; left--)
+      at = this.nextOf(at);
+    if (at !== slot) throw new Error(`slot ${slot} is not where ${tag} is looked for`);
   }
 
   /** The low 32 bits of the page's number decide: those above are the same for nearly all of a program's pages. */

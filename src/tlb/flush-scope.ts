@@ -17,6 +17,10 @@ export interface FlushScope {
   readonly root?: number;
   /** Only entries of this virtual machine. */
   readonly vmid?: number;
+  /** No entries of this root. */
+  readonly exceptRoot?: number;
+  /** No entries of this virtual machine. */
+  readonly exceptVmid?: number;
   /** Only entries of this address space; see `globals` for those that belong to every one. */
   readonly asid?: number;
   /** Whether global entries are dropped with the others. */
@@ -25,7 +29,7 @@ export interface FlushScope {
   readonly vpn?: number;
   /** How many base pages. @defaultValue 1 */
   readonly pages?: number;
-  /** Which caches are meant. @defaultValue every one, and of paging-structure caches all entries of the contexts */
+  /** Which caches are meant. @defaultValue translations, and of paging-structure caches all entries of the contexts */
   readonly caches?: FlushedCaches;
 }
 
@@ -49,6 +53,8 @@ export interface FlushedCaches {
 const SCOPE: OptionNames<FlushScope> = {
   root: true,
   vmid: true,
+  exceptRoot: true,
+  exceptVmid: true,
   asid: true,
   globals: true,
   vpn: true,
@@ -64,11 +70,12 @@ const CACHES: OptionNames<FlushedCaches> = {
 /** Checks a scope, and returns its pages: from the first to an end that may be infinite. */
 export function checkScope(scope: FlushScope): { readonly first: number; readonly end: number } {
   checkOptions('', scope, SCOPE, 'scope');
-  const { asid, caches, globals, pages, root, vmid, vpn } = scope;
+  const { caches, globals, pages, vpn } = scope;
   checkBoolean('globals', globals);
-  if (asid !== undefined) checkInteger('asid', asid, 0, 65535);
-  if (vmid !== undefined) checkInteger('vmid', vmid, 0, 65535);
-  if (root !== undefined) checkInteger('root', root, 0, 2 ** 20 - 1);
+  for (const name of ['asid', 'vmid', 'exceptVmid', 'root', 'exceptRoot'] as const) {
+    const end = name === 'root' || name === 'exceptRoot' ? 2 ** 20 : 2 ** 16;
+    if (scope[name] !== undefined) checkInteger(name, scope[name], 0, end - 1);
+  }
   if (caches !== undefined) checkCaches(caches);
   if (vpn === undefined) {
     if (pages === undefined) return { first: 0, end: Infinity };

@@ -5,8 +5,8 @@ import {
   type OptionNames,
   VmError,
 } from '../core/index.js';
-import type { PolicyKind } from '../replacement/index.js';
 import { TlbContexts } from './contexts.js';
+import type { TlbPolicy } from './way-order.js';
 
 /** The largest size of a page, as a power of two of base pages: 512 GiB of 4 KiB pages and more. */
 export const MAX_ORDER = 30;
@@ -26,13 +26,8 @@ export interface TlbOptions {
    * @defaultValue every size, 0 to 30
    */
   readonly orders?: readonly number[];
-  /**
-   * Which entry of a full set goes. LRU, FIFO, tree-PLRU, one-bit NRU and random run as integer code; any other policy is
-   * called for each hit and fill of its set. @defaultValue LRU
-   */
-  readonly policy?: PolicyKind;
-  /** Base pages of an aligned group that one entry may hold, where their frames follow each other: 1, 2, 4 ... 32. @defaultValue 1 */
-  readonly coalesce?: number;
+  /** Which entry of a full set goes: `tlbPolicy(treePlru())` and the like. @defaultValue LRU */
+  readonly policy?: TlbPolicy;
   /**
    * What happens when an entry is inserted that overlaps one of another size in the same context: `refuse` throws, as
    * hardware raises a machine check or a TLB conflict abort; `allow` keeps both, and the smaller page answers.
@@ -45,12 +40,12 @@ export interface TlbOptions {
   readonly contexts?: TlbContexts;
 }
 
-const OPTIONS: OptionNames<TlbOptions> = {
+/** The names that there are. */
+export const TLB_OPTIONS: OptionNames<TlbOptions> = {
   entries: true,
   ways: true,
   orders: true,
   policy: true,
-  coalesce: true,
   overlaps: true,
   countSets: true,
   contexts: true,
@@ -63,9 +58,7 @@ export interface Geometry {
   readonly sets: number;
   /** A bit for each order that is taken. */
   readonly orders: number;
-  /** The order of a coalesced group; 0 for none. */
-  readonly group: number;
-  readonly policy: PolicyKind | null;
+  readonly policy: TlbPolicy | null;
   readonly refusesOverlaps: boolean;
   readonly countSets: boolean;
   readonly contexts: TlbContexts;
@@ -73,32 +66,23 @@ export interface Geometry {
 
 /** Checks what a caller gave. */
 export function geometryOf(options: TlbOptions): Geometry {
-  checkOptions('', options, OPTIONS);
-  const {
-    coalesce = 1,
-    contexts = new TlbContexts(),
-    overlaps = 'refuse',
-    policy = null,
-  } = options;
+  checkOptions('', options, TLB_OPTIONS);
+  const { contexts = new TlbContexts(), overlaps = 'refuse', policy = null } = options;
   const entries = checkInteger('entries', options.entries, 1, 2 ** 20);
   const ways = checkInteger('ways', options.ways ?? entries, 1, entries);
   if (entries % ways !== 0) throw bad('ways', ways, `a divisor of the ${entries} entries`);
-  if (![1, 2, 4, 8, 16, 32].includes(coalesce)) {
-    throw bad('coalesce', coalesce, 'a power of two, 1 to 32');
-  }
   if (overlaps !== 'refuse' && overlaps !== 'allow') {
     throw bad('overlaps', overlaps, "'refuse' or 'allow'");
   }
   if (!(contexts instanceof TlbContexts)) throw bad('contexts', contexts, 'a TlbContexts');
-  if (policy !== null && typeof policy?.create !== 'function') {
-    throw bad('policy', policy, 'a policy, such as lru()');
+  if (policy !== null && typeof policy !== 'function') {
+    throw bad('policy', policy, 'what tlbPolicy returned');
   }
   return {
     entries,
     ways,
     sets: entries / ways,
     orders: ordersOf(options.orders),
-    group: Math.log2(coalesce),
     policy,
     refusesOverlaps: overlaps === 'refuse',
     countSets: checkBoolean('countSets', options.countSets ?? false),

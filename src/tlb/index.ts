@@ -5,9 +5,56 @@
  * @packageDocumentation
  */
 export { TlbAnswer } from './answer.js';
-export { type TlbContext, TlbContexts, type TlbContextsOptions } from './contexts.js';
+export {
+  type CoalescedEntry,
+  CoalescingTlb,
+  type CoalescingTlbOptions,
+} from './coalescing-tlb.js';
+export {
+  type TlbContext,
+  TlbContexts,
+  type TlbContextsOptions,
+  type TlbContextsSnapshot,
+} from './contexts.js';
 export type { FlushedCaches, FlushScope } from './flush-scope.js';
 export type { TlbOptions } from './geometry.js';
+export type { InvalidationRule } from './invalidation-rule.js';
+export {
+  type AArch64Page,
+  type AArch64Range,
+  AArch64Regime,
+  type AArch64Vm,
+  aarch64Invalidations,
+} from './invalidations-aarch64.js';
+export {
+  type RiscvFence,
+  type RiscvGStageFence,
+  type RiscvGuestFence,
+  riscvInvalidations,
+} from './invalidations-riscv.js';
+export { type X86Page, type X86Place, x86Invalidations } from './invalidations-x86.js';
+export {
+  PagingStructureCache,
+  type PagingStructureCacheOptions,
+  type PagingStructureCacheSnapshot,
+  type StructureCacheLevel,
+  structureLevels,
+} from './paging-structure-cache.js';
+export {
+  TableEntryCache,
+  type TableEntryCacheOptions,
+  type TableEntryCacheSnapshot,
+} from './table-entry-cache.js';
 export { Tlb } from './tlb.js';
 export type { TlbEntry, TlbFill } from './tlb-entry.js';
+export {
+  type TlbArray,
+  TlbHierarchy,
+  type TlbHierarchyOptions,
+  type TlbHierarchySnapshot,
+  type TlbHierarchyStatistics,
+} from './tlb-hierarchy.js';
+export { tlbPolicy } from './tlb-policy.js';
+export type { TlbSnapshot } from './tlb-snapshot.js';
 export type { TlbSetStatistics, TlbStatistics } from './tlb-statistics.js';
+export type { TlbPolicy, WayOrder } from './way-order.js';

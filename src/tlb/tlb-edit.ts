@@ -1,5 +1,5 @@
 import { checkInteger, PAGE_NUMBER_END, VmError } from '../core/index.js';
-import { EMPTY, GROUP, NO_SLOT } from './entry-store.js';
+import { EMPTY, NO_SLOT } from './entry-store.js';
 import { checkScope, type FlushScope } from './flush-scope.js';
 import { type Geometry, MAX_ORDER } from './geometry.js';
 import { TlbLookup } from './tlb-lookup.js';
@@ -9,39 +9,38 @@ export const NOT_MAPPED = -1;
 
 /** The side of a TLB that changes: entries come and go. */
 export abstract class TlbEdit extends TlbLookup {
-  private readonly orders: number;
-  private readonly refusesOverlaps: boolean;
-  /** Is told of an entry that must make room, before it is gone. */
+  private readonly takenOrders: number;
+  protected readonly refusesOverlaps: boolean;
+  /** Is told of an entry that must make room, before it is gone. @internal */
   beforeEviction: ((slot: number) => void) | null = null;
 
   constructor(geometry: Geometry) {
     super(geometry);
-    this.orders = geometry.orders;
+    this.takenOrders = geometry.orders;
     this.refusesOverlaps = geometry.refusesOverlaps;
   }
 
   /**
    * Drops every entry in reach, among them whatever came from a page of which any part is in reach: a superpage goes whole,
-   * and with it its fragments. Of a coalesced group the pages in reach go.
+   * and with it its fragments.
    *
    * @param scope - What is in reach; see {@link FlushScope}. The contexts of the TLB's own lookups do not matter.
-   * @returns How many entries were dropped or, of groups, made smaller. O(ways x sizes) for a page, otherwise O(entries).
+   * @returns How many entries were dropped. O(ways x sizes) for a page, otherwise O(entries).
    * @throws `VmError` for a scope that is none.
    */
   flush(scope: FlushScope): number {
     const { end, first } = checkScope(scope);
     if (scope.caches?.translations === false || this.used === 0) return 0;
-    const before = this.used;
-    let changed = 0;
+    let dropped = 0;
     if (end === Infinity || this.hashed || this.fragments > 0) {
-      changed = this.flushSlots(0, this.entries, scope, first, end);
+      dropped = this.flushSlots(0, this.entries, scope, first, end);
     } else {
-      for (let rest = this.sizes; rest !== 0; rest &= rest - 1) {
-        changed += this.flushSize(31 - Math.clz32(rest & -rest), scope, first, end);
+      for (let rest = this.orders; rest !== 0; rest &= rest - 1) {
+        dropped += this.flushOrder(31 - Math.clz32(rest & -rest), scope, first, end);
       }
     }
-    if (this.used === 0 && before > 0) this.joinGlobals();
-    return changed;
+    if (this.used === 0) this.joinGlobals();
+    return dropped;
   }
 
   /** Forgets everything that was filled under an id. @internal */
@@ -49,6 +48,23 @@ export abstract class TlbEdit extends TlbLookup {
     for (let slot = 0; slot < this.entries; slot++) {
       if (this.kinds[slot]! >> 5 === id) this.drop(slot);
     }
+  }
+
+  /** Drops what has any of some pages in a context. @internal */
+  forgetPages(id: number, first: number, end: number): void {
+    for (let slot = 0; slot < this.entries; slot++) {
+      if (this.kinds[slot]! >> 5 === id) this.flushSlot(slot, first, end);
+    }
+  }
+
+  /** Whether entries of an order may be put in. @internal */
+  takes(order: number): boolean {
+    return (this.takenOrders & (1 << order)) !== 0;
+  }
+
+  /** The context of an entry, and that of global pages where it is global. @internal */
+  contextOf(slot: number): number {
+    return this.kinds[slot]! >> 5;
   }
 
   /** Puts an entry in; the frame is checked. */
@@ -62,43 +78,42 @@ export abstract class TlbEdit extends TlbLookup {
     pageOrder: number,
   ): number {
     this.checkEntry(vpn, rights, order, memoryType, pageOrder);
-    const size = order === 0 && this.group > 0 ? GROUP : order;
-    const span = 2 ** this.orderOf(size);
-    const offset = vpn & (span - 1);
+    const pages = 2 ** order;
+    const offset = vpn & (pages - 1);
     const tag = vpn - offset;
-    // With any offset of the page added, what is not mapped stays negative; a page alone has the answer itself.
-    const base = pfn === NOT_MAPPED ? -2 - span : pfn - offset;
-    if (base < 0 && pfn >= 0 && size !== GROUP) {
+    // With any offset added, what is not mapped stays negative; of a page alone it is the answer itself.
+    const base = pfn === NOT_MAPPED ? -2 - pages : pfn - offset;
+    if (base < 0 && pfn !== NOT_MAPPED) {
       throw outOfRange('pfn', pfn, `${offset} or more, the number of the page in its superpage`);
     }
-    const kind = this.kindOf(size, global);
-    if (this.refusesOverlaps) this.refuseOverlap(size === GROUP ? vpn : tag, order, kind);
-    const known =
-      size === GROUP
-        ? this.groupOf(vpn, kind, base, rights, memoryType)
-        : this.sameEntry(tag, kind);
-    const slot = this.enter(known, tag, kind, pageOrder);
-    if (size === GROUP) this.members[slot] = this.members[slot]! | (1 << offset);
-    this.pfns[slot] = base;
-    this.rights[slot] = rights;
-    this.memoryTypes[slot] = memoryType;
-    this.tell('tlb-fill', slot, tag);
+    const kind = this.kindOf(order, global);
+    if (this.refusesOverlaps) this.refuseOverlap(tag, order, kind);
+    const slot = this.enter(this.sameEntry(tag, kind), tag, kind, pageOrder);
+    this.describe(slot, base, rights, memoryType);
     return slot;
   }
 
+  /** The last part of an insertion: what the entry says. */
+  protected describe(slot: number, base: number, rights: number, memoryType: number): void {
+    this.pfns[slot] = base;
+    this.rights[slot] = rights;
+    this.memoryTypes[slot] = memoryType;
+    this.tell('tlb-fill', slot, this.tags[slot]!);
+  }
+
   /** Brings an entry in, or uses the one that is known; returns its slot. */
-  private enter(known: number, tag: number, kind: number, pageOrder: number): number {
-    const set = this.setOf(tag, this.orderOf(kind & 31));
+  protected enter(known: number, tag: number, kind: number, pageOrder: number): number {
+    const set = this.setOf(tag, kind & 31);
     const now = this.tick();
     this.fills++;
     if (known >= 0) {
-      this.recency.hit(set, known, now);
+      this.wayOrder.hit(set, known, now);
       this.changePageOrder(known, pageOrder);
       return known;
     }
     const slot = this.room(set, tag);
     this.place(slot, tag, kind, pageOrder);
-    this.recency.filled(set, slot, tag, now);
+    this.wayOrder.filled(set, slot, tag, now);
     return slot;
   }
 
@@ -106,7 +121,7 @@ export abstract class TlbEdit extends TlbLookup {
   private room(set: number, tag: number): number {
     const empty = this.emptySlot(set);
     if (empty >= 0) return empty;
-    const slot = this.recency.victim(set, tag);
+    const slot = this.wayOrder.victim(set, tag);
     this.evictions++;
     if (this.setCounts.length > 0) this.setCounts[3 * set + 2]!++;
     this.beforeEviction?.(slot);
@@ -116,87 +131,60 @@ export abstract class TlbEdit extends TlbLookup {
   }
 
   /** The entry of the same page, size and kind; notes when another of this page and size is global, or this one is. */
-  private sameEntry(tag: number, kind: number): number {
-    const size = kind & 31;
+  protected sameEntry(tag: number, kind: number): number {
+    const order = kind & 31;
     let same = NO_SLOT;
-    for (let at = this.firstOf(tag, size), end = this.endOf(at); at !== end; at = this.nextOf(at)) {
-      if (this.tags[at] !== tag || (this.kinds[at]! & 31) !== size) continue;
+    let at = this.firstOf(tag, order);
+    for (const end = this.endOf(at); at !== end; at = this.nextOf(at)) {
+      if (this.tags[at] !== tag || (this.kinds[at]! & 31) !== order) continue;
       if (this.kinds[at] === kind) same = at;
       else if (this.isGlobal(this.kinds[at]!) || this.isGlobal(kind)) this.separateGlobals();
     }
     return same;
   }
 
-  /** The group that a page joins; another that holds the page, with another frame or other rights, loses it. */
-  private groupOf(
-    vpn: number,
-    kind: number,
-    base: number,
-    rights: number,
-    memoryType: number,
-  ): number {
-    const holder = this.slotOf(vpn, GROUP, kind - GROUP, kind - GROUP);
-    const tag = vpn - (vpn & (2 ** this.group - 1));
-    let joined = NO_SLOT;
-    for (let at = this.firstOf(tag, this.group), end = this.endOf(at); at !== end; ) {
-      const fits =
-        this.pfns[at] === base && this.rights[at] === rights && this.memoryTypes[at] === memoryType;
-      if (this.tags[at] === tag && this.kinds[at] === kind && fits) joined = at;
-      at = this.nextOf(at);
-    }
-    if (holder >= 0 && holder !== joined) this.shrink(holder, vpn, vpn + 1);
-    return joined;
-  }
-
   /** As hardware raises a machine check, or an abort of its own, where a lookup would find two entries. */
-  private refuseOverlap(first: number, order: number, kind: number): void {
+  protected refuseOverlap(first: number, order: number, kind: number): void {
     const other = this.overlapping(first, order, kind);
     if (other < 0) return;
-    const there = `2^${this.orderOf(this.kinds[other]! & 31)} pages from ${this.tags[other]}`;
+    const there = `2^${this.kinds[other]! & 31} pages from ${this.tags[other]}`;
     const expected = `no page of another entry of the context: there is one of ${there}`;
     throw new VmError('overlap', { argument: 'vpn', value: first, expected });
   }
 
-  /** An entry of the same context and another size that covers any of 2^order pages. */
+  /** An entry of the same context and another order that has any of 2^order pages. */
   private overlapping(first: number, order: number, kind: number): number {
-    const size = kind & 31;
-    const context = kind - size;
-    for (let rest = this.sizes & ~(1 << size); rest !== 0; rest &= rest - 1) {
+    const context = kind & ~31;
+    for (let rest = this.orders & ~(1 << (kind & 31)); rest !== 0; rest &= rest - 1) {
       const other = 31 - Math.clz32(rest & -rest);
-      if (other === GROUP || other < order) return this.smaller(first, first + 2 ** order, kind);
-      const slot = this.slotOf(first, other, context, context);
+      const slot =
+        other < order
+          ? this.within(first, first + 2 ** order, context | other)
+          : this.slotOf(first, other, context, context);
       if (slot >= 0) return slot;
     }
     return NO_SLOT;
   }
 
-  private smaller(first: number, end: number, kind: number): number {
+  /** An entry of a kind that begins among some pages. */
+  private within(first: number, end: number, kind: number): number {
     return this.kinds.findIndex((other, slot) => {
-      return (other ^ kind) >>> 5 === 0 && other !== kind && this.covers(slot, first, end);
+      return other === kind && this.tags[slot]! >= first && this.tags[slot]! < end;
     });
   }
 
-  /** Whether an entry covers any of some pages. */
-  private covers(slot: number, first: number, end: number): boolean {
-    const tag = this.tags[slot]!;
-    const size = this.kinds[slot]! & 31;
-    if (tag >= end || tag + 2 ** this.orderOf(size) <= first) return false;
-    return size !== GROUP || (this.members[slot]! & memberMask(tag, first, end)) !== 0;
-  }
-
-  private flushSize(size: number, scope: FlushScope, first: number, end: number): number {
-    const order = this.orderOf(size);
-    const span = 2 ** order;
-    const from = first - (first % span);
-    if ((end - from) / span >= this.sets) {
+  private flushOrder(order: number, scope: FlushScope, first: number, end: number): number {
+    const pages = 2 ** order;
+    const from = first - (first % pages);
+    if ((end - from) / pages >= this.sets) {
       return this.flushSlots(0, this.entries, scope, first, end);
     }
-    let changed = 0;
-    for (let tag = from; tag < end; tag += span) {
+    let dropped = 0;
+    for (let tag = from; tag < end; tag += pages) {
       const slot = this.setOf(tag, order) * this.ways;
-      changed += this.flushSlots(slot, slot + this.ways, scope, first, end);
+      dropped += this.flushSlots(slot, slot + this.ways, scope, first, end);
     }
-    return changed;
+    return dropped;
   }
 
   private flushSlots(
@@ -206,33 +194,26 @@ export abstract class TlbEdit extends TlbLookup {
     first: number,
     end: number,
   ): number {
-    let changed = 0;
+    let dropped = 0;
     for (let slot = from; slot < to; slot++) {
       const kind = this.kinds[slot]!;
       if (kind === EMPTY || !this.contexts.reaches(kind >> 5, scope)) continue;
-      if ((kind & 31) === GROUP) {
-        if (!this.covers(slot, first, end)) continue;
-        this.shrink(slot, first, end);
-      } else {
-        const page = 2 ** this.pageOrders[slot]!;
-        const start = this.tags[slot]! - (this.tags[slot]! % page);
-        if (start >= end || start + page <= first) continue;
-        this.drop(slot);
-      }
-      changed++;
+      if (this.flushSlot(slot, first, end)) dropped++;
     }
-    return changed;
+    return dropped;
   }
 
-  /** A group loses some pages; without any left, it goes. */
-  private shrink(slot: number, first: number, end: number): void {
-    const left = this.members[slot]! & ~memberMask(this.tags[slot]!, first, end);
-    if (left === 0) this.drop(slot);
-    else this.members[slot] = left;
+  /** Drops an entry when its page has any of some pages; tells whether it had. */
+  protected flushSlot(slot: number, first: number, end: number): boolean {
+    const pages = 2 ** this.pageOrders[slot]!;
+    const start = this.tags[slot]! - (this.tags[slot]! % pages);
+    if (start >= end || start + pages <= first) return false;
+    this.drop(slot);
+    return true;
   }
 
-  private drop(slot: number): void {
-    this.recency.removed(Math.floor(slot / this.ways), slot);
+  protected drop(slot: number): void {
+    this.wayOrder.removed(Math.floor(slot / this.ways), slot);
     this.tell('tlb-flush', slot, this.tags[slot]!);
     this.vacate(slot);
   }
@@ -241,7 +222,7 @@ export abstract class TlbEdit extends TlbLookup {
     return this.contexts.isGlobal(kind >> 5);
   }
 
-  private checkEntry(
+  protected checkEntry(
     vpn: number,
     rights: number,
     order: number,
@@ -250,20 +231,13 @@ export abstract class TlbEdit extends TlbLookup {
   ): void {
     if (!isPageNumber(vpn)) throw outOfRange('vpn', vpn, 'a page number, 0 to 2^52 - 1');
     checkInteger('order', order, 0, MAX_ORDER);
-    if ((this.orders & (1 << order)) === 0) {
+    if (!this.takes(order)) {
       throw outOfRange('order', order, 'a page size that this TLB takes');
     }
     checkInteger('pageOrder', pageOrder, order, MAX_ORDER);
     checkInteger('rights', rights, -(2 ** 31), 2 ** 31 - 1);
     checkInteger('memoryType', memoryType, -(2 ** 31), 2 ** 31 - 1);
   }
-}
-
-/** Bits of those members of a group that are among some pages. */
-function memberMask(tag: number, first: number, end: number): number {
-  const low = Math.max(first - tag, 0);
-  const high = Math.min(end - tag, 32);
-  return (2 ** high - 2 ** low) | 0;
 }
 
 /** The refusal of a number. */

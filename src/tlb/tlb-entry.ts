@@ -50,6 +50,4 @@ export interface TlbEntry {
   readonly context: Required<TlbContext>;
   /** Base pages of the page in the tables that it came from. */
   readonly pageOfPages: number;
-  /** Of a coalesced group, a bit for each page that it holds; `null` for an entry that holds all. */
-  readonly members: number | null;
 }

@@ -1,7 +1,7 @@
 import type { VmObserver } from '../core/index.js';
 import { TlbAnswer } from './answer.js';
 import type { ContextUser } from './contexts.js';
-import { EntryStore, GROUP, NO_SLOT } from './entry-store.js';
+import { EntryStore, NO_SLOT } from './entry-store.js';
 import { bad, type Geometry } from './geometry.js';
 import type { TlbStatistics } from './tlb-statistics.js';
 
@@ -25,7 +25,7 @@ type TlbEventType = 'tlb-evict' | 'tlb-fill' | 'tlb-flush' | 'tlb-hit' | 'tlb-mi
 /** The side of a TLB that is asked: contexts, lookups and counts. */
 export abstract class TlbLookup extends EntryStore implements ContextUser {
   private contextId = 0;
-  /** Kinds that answer: those of the context, and those of global pages of its root, both without a size. */
+  /** Kinds that answer: those of the context, and those of global pages of its root, both without an order. */
   private own = 0;
   private global = 0;
   /** `global`, unless a page may have a global entry beside one of a context: then no kind, and the slow path decides. */
@@ -50,10 +50,7 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
   constructor(geometry: Geometry) {
     super(geometry);
     this.setCounts = new Float64Array(geometry.countSets ? 3 * this.sets : 0);
-    // Where hits do not matter they stamp what nobody reads: the fast path has one form.
-    const { form, onHit, stamps } = this.recency;
-    const stampsHits = form === 'stamps' && onHit;
-    this.stamps = stampsHits ? stamps : new Int32Array(onHit ? 0 : this.entries);
+    this.stamps = this.wayOrder.hitStamps;
     this.bindFastPath();
     this.context = geometry.contexts.intern({});
     geometry.contexts.attach(this);
@@ -109,8 +106,8 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
    *
    * @param vpn - The page number, 0 to 2^52 - 1; of addresses with ignored tag bits, without the tag.
    * @param need - The rights that the access needs, all of them.
-   * @returns The frame of this page, or a negative {@link TlbAnswer}. O(ways x page sizes in use), O(sizes) when more than
-   * 16 ways are fully associative.
+   * @returns The frame of this page, or a negative {@link TlbAnswer}. O(ways x page sizes in use), without the
+   * ways where more than 16 are fully associative.
    */
   lookup(vpn: number, need: number): number {
     // The same loop as in `find`, so that a lookup in a hot loop is one function that V8 inlines (measured: 2x).
@@ -161,10 +158,7 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
    * @returns Its slot, or -1.
    */
   peek(vpn: number): number {
-    // Groups are base pages, the smallest.
-    const grouped = this.sizes < 0 ? this.slotOf(vpn, GROUP, this.own, this.global) : NO_SLOT;
-    if (grouped >= 0) return grouped;
-    for (let rest = this.sizes & CLOCK_END; rest !== 0; rest &= rest - 1) {
+    for (let rest = this.orders; rest !== 0; rest &= rest - 1) {
       const slot = this.slotOf(vpn, 31 - Math.clz32(rest & -rest), this.own, this.global);
       if (slot >= 0) return slot;
     }
@@ -204,7 +198,25 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
   }
 
   /**
-   * Looks for the page in `exchange[0]` in every size, as `slotOf` does in one, the smallest first.
+   * The entry that answers for a page, of one order. One of the context itself comes before one that is global.
+   *
+   * @returns Its slot, or `NO_SLOT`.
+   */
+  protected slotOf(vpn: number, order: number, own: number, global: number): number {
+    const offset = vpn & ((1 << order) - 1);
+    const tag = vpn - offset;
+    let found = NO_SLOT;
+    let at = this.firstOf(tag, order);
+    for (const end = this.endOf(at); at !== end; at = this.nextOf(at)) {
+      if (this.tags[at] !== tag || !this.holds(at, offset)) continue;
+      if (this.kinds[at] === (own | order)) return at;
+      if (this.kinds[at] === (global | order)) found = at;
+    }
+    return found;
+  }
+
+  /**
+   * Looks for the page in `exchange[0]` in every order, the smallest first, as `peek` does.
    *
    * All of it is one function on purpose. With more than 460 bytecodes V8 does not inline it into `lookup`, whose compiled
    * form would otherwise be so long that it is not inlined itself (measured: 2x for every lookup in a hot loop).
@@ -214,22 +226,22 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
   private search(need: number): number {
     const { buckets, chain, exchange, hashed, kinds, tags, ways } = this;
     const vpn = exchange[0]!;
-    for (let rest = this.sizes; rest !== 0; ) {
-      // Groups are base pages, and come first: bit 31.
-      const size = rest < 0 ? GROUP : 31 - Math.clz32(rest & -rest);
-      const order = size === GROUP ? this.group : size;
-      rest = rest < 0 ? rest & CLOCK_END : rest & (rest - 1);
+    for (let rest = this.orders; rest !== 0; rest &= rest - 1) {
+      const order = 31 - Math.clz32(rest & -rest);
       const offset = vpn & ((1 << order) - 1);
       const tag = vpn - offset;
-      const own = this.own | size;
-      const global = this.global | size;
-      let at = hashed ? buckets[this.bucketOf(tag, order)]! : this.setOf(tag, order) * ways;
+      const own = this.own | order;
+      const global = this.global | order;
       let found = NO_SLOT;
-      for (const end = hashed ? NO_SLOT : at + ways; at !== end; at = hashed ? chain[at]! : at + 1) {
+      let at = hashed ? buckets[this.bucketOf(tag, order)]! : this.setOf(tag, order) * ways;
+      for (
+        const end = hashed ? NO_SLOT : at + ways;
+        at !== end;
+        at = hashed ? chain[at]! : at + 1
+      ) {
         if (tags[at] !== tag) continue;
         const kind = kinds[at]!;
-        if (kind !== own && (kind !== global || found !== NO_SLOT)) continue;
-        if (size === GROUP && !this.holds(at, offset)) continue;
+        if ((kind !== own && kind !== global) || !this.holds(at, offset)) continue;
         found = at;
         if (kind === own) break;
       }
@@ -250,7 +262,7 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
   /** Everything that a hit may entail. */
   private hit(slot: number): void {
     const set = Math.floor(slot / this.ways);
-    this.recency.hit(set, slot, this.tick());
+    this.wayOrder.hit(set, slot, this.tick());
     if (this.setCounts.length > 0) this.setCounts[3 * set]!++;
     if (this.watcher !== null) this.tell('tlb-hit', slot, this.tags[slot]!);
   }
@@ -258,7 +270,7 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
   /** The clock's next time; in the end it starts again. */
   protected tick(): number {
     if (this.clock >= CLOCK_END - 1) {
-      const restarted = this.recency.restamp();
+      const restarted = this.wayOrder.restamp();
       this.earlier += this.clock - restarted;
       this.clock = restarted;
     }
@@ -277,14 +289,33 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
   }
 
   /** The kind of an entry that is put in. */
-  protected kindOf(size: number, global: boolean): number {
-    return (global ? this.global : this.own) | size;
+  protected kindOf(order: number, global: boolean): number {
+    return (global ? this.global : this.own) | order;
   }
 
   protected tell(type: TlbEventType, slot: number, vpn: number): void {
     if (this.watcher === null) return;
-    const order = slot < 0 ? 0 : this.orderOf(this.kinds[slot]! & 31);
+    const order = slot < 0 ? 0 : this.kinds[slot]! & 31;
     this.watcher({ type, step: this.step++, slot, vpn, pages: 2 ** order });
+  }
+
+  /** Every number that is saved beside the entries. */
+  protected get counts(): readonly number[] {
+    return [this.clock, this.earlier, this.misses, this.fills, this.evictions];
+  }
+
+  protected set counts(counts: readonly number[]) {
+    const [clock, earlier, misses, fills, evictions] = counts;
+    this.clock = clock!;
+    this.earlier = earlier!;
+    this.misses = misses!;
+    this.fills = fills!;
+    this.evictions = evictions!;
+  }
+
+  /** Whether global entries are told apart from others. */
+  protected get twins(): boolean {
+    return this.fastGlobal === NO_KIND;
   }
 
   private bindFastPath(): void {

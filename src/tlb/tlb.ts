@@ -1,8 +1,16 @@
-import { checkBoolean, checkOptions, type OptionNames, VmError } from '../core/index.js';
-import { EMPTY, GROUP } from './entry-store.js';
-import { geometryOf, type TlbOptions } from './geometry.js';
+import {
+  checkBoolean,
+  checkOptions,
+  type OptionNames,
+  PAGE_NUMBER_END,
+  VmError,
+} from '../core/index.js';
+import { TlbContexts } from './contexts.js';
+import { EMPTY } from './entry-store.js';
+import { geometryOf, MAX_ORDER, type TlbOptions } from './geometry.js';
 import { isPageNumber, NOT_MAPPED, TlbEdit } from './tlb-edit.js';
 import type { TlbEntry, TlbFill } from './tlb-entry.js';
+import { checkSnapshot, damagedTlb, savedIn, type TlbSnapshot } from './tlb-snapshot.js';
 
 const FILL: OptionNames<TlbFill> = {
   vpn: true,
@@ -16,7 +24,7 @@ const FILL: OptionNames<TlbFill> = {
 
 /**
  * A translation lookaside buffer: any number of sets and ways, pages of several sizes in one array, contexts, global
- * pages, coalesced groups. It keeps rights and never verdicts: what an access needs is asked at each lookup, so a change
+ * pages. It keeps rights and never verdicts: what an access needs is asked at each lookup, so a change
  * of privilege, SUM, MXR or a protection key takes effect without a flush.
  *
  * Where several entries answer for a page, which architectures leave unpredictable, the smallest page does, and among
@@ -101,31 +109,141 @@ export class Tlb extends TlbEdit {
    * @returns Every entry as plain data, by slot. O(entries).
    */
   content(): readonly TlbEntry[] {
-    const slots = [...this.kinds.keys()].filter((slot) => this.kinds[slot] !== EMPTY);
-    return slots.map((slot) => this.entryAt(slot));
+    return this.slotsInUse().map((slot) => this.entryAt(slot));
   }
 
-  /** The entry in a slot that is in use. */
-  private entryAt(slot: number): TlbEntry {
+  /**
+   * Verifies that every entry is where it is looked for, that contexts are known, and that no context has two entries of
+   * one page and size.
+   *
+   * @throws An `Error` that names what does not hold.
+   */
+  checkInvariants(): void {
+    this.checkStore();
+    const seen = new Set<string>();
+    for (const slot of this.slotsInUse()) {
+      const name = this.nameOf(slot);
+      if (seen.has(name)) throw new Error(`there are two entries for ${name}`);
+      seen.add(name);
+    }
+  }
+
+  /**
+   * Everything but the options; {@link Tlb.restore} makes the same TLB of it.
+   *
+   * @returns Plain data, versioned. O(entries).
+   */
+  snapshot(): TlbSnapshot {
+    const { context, counts, entries, twins, ways } = this;
+    const contexts = this.contexts.snapshot();
+    const slots = this.slotsInUse().map((slot) => this.record(slot));
+    const setCounts = [...this.setCounts];
+    const order = this.wayOrder.save();
+    const head = { v: 1, type: 'tlb', entries, ways, context, contexts } as const;
+    return { ...head, twins, counts, setCounts, slots, order };
+  }
+
+  /**
+   * The TLB of a snapshot.
+   *
+   * @param snapshot - What `snapshot` returned.
+   * @param options - The options of the saved TLB; where it shared its contexts, the table of them restored.
+   * @returns A TLB that answers as the saved one would have.
+   * @throws `VmError` `unsupported` for another version, `bad-image` for another shape or what was tampered with.
+   */
+  static restore(snapshot: TlbSnapshot, options: TlbOptions): Tlb {
+    return new Tlb(withContexts(snapshot, options)).load(snapshot);
+  }
+
+  /** Takes over a snapshot, into a new TLB, which is of no use when it is bad. @internal */
+  load(snapshot: TlbSnapshot): this {
+    checkSnapshot(snapshot, this.entries, this.ways);
+    if (snapshot.setCounts.length !== this.setCounts.length) {
+      throw damagedTlb('setCounts', snapshot.setCounts, `${this.setCounts.length} integers`);
+    }
+    for (const record of snapshot.slots) this.loadRecord(record);
+    this.setCounts.set(snapshot.setCounts);
+    this.counts = snapshot.counts;
+    this.wayOrder.load(snapshot.order);
+    if (snapshot.twins) this.separateGlobals();
+    try {
+      this.context = snapshot.context;
+      this.checkInvariants();
+    } catch (error) {
+      throw damagedTlb('slots', snapshot.slots, `entries that hold together: ${String(error)}`);
+    }
+    return this;
+  }
+
+  protected record(slot: number): readonly number[] {
+    const { kinds, memoryTypes, pageOrders, pfns, rights, tags } = this;
+    const described = [pfns[slot]!, rights[slot]!, memoryTypes[slot]!, pageOrders[slot]!];
+    return [slot, tags[slot]!, kinds[slot]!, ...described];
+  }
+
+  protected loadRecord(record: readonly number[]): void {
+    const [slot, tag, kind, pfn, rights, memoryType, pageOrder] = record;
+    savedIn('slots', slot!, 0, this.entries - 1);
+    savedIn('slots', tag!, 0, PAGE_NUMBER_END - 1);
+    savedIn('slots', kind!, 0, 2 ** 25 - 1);
+    savedIn('slots', pageOrder!, 0, MAX_ORDER);
+    if (this.kinds[slot!] !== EMPTY || (kind! & 31) > MAX_ORDER) {
+      throw damagedTlb('slots', record, 'each slot once, with an order up to 30');
+    }
+    this.place(slot!, tag!, kind!, pageOrder!);
+    this.pfns[slot!] = pfn!;
+    this.rights[slot!] = rights!;
+    this.memoryTypes[slot!] = memoryType!;
+  }
+
+  /** What there may be only one of. */
+  protected nameOf(slot: number): string {
+    const kind = this.kinds[slot]!;
+    return `2^${kind & 31} pages from ${this.tags[slot]} in context ${kind >> 5}`;
+  }
+
+  private slotsInUse(): readonly number[] {
+    return [...this.kinds.keys()].filter((slot) => this.kinds[slot] !== EMPTY);
+  }
+
+  /**
+   * The entry in a slot.
+   *
+   * @param slot - What `find` or `insert` returned.
+   * @returns Plain data.
+   * @throws `VmError` for a slot that is empty.
+   */
+  entryAt(slot: number): TlbEntry {
+    if (!(this.kinds[slot]! >= 0)) {
+      const expected = 'a slot in use';
+      throw new VmError('bad-argument', { argument: 'slot', value: slot, expected });
+    }
     const kind = this.kinds[slot]!;
     const pfn = this.pfns[slot]!;
     const set = Math.floor(slot / this.ways);
-    const pages = 2 ** this.orderOf(kind & 31);
-    const group = (kind & 31) === GROUP;
+    const pages = 2 ** (kind & 31);
     return {
       slot,
       set,
       way: slot - set * this.ways,
       vpn: this.tags[slot]!,
       pages,
-      // A group may begin below frame 0, by less than it has pages.
+      // A coalesced group may begin below frame 0, by less than it has pages.
       pfn: pfn < -pages ? null : pfn,
       rights: this.rights[slot]!,
       memoryType: this.memoryTypes[slot]!,
       global: this.contexts.isGlobal(kind >> 5),
       context: this.contexts.numbersOf(kind >> 5),
       pageOfPages: 2 ** this.pageOrders[slot]!,
-      members: group ? this.members[slot]! : null,
     };
   }
+}
+
+/** The options of a restored TLB: its own contexts unless it shares some. */
+export function withContexts<Options extends TlbOptions>(
+  snapshot: TlbSnapshot,
+  options: Options,
+): Options {
+  if (options?.contexts !== undefined) return options;
+  return { ...options, contexts: TlbContexts.restore(snapshot?.contexts) };
 }

@@ -1,0 +1,210 @@
+import { checkOptions, VmError } from '../core/index.js';
+import { NO_SLOT } from './entry-store.js';
+import { TLB_OPTIONS, type TlbOptions } from './geometry.js';
+import { Tlb, withContexts } from './tlb.js';
+import { NOT_MAPPED } from './tlb-edit.js';
+import type { TlbEntry } from './tlb-entry.js';
+import { savedIn, type TlbSnapshot } from './tlb-snapshot.js';
+
+/**
+ * What a {@link CoalescingTlb} is like.
+ *
+ * @public
+ */
+export interface CoalescingTlbOptions extends TlbOptions {
+  /** Base pages of the aligned group that one entry may hold: 2, 4, 8, 16 or 32. */
+  readonly coalesce: number;
+}
+
+/**
+ * An entry of a {@link CoalescingTlb}.
+ *
+ * @public
+ */
+export interface CoalescedEntry extends TlbEntry {
+  /** A bit for each base page that it holds, the first page in bit 0. */
+  readonly members: number;
+}
+
+/** Members of an entry that is no group. */
+const ALL = 0xffff_ffff;
+
+/**
+ * A TLB that holds neighbouring base pages in one entry where their frames follow each other and their rights and memory
+ * types are equal: CoLT, coalesced large-reach TLBs (Pham, Vaidyanathan, Jaleel and Bhattacharjee, MICRO 2012). An entry
+ * has a bit for each page of an aligned group, and a page joins it when it is inserted; a walker that sees a whole line of
+ * entries inserts those as well. Sets are chosen by the group's number.
+ *
+ * Pages that the tables themselves mark as contiguous (NAPOT, the contiguous hint) need no coalescing: they are entries of
+ * that order, in any TLB. A flush of a page takes it out of its group, and leaves the others.
+ *
+ * @example
+ * ```ts
+ * import { CoalescingTlb, TlbAnswer } from 'pagewright/tlb';
+ *
+ * const tlb = new CoalescingTlb({ entries: 64, ways: 4, coalesce: 8 });
+ * for (let page = 0; page < 8; page++) tlb.fill(0x100 + page, 0x900 + page, 1);
+ * tlb.used; // => 1
+ * tlb.lookup(0x105, 1); // => 0x905
+ * tlb.flush({ vpn: 0x105, globals: true });
+ * tlb.lookup(0x105, 1) === TlbAnswer.Miss; // => true
+ * tlb.lookup(0x106, 1); // => 0x906
+ * ```
+ * @public
+ */
+export class CoalescingTlb extends Tlb {
+  /** The order of a group, which is that of its entry. */
+  private readonly group: number;
+  /** By slot, a bit for each page; all bits for an entry of that size that is no group. */
+  private readonly members: Uint32Array;
+
+  /**
+   * @param options - See {@link CoalescingTlbOptions}.
+   * @throws `VmError` as `Tlb`, and for a group that is none.
+   */
+  constructor(options: CoalescingTlbOptions) {
+    super(withoutCoalesce(options));
+    const { coalesce } = options;
+    if (![2, 4, 8, 16, 32].includes(coalesce)) {
+      const expected = 'a power of two, 2 to 32';
+      throw new VmError('bad-argument', { argument: 'coalesce', value: coalesce, expected });
+    }
+    this.group = Math.log2(coalesce);
+    this.members = new Uint32Array(this.entries);
+  }
+
+  static override restore(snapshot: TlbSnapshot, options: CoalescingTlbOptions): CoalescingTlb {
+    return new CoalescingTlb(withContexts(snapshot, options)).load(snapshot);
+  }
+
+  override content(): readonly CoalescedEntry[] {
+    return super.content().map((entry) => ({ ...entry, members: this.members[entry.slot]! }));
+  }
+
+  protected override put(
+    vpn: number,
+    pfn: number,
+    rights: number,
+    order: number,
+    global: boolean,
+    memoryType: number,
+    pageOrder: number,
+  ): number {
+    this.checkEntry(vpn, rights, order, memoryType, pageOrder);
+    const kind = this.kindOf(order === 0 ? this.group : order, global);
+    if (this.refusesOverlaps) this.refuseOverlap(vpn - (vpn % 2 ** order), order, kind);
+    const pages = 2 ** this.group;
+    const offset = vpn & (pages - 1);
+    if (order > 0) {
+      if (order === this.group) this.dropGroups(vpn - offset, kind);
+      const slot = super.put(vpn, pfn, rights, order, global, memoryType, pageOrder);
+      this.members[slot] = ALL;
+      return slot;
+    }
+    // Below 0 where the group begins before frame 0 would; what is not mapped is further below.
+    const base = pfn === NOT_MAPPED ? -2 - pages : pfn - offset;
+    const joined = this.leaveAndJoin(vpn, kind, base, rights, memoryType);
+    const known = joined >= 0 ? this.members[joined]! : 0;
+    const slot = this.enter(joined, vpn - offset, kind, pageOrder);
+    this.members[slot] = known | (1 << offset);
+    this.describe(slot, base, rights, memoryType);
+    return slot;
+  }
+
+  protected override holds(slot: number, offset: number): boolean {
+    if ((this.kinds[slot]! & 31) !== this.group) return true;
+    return ((this.members[slot]! >>> offset) & 1) !== 0;
+  }
+
+  protected override flushSlot(slot: number, first: number, end: number): boolean {
+    if (!this.isGroup(slot)) return super.flushSlot(slot, first, end);
+    const low = Math.max(first - this.tags[slot]!, 0);
+    const high = Math.min(end - this.tags[slot]!, 32);
+    const flushed = low < high ? this.members[slot]! & (2 ** high - 2 ** low) : 0;
+    if (flushed === 0) return false;
+    this.removeMembers(slot, flushed);
+    return true;
+  }
+
+  /** Groups have pages of the smallest size, and an entry of a group's order: overlaps are found page by page. */
+  protected override refuseOverlap(first: number, order: number, kind: number): void {
+    super.refuseOverlap(first, order, kind);
+    const context = kind & ~31;
+    for (let vpn = first; order <= this.group && vpn < first + 2 ** order; vpn++) {
+      const slot = this.slotOf(vpn, this.group, context, context);
+      if (slot < 0 || this.isGroup(slot) === (order === 0)) continue;
+      const expected = `no page of another entry of the context: there is one for ${vpn}`;
+      throw new VmError('overlap', { argument: 'vpn', value: first, expected });
+    }
+  }
+
+  private isGroup(slot: number): boolean {
+    return (this.kinds[slot]! & 31) === this.group && this.pageOrders[slot] === 0;
+  }
+
+  protected override record(slot: number): readonly number[] {
+    return [...super.record(slot), this.members[slot]!];
+  }
+
+  protected override loadRecord(record: readonly number[]): void {
+    super.loadRecord(record);
+    const members = savedIn('slots', record[7] ?? -1, 1, ALL);
+    this.members[record[0]!] = members;
+  }
+
+  /** Of a group there may be several entries, with different members. */
+  protected override nameOf(slot: number): string {
+    const members = this.isGroup(slot) ? `, members ${this.members[slot]}` : '';
+    return `${super.nameOf(slot)}${members}`;
+  }
+
+  /** The group that a page joins, or `NO_SLOT`. Another that holds the page, with another frame or other rights, loses it. */
+  private leaveAndJoin(
+    vpn: number,
+    kind: number,
+    base: number,
+    rights: number,
+    memoryType: number,
+  ): number {
+    const offset = vpn & (2 ** this.group - 1);
+    let joined = NO_SLOT;
+    for (const slot of this.entriesOf(vpn - offset, kind)) {
+      const says =
+        this.pfns[slot] === base &&
+        this.rights[slot] === rights &&
+        this.memoryTypes[slot] === memoryType;
+      if (!this.isGroup(slot)) this.drop(slot);
+      else if (says) joined = slot;
+      else if (this.holds(slot, offset)) this.removeMembers(slot, 1 << offset);
+    }
+    return joined;
+  }
+
+  private dropGroups(tag: number, kind: number): void {
+    for (const slot of this.entriesOf(tag, kind)) if (this.isGroup(slot)) this.drop(slot);
+  }
+
+  /** Every entry of a kind that begins at a page: of one group there may be several. */
+  private entriesOf(tag: number, kind: number): readonly number[] {
+    this.sameEntry(tag, kind); // tells global entries apart
+    const slots: number[] = [];
+    let at = this.firstOf(tag, this.group);
+    for (const end = this.endOf(at); at !== end; at = this.nextOf(at)) {
+      if (this.tags[at] === tag && this.kinds[at] === kind) slots.push(at);
+    }
+    return slots;
+  }
+
+  private removeMembers(slot: number, members: number): void {
+    const left = this.members[slot]! & ~members;
+    if (left === 0) this.drop(slot);
+    else this.members[slot] = left;
+  }
+}
+
+/** The base class wants only its own options. */
+function withoutCoalesce(options: CoalescingTlbOptions): TlbOptions {
+  checkOptions('', options, { ...TLB_OPTIONS, coalesce: true });
+  const { coalesce: _, ...others } = options;
+  return others;
+}

@@ -1,0 +1,41 @@
+import type { FlushedCaches, FlushScope } from './flush-scope.js';
+
+/**
+ * What one instruction, or one event, invalidates: a row of an architecture's table.
+ *
+ * @public
+ */
+export interface InvalidationRule<Operands> {
+  /** The instruction, as the manual writes it. */
+  readonly instruction: string;
+  /** The manual and the section that say so. */
+  readonly source: string;
+  /** What goes, in words. */
+  readonly effect: string;
+  /**
+   * What goes, for given operands. Hardware may drop more; software can count on no more.
+   *
+   * @param operands - Those of the instruction, and the registers that it goes by.
+   * @returns Scopes for the `flush` of every cache, all of them.
+   */
+  scopes(operands: Operands): readonly FlushScope[];
+}
+
+/** Translations, and the paging-structure entries above the pages or of the whole contexts. */
+export function firstStage(structures: FlushedCaches['structures']): FlushedCaches {
+  return { translations: true, structures, secondStage: false };
+}
+
+/** Translations of guest-physical addresses alone. */
+export const SECOND_STAGE_ALONE: FlushedCaches = {
+  translations: false,
+  structures: 'none',
+  secondStage: true,
+};
+
+/** Paging-structure entries alone, whatever their pages. */
+export const STRUCTURES_ALONE: FlushedCaches = {
+  translations: false,
+  structures: 'all',
+  secondStage: false,
+};

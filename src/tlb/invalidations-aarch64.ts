@@ -1,0 +1,272 @@
+import { checkInteger } from '../core/index.js';
+import type { FlushedCaches, FlushScope } from './flush-scope.js';
+import { firstStage, type InvalidationRule, SECOND_STAGE_ALONE } from './invalidation-rule.js';
+
+/**
+ * The `root` of a context: the translation regime.
+ *
+ * @public
+ */
+export const AArch64Regime = {
+  /** EL1&0, with or without a second stage. */
+  EL10: 0,
+  /** EL2. */
+  EL2: 1,
+  /** EL2&0: EL2 with HCR_EL2.E2H. */
+  EL20: 2,
+  /** EL3. */
+  EL3: 3,
+} as const;
+
+/**
+ * A page of an address space of the EL1&0 regime.
+ *
+ * @public
+ */
+export interface AArch64Page extends AArch64Vm {
+  /** The page number, in granules. */
+  readonly vpn: number;
+  /** The ASID of the operand. */
+  readonly asid: number;
+}
+
+/**
+ * The virtual machine.
+ *
+ * @public
+ */
+export interface AArch64Vm {
+  /** VTTBR_EL2.VMID; 0 while EL2 is off. @defaultValue 0 */
+  readonly vmid?: number;
+}
+
+/**
+ * The range of a TLBI by range: from its base, (NUM + 1) x 2^(5 x SCALE + 1) granules.
+ *
+ * @public
+ */
+export interface AArch64Range {
+  /** BaseADDR: the first page, in granules. */
+  readonly vpn: number;
+  /** SCALE, 0 to 3. */
+  readonly scale: number;
+  /** NUM, 0 to 31. */
+  readonly num: number;
+}
+
+const ARM = 'Arm ARM (DDI 0487), D8.17 TLB maintenance';
+const TLBI = `${ARM}, TLB maintenance instructions`;
+const RANGE = `${ARM}, TLB range maintenance instructions`;
+
+type Page = InvalidationRule<AArch64Page>;
+type PageOfAll = InvalidationRule<Omit<AArch64Page, 'asid'>>;
+type Range = InvalidationRule<AArch64Range & Omit<AArch64Page, 'vpn'>>;
+type RangeOfAll = InvalidationRule<AArch64Range & AArch64Vm>;
+type GuestPage = InvalidationRule<
+  AArch64Vm & {
+    /** The guest frame number: the intermediate physical address, in granules. */
+    readonly ipn: number;
+  }
+>;
+
+/** What goes of the EL1&0 regime, in a virtual machine. */
+function stage1(
+  vmid: number | undefined,
+  rest: Omit<FlushScope, 'globals' | 'root' | 'vmid'>,
+  globals = true,
+): readonly FlushScope[] {
+  return [{ root: AArch64Regime.EL10, vmid: vmid ?? 0, globals, ...rest }];
+}
+
+function pagesOf({ num, scale, vpn }: AArch64Range): { vpn: number; pages: number } {
+  checkInteger('num', num, 0, 31);
+  checkInteger('scale', scale, 0, 3);
+  return { vpn, pages: (num + 1) * 2 ** (5 * scale + 1) };
+}
+
+const ANY_LEVEL: FlushedCaches = firstStage('pages');
+const LAST_LEVEL: FlushedCaches = firstStage('none');
+
+function byPage(name: string, caches: FlushedCaches, effect: string): Page {
+  return {
+    instruction: `TLBI ${name}, Xt`,
+    source: TLBI,
+    effect,
+    scopes: ({ asid, vmid, vpn }) => stage1(vmid, { asid, vpn, caches }),
+  };
+}
+
+function byPageOfAll(name: string, caches: FlushedCaches, effect: string): PageOfAll {
+  return {
+    instruction: `TLBI ${name}, Xt`,
+    source: TLBI,
+    effect,
+    scopes: ({ vmid, vpn }) => stage1(vmid, { vpn, caches }),
+  };
+}
+
+function byRange(name: string, caches: FlushedCaches, effect: string): Range {
+  return {
+    instruction: `TLBI ${name}, Xt`,
+    source: RANGE,
+    effect,
+    scopes: ({ asid, vmid, ...range }) => stage1(vmid, { asid, ...pagesOf(range), caches }),
+  };
+}
+
+function byRangeOfAll(name: string, caches: FlushedCaches, effect: string): RangeOfAll {
+  return {
+    instruction: `TLBI ${name}, Xt`,
+    source: RANGE,
+    effect,
+    scopes: ({ vmid, ...range }) => stage1(vmid, { ...pagesOf(range), caches }),
+  };
+}
+
+function byGuestPage(name: string): GuestPage {
+  return {
+    instruction: `TLBI ${name}, Xt`,
+    source: TLBI,
+    effect:
+      'second-stage translations of the address alone; what was combined from them stays until a stage 1 TLBI drops it',
+    scopes: ({ ipn, vmid = 0 }) => [
+      { root: AArch64Regime.EL10, vmid, globals: true, vpn: ipn, caches: SECOND_STAGE_ALONE },
+    ],
+  };
+}
+
+/** All of a regime that has no virtual machines. */
+function wholeRegime(root: number): readonly FlushScope[] {
+  return [{ root, globals: true, caches: firstStage('all') }];
+}
+
+/** A page of EL2 or EL3, whose regimes have one address space. */
+function ofRegime(name: string, root: number, caches: FlushedCaches): PageOfAll {
+  return {
+    instruction: `TLBI ${name}, Xt`,
+    source: TLBI,
+    effect: "the page in the exception level's own regime",
+    scopes: ({ vpn }) => [{ root, globals: true, vpn, caches }],
+  };
+}
+
+/**
+ * What AArch64's TLB maintenance instructions invalidate, on the PE that executes them; those with IS or OS do the same on
+ * every PE of the domain, and those with nXS wait for less.
+ *
+ * @example
+ * ```ts
+ * import { aarch64Invalidations } from 'pagewright/tlb';
+ *
+ * const { rvae1 } = aarch64Invalidations;
+ * rvae1.scopes({ vpn: 0x1000, asid: 5, scale: 1, num: 3 })[0]?.pages; // => 256
+ * ```
+ * @public
+ */
+export const aarch64Invalidations: {
+  /** By address and ASID. */
+  readonly vae1: Page;
+  /** By address and ASID, last level. */
+  readonly vale1: Page;
+  /** By address, all ASIDs. */
+  readonly vaae1: PageOfAll;
+  /** By address, all ASIDs, last level. */
+  readonly vaale1: PageOfAll;
+  /** By ASID. */
+  readonly aside1: InvalidationRule<Omit<AArch64Page, 'vpn'>>;
+  /** All of stage 1, in the current VMID. */
+  readonly vmalle1: InvalidationRule<AArch64Vm>;
+  /** Both stages, in the current VMID. */
+  readonly vmalls12e1: InvalidationRule<AArch64Vm>;
+  /** Both stages, every VMID. */
+  readonly alle1: InvalidationRule<unknown>;
+  /** By address and ASID, a range. */
+  readonly rvae1: Range;
+  /** By address and ASID, a range, last level. */
+  readonly rvale1: Range;
+  /** By address, all ASIDs, a range. */
+  readonly rvaae1: RangeOfAll;
+  /** By address, all ASIDs, a range, last level. */
+  readonly rvaale1: RangeOfAll;
+  /** By intermediate physical address. */
+  readonly ipas2e1: GuestPage;
+  /** By intermediate physical address, last level. */
+  readonly ipas2le1: GuestPage;
+  /** By intermediate physical address, a range. */
+  readonly ripas2e1: RangeOfAll;
+  /** By address, in EL2's regime. */
+  readonly vae2: PageOfAll;
+  /** By address, in EL2's regime, last level. */
+  readonly vale2: PageOfAll;
+  /** All of EL2's regime. */
+  readonly alle2: InvalidationRule<unknown>;
+  /** By address, in EL3's regime. */
+  readonly vae3: PageOfAll;
+  /** By address, in EL3's regime, last level. */
+  readonly vale3: PageOfAll;
+  /** All of EL3's regime. */
+  readonly alle3: InvalidationRule<unknown>;
+} = {
+  vae1: byPage('VAE1', ANY_LEVEL, 'the page in the ASID, or global, and the entries above it'),
+  vale1: byPage('VALE1', LAST_LEVEL, 'the page in the ASID, or global; last-level entries only'),
+  vaae1: byPageOfAll('VAAE1', ANY_LEVEL, 'the page in every ASID, and the entries above it'),
+  vaale1: byPageOfAll('VAALE1', LAST_LEVEL, 'the page in every ASID; last-level entries only'),
+  aside1: {
+    instruction: 'TLBI ASIDE1, Xt',
+    source: TLBI,
+    effect: 'everything of the ASID, except global entries',
+    scopes: ({ asid, vmid }) => stage1(vmid, { asid, caches: firstStage('all') }, false),
+  },
+  vmalle1: {
+    instruction: 'TLBI VMALLE1',
+    source: TLBI,
+    effect: 'all of stage 1 in the current VMID, with what was combined from both stages',
+    scopes: ({ vmid }) => stage1(vmid, { caches: firstStage('all') }),
+  },
+  vmalls12e1: {
+    instruction: 'TLBI VMALLS12E1',
+    source: TLBI,
+    effect: 'all of both stages in the current VMID',
+    scopes: ({ vmid }) => [
+      ...stage1(vmid, { caches: firstStage('all') }),
+      ...stage1(vmid, { caches: SECOND_STAGE_ALONE }),
+    ],
+  },
+  alle1: {
+    instruction: 'TLBI ALLE1',
+    source: TLBI,
+    effect: 'all of both stages of the EL1&0 regime, in every VMID',
+    scopes: () => [
+      { root: AArch64Regime.EL10, globals: true, caches: firstStage('all') },
+      { root: AArch64Regime.EL10, globals: true, caches: SECOND_STAGE_ALONE },
+    ],
+  },
+  rvae1: byRange('RVAE1', ANY_LEVEL, 'as VAE1, for a range'),
+  rvale1: byRange('RVALE1', LAST_LEVEL, 'as VALE1, for a range'),
+  rvaae1: byRangeOfAll('RVAAE1', ANY_LEVEL, 'as VAAE1, for a range'),
+  rvaale1: byRangeOfAll('RVAALE1', LAST_LEVEL, 'as VAALE1, for a range'),
+  ipas2e1: byGuestPage('IPAS2E1'),
+  ipas2le1: byGuestPage('IPAS2LE1'),
+  ripas2e1: {
+    instruction: 'TLBI RIPAS2E1, Xt',
+    source: RANGE,
+    effect: 'as IPAS2E1, for a range',
+    scopes: ({ vmid, ...range }) => stage1(vmid, { ...pagesOf(range), caches: SECOND_STAGE_ALONE }),
+  },
+  vae2: ofRegime('VAE2', AArch64Regime.EL2, ANY_LEVEL),
+  vale2: ofRegime('VALE2', AArch64Regime.EL2, LAST_LEVEL),
+  alle2: {
+    instruction: 'TLBI ALLE2',
+    source: TLBI,
+    effect: "all of EL2's regime",
+    scopes: () => wholeRegime(AArch64Regime.EL2),
+  },
+  vae3: ofRegime('VAE3', AArch64Regime.EL3, ANY_LEVEL),
+  vale3: ofRegime('VALE3', AArch64Regime.EL3, LAST_LEVEL),
+  alle3: {
+    instruction: 'TLBI ALLE3',
+    source: TLBI,
+    effect: "all of EL3's regime",
+    scopes: () => wholeRegime(AArch64Regime.EL3),
+  },
+};

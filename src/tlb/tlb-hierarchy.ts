@@ -1,0 +1,412 @@
+import { Access, checkOptions, checkVersion, type OptionNames } from '../core/index.js';
+import { TlbAnswer } from './answer.js';
+import { TlbContexts, type TlbContextsSnapshot } from './contexts.js';
+import type { FlushScope } from './flush-scope.js';
+import { bad, type TlbOptions } from './geometry.js';
+import {
+  PagingStructureCache,
+  type PagingStructureCacheOptions,
+  type PagingStructureCacheSnapshot,
+} from './paging-structure-cache.js';
+import { Tlb } from './tlb.js';
+import type { TlbEntry, TlbFill } from './tlb-entry.js';
+import { damagedTlb, type TlbSnapshot } from './tlb-snapshot.js';
+
+/**
+ * One array of a hierarchy; its contexts are the hierarchy's.
+ *
+ * @public
+ */
+export type TlbArray = Omit<TlbOptions, 'contexts'>;
+
+/**
+ * What a {@link TlbHierarchy} is like.
+ *
+ * @public
+ */
+export interface TlbHierarchyOptions {
+  /** First-level arrays for instruction fetches: one, or one for each page size, told apart by their `orders`. */
+  readonly fetch: readonly TlbArray[];
+  /** First-level arrays for loads, and for stores as well unless those have their own. */
+  readonly load: readonly TlbArray[];
+  /** First-level arrays for stores. @defaultValue those for loads */
+  readonly store?: readonly TlbArray[];
+  /** Second-level arrays, for every access. @defaultValue none */
+  readonly second?: readonly TlbArray[];
+  /**
+   * Who holds what. `inclusive`: what is in the first level is in the second, and goes when it goes there. `exclusive`: an
+   * entry is in one level, and what the first level gives up goes into the second. `independent`: both are filled, and
+   * each gives up what it will. @defaultValue 'independent'
+   */
+  readonly fills?: 'exclusive' | 'inclusive' | 'independent';
+  /** The paging-structure cache. @defaultValue none */
+  readonly structures?: Omit<PagingStructureCacheOptions, 'contexts'>;
+  /** The cache of second-stage translations, guest frames to frames, for nested walks. @defaultValue none */
+  readonly nested?: TlbArray;
+  /** The table of contexts. @defaultValue its own */
+  readonly contexts?: TlbContexts;
+}
+
+const OPTIONS: OptionNames<TlbHierarchyOptions> = {
+  fetch: true,
+  load: true,
+  store: true,
+  second: true,
+  fills: true,
+  structures: true,
+  nested: true,
+  contexts: true,
+};
+
+/**
+ * How often a hierarchy had what was asked for.
+ *
+ * @public
+ */
+export interface TlbHierarchyStatistics {
+  /** Lookups that the first level answered. */
+  readonly firstHits: number;
+  /** Lookups that the second level answered. */
+  readonly secondHits: number;
+  /** Lookups that nobody answered. */
+  readonly misses: number;
+}
+
+/**
+ * What {@link TlbHierarchy.snapshot} returns.
+ *
+ * @public
+ */
+export interface TlbHierarchySnapshot {
+  /** The version of this shape. */
+  readonly v: 1;
+  /** The tag. */
+  readonly type: 'tlb-hierarchy';
+  /** The current context. */
+  readonly context: number;
+  /** The table of contexts. */
+  readonly contexts: TlbContextsSnapshot;
+  /** The arrays: fetch, load, store where it is another, second. */
+  readonly arrays: readonly TlbSnapshot[];
+  /** The paging-structure cache. */
+  readonly structures: PagingStructureCacheSnapshot | null;
+  /** The cache of second-stage translations. */
+  readonly nested: TlbSnapshot | null;
+  /** Hits of both levels, and misses. */
+  readonly counts: readonly number[];
+}
+
+const MISS = TlbAnswer.Miss;
+
+/**
+ * The TLBs of a CPU: first-level arrays for fetches, loads and stores, by page size where the CPU has it so, a second level
+ * for all, and the caches that serve the walker. A page that no array of a level takes in its size is put in as a fragment
+ * of the largest size that one takes.
+ *
+ * @example
+ * ```ts
+ * import { Access } from 'pagewright/core';
+ * import { TlbAnswer, TlbHierarchy } from 'pagewright/tlb';
+ *
+ * const tlbs = new TlbHierarchy({
+ *   fetch: [{ entries: 128, ways: 8, orders: [0] }],
+ *   load: [{ entries: 64, ways: 4, orders: [0] }, { entries: 32, ways: 4, orders: [9] }],
+ *   second: [{ entries: 1536, ways: 12, orders: [0, 9] }],
+ * });
+ * tlbs.fill({ vpn: 0x1234, pfn: 0x80, rights: 3 }, Access.Read);
+ * tlbs.lookup(0x1234, 1, Access.Write); // => 0x80
+ * tlbs.level; // => 1
+ * tlbs.lookup(0x1234, 1, Access.Fetch); // => 0x80
+ * tlbs.level; // => 2
+ * tlbs.lookup(0x9999, 1, Access.Read) === TlbAnswer.Miss; // => true
+ * ```
+ * @public
+ */
+export class TlbHierarchy {
+  /** The ids of all caches. */
+  readonly contexts: TlbContexts;
+  /** First-level arrays for fetches. */
+  readonly fetch: readonly Tlb[];
+  /** First-level arrays for loads. */
+  readonly load: readonly Tlb[];
+  /** First-level arrays for stores; the same as `load` where the CPU has no others. */
+  readonly store: readonly Tlb[];
+  /** Second-level arrays. */
+  readonly second: readonly Tlb[];
+  /** The paging-structure cache. */
+  readonly structures: PagingStructureCache | null;
+  /** The cache of second-stage translations; pages are guest frames, and its context has ASID 0. */
+  readonly nested: Tlb | null;
+  /** After a lookup: the level that answered, or 0. */
+  level = 0;
+  private readonly fills: 'exclusive' | 'inclusive' | 'independent';
+  private contextId: number;
+  private firstHits = 0;
+  private secondHits = 0;
+  private misses = 0;
+
+  /**
+   * @param options - See {@link TlbHierarchyOptions}.
+   * @throws `VmError` for arrays that cannot be.
+   */
+  constructor(options: TlbHierarchyOptions) {
+    checkOptions('', options, OPTIONS);
+    const { fills = 'independent', nested, structures } = options;
+    if (!['exclusive', 'inclusive', 'independent'].includes(fills)) {
+      throw bad('fills', fills, "'exclusive', 'inclusive' or 'independent'");
+    }
+    this.fills = fills;
+    this.contexts = options.contexts ?? new TlbContexts();
+    const { contexts } = this;
+    this.fetch = makeArrays('fetch', options.fetch, contexts);
+    this.load = makeArrays('load', options.load, contexts);
+    this.store = options.store ? makeArrays('store', options.store, contexts) : this.load;
+    this.second = makeArrays('second', options.second ?? [], contexts);
+    this.structures = structures ? new PagingStructureCache({ ...structures, contexts }) : null;
+    this.nested = nested ? new Tlb({ ...nested, contexts }) : null;
+    this.contextId = contexts.intern({});
+    this.connect();
+  }
+
+  /** The context of lookups and fills: what `contexts.intern` returned. */
+  get context(): number {
+    return this.contextId;
+  }
+
+  set context(id: number) {
+    for (const tlb of this.arrays()) tlb.context = id;
+    if (this.structures !== null) this.structures.context = id;
+    if (this.nested !== null) {
+      const { root, vmid } = this.contexts.describe(id);
+      this.nested.context = this.contexts.intern({ vmid, root });
+    }
+    this.contextId = id;
+  }
+
+  /**
+   * Translates a page, in the first level and then in the second, whose entry also goes into the first.
+   *
+   * @param vpn - The page.
+   * @param need - The rights that the access needs.
+   * @param access - `Access` bits; the kind chooses the arrays.
+   * @returns The frame, or a negative `TlbAnswer`.
+   */
+  lookup(vpn: number, need: number, access: number): number {
+    const first = this.firstFor(access);
+    for (let index = 0; index < first.length; index++) {
+      const answer = first[index]!.lookup(vpn, need);
+      if (answer === MISS) continue;
+      this.level = 1;
+      this.firstHits++;
+      return answer;
+    }
+    for (const tlb of this.second) {
+      const slot = tlb.find(vpn);
+      if (slot < 0) continue;
+      this.level = 2;
+      this.secondHits++;
+      const answer = tlb.pfnAt(slot, vpn);
+      const allowed = (tlb.rightsAt(slot) & need) === need;
+      this.promote(tlb, slot, vpn, first);
+      return allowed ? answer : TlbAnswer.Denied;
+    }
+    this.level = 0;
+    this.misses++;
+    return MISS;
+  }
+
+  /**
+   * Puts in what a walk has found.
+   *
+   * @param entry - The translation.
+   * @param access - `Access` bits of the access that was walked for.
+   * @throws `VmError` as `Tlb.insert`. Nothing has changed then, unless `overlap` is refused by the second level alone.
+   */
+  fill(entry: TlbFill, access: number): void {
+    const first = this.firstFor(access);
+    // The second level first: what it gives up may be in the first.
+    if (this.fills !== 'exclusive' || first.length === 0) insertInto(this.second, entry);
+    insertInto(first, entry);
+  }
+
+  /**
+   * Drops everything in reach from every cache that the scope means.
+   *
+   * @param scope - What is in reach.
+   * @returns How many entries were dropped.
+   * @throws `VmError` for a scope that is none.
+   */
+  flush(scope: FlushScope): number {
+    let dropped = 0;
+    for (const tlb of this.arrays()) dropped += tlb.flush(scope);
+    if (this.structures !== null) dropped += this.structures.flush(scope);
+    if (this.nested !== null && scope.caches?.secondStage) {
+      const { asid: _, caches: __, ...stage } = scope;
+      dropped += this.nested.flush({ ...stage, globals: true });
+    }
+    return dropped;
+  }
+
+  /**
+   * What was counted since it was made.
+   *
+   * @returns Plain data; each array counts on its own, too.
+   */
+  statistics(): TlbHierarchyStatistics {
+    const { firstHits, misses, secondHits } = this;
+    return { firstHits, secondHits, misses };
+  }
+
+  /**
+   * Verifies every cache, and that what is to be in both levels is.
+   *
+   * @throws An `Error` that names what does not hold.
+   */
+  checkInvariants(): void {
+    for (const tlb of this.arrays()) tlb.checkInvariants();
+    this.structures?.checkInvariants();
+    this.nested?.checkInvariants();
+    if (this.fills !== 'inclusive') return;
+    const below = this.second.flatMap((tlb) => tlb.content().map((entry) => nameOf(tlb, entry)));
+    const held = new Set(below);
+    for (const tlb of this.firstArrays()) {
+      for (const entry of tlb.content()) {
+        // What the second level holds in another size is not compared.
+        const alike = this.second.find((one) => one.takes(Math.log2(entry.pages)));
+        if (alike === undefined || held.has(nameOf(tlb, entry))) continue;
+        throw new Error(`${nameOf(tlb, entry)} is in the first level alone`);
+      }
+    }
+  }
+
+  /**
+   * Everything but the options.
+   *
+   * @returns Plain data, versioned.
+   */
+  snapshot(): TlbHierarchySnapshot {
+    const arrays = this.arrays().map((tlb) => tlb.snapshot());
+    const structures = this.structures?.snapshot() ?? null;
+    const nested = this.nested?.snapshot() ?? null;
+    const { context, firstHits, misses, secondHits } = this;
+    const contexts = this.contexts.snapshot();
+    const counts = [firstHits, secondHits, misses];
+    return { v: 1, type: 'tlb-hierarchy', context, contexts, arrays, structures, nested, counts };
+  }
+
+  /**
+   * The hierarchy of a snapshot.
+   *
+   * @param snapshot - What `snapshot` returned.
+   * @param options - The options of the saved hierarchy; where it shared its contexts, the table of them restored.
+   * @returns A hierarchy that answers as the saved one would have.
+   * @throws `VmError` `unsupported` for another version, `bad-image` for what was tampered with.
+   */
+  static restore(snapshot: TlbHierarchySnapshot, options: TlbHierarchyOptions): TlbHierarchy {
+    checkVersion(snapshot, 1, 'tlb-hierarchy');
+    const contexts = options?.contexts ?? TlbContexts.restore(snapshot.contexts);
+    const tlbs = new TlbHierarchy({ ...options, contexts });
+    const { arrays, counts, nested, structures } = snapshot;
+    const all = tlbs.arrays();
+    const sound =
+      Array.isArray(arrays) &&
+      arrays.length === all.length &&
+      (nested === null) === (tlbs.nested === null) &&
+      (structures === null) === (tlbs.structures === null);
+    if (!sound) throw damagedTlb('arrays', arrays, 'the caches of the hierarchy');
+    for (const [index, tlb] of all.entries()) tlb.load(arrays[index]!);
+    if (structures !== null) tlbs.structures?.load(structures);
+    if (nested !== null) tlbs.nested?.load(nested);
+    if (!Array.isArray(counts) || !counts.every((count) => Number.isSafeInteger(count))) {
+      throw damagedTlb('counts', counts, 'integers');
+    }
+    [tlbs.firstHits = 0, tlbs.secondHits = 0, tlbs.misses = 0] = counts;
+    tlbs.context = snapshot.context;
+    return tlbs;
+  }
+
+  private firstFor(access: number): readonly Tlb[] {
+    const kind = access & 3;
+    if (kind === Access.Read) return this.load;
+    if (kind === Access.Write) return this.store;
+    if (kind === Access.Fetch) return this.fetch;
+    throw bad('access', access, 'Access bits with one kind');
+  }
+
+  private firstArrays(): readonly Tlb[] {
+    const stores = this.store === this.load ? [] : this.store;
+    return [...this.fetch, ...this.load, ...stores];
+  }
+
+  private arrays(): readonly Tlb[] {
+    return [...this.firstArrays(), ...this.second];
+  }
+
+  /** What one level must hear of the other. */
+  private connect(): void {
+    if (this.fills === 'inclusive') {
+      for (const tlb of this.second) {
+        tlb.beforeEviction = (slot) => {
+          const { pages, vpn } = tlb.entryAt(slot);
+          for (const first of this.firstArrays()) {
+            first.forgetPages(tlb.contextOf(slot), vpn, vpn + pages);
+          }
+        };
+      }
+    }
+    if (this.fills === 'exclusive') {
+      for (const tlb of this.firstArrays()) {
+        tlb.beforeEviction = (slot) => this.demote(tlb.entryAt(slot));
+      }
+    }
+  }
+
+  /** An entry of the second level goes into the first, too, or altogether. */
+  private promote(tlb: Tlb, slot: number, vpn: number, first: readonly Tlb[]): void {
+    const entry = tlb.entryAt(slot);
+    if (this.fills === 'exclusive') {
+      tlb.forgetPages(tlb.contextOf(slot), entry.vpn, entry.vpn + entry.pages);
+    }
+    insertInto(first, fillOf(entry, vpn));
+  }
+
+  /** What the first level gives up goes into the second, in the context that it belongs to. */
+  private demote(entry: TlbEntry): void {
+    const id = this.contexts.intern(entry.context);
+    for (const tlb of this.second) tlb.context = id;
+    insertInto(this.second, fillOf(entry, entry.vpn));
+    for (const tlb of this.second) tlb.context = this.contextId;
+  }
+}
+
+function nameOf(tlb: Tlb, { pages, slot, vpn }: TlbEntry): string {
+  return `${pages} pages from ${vpn} in context ${tlb.contextOf(slot)}`;
+}
+
+/** An entry as it was put in, by one of its pages. */
+function fillOf(entry: TlbEntry, vpn: number): TlbFill {
+  const { global, memoryType, pageOfPages, pages, rights } = entry;
+  const frame = entry.pfn === null ? {} : { pfn: entry.pfn + (vpn - entry.vpn) };
+  const orders = { order: Math.log2(pages), pageOrder: Math.log2(pageOfPages) };
+  return { vpn, ...frame, rights, global, memoryType, ...orders };
+}
+
+/** Puts an entry into the array that takes its size, or a fragment into the one that takes most of it. */
+function insertInto(arrays: readonly Tlb[], entry: TlbFill): void {
+  const { order = 0, pageOrder = order } = entry;
+  for (let taken = order; taken >= 0; taken--) {
+    const tlb = arrays.find((array) => array.takes(taken));
+    if (tlb === undefined) continue;
+    tlb.insert({ ...entry, order: taken, pageOrder });
+    return;
+  }
+}
+
+function makeArrays(
+  name: string,
+  arrays: readonly TlbArray[],
+  contexts: TlbContexts,
+): readonly Tlb[] {
+  if (!Array.isArray(arrays)) throw bad(name, arrays, 'an array of TLBs');
+  return arrays.map((array: TlbArray) => new Tlb({ ...array, contexts }));
+}

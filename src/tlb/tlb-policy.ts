@@ -1,0 +1,180 @@
+import { checkInteger, Random, VmError } from '../core/index.js';
+import type {
+  PolicyKind,
+  PolicySnapshot,
+  ReplacementPolicy,
+  WordRule,
+} from '../replacement/index.js';
+import { loadInts, StampOrder } from './stamp-order.js';
+import type { TlbPolicy, WayOrder } from './way-order.js';
+
+/** Hits are told. */
+const NO_STAMPS: Int32Array = new Int32Array(0);
+
+/**
+ * Makes any replacement policy one that a TLB takes. FIFO, tree-PLRU, one-bit NRU and random run as integer code, as LRU
+ * does, which TLBs have without it; of every other policy each set has an object that is called for each hit and fill,
+ * some 20 to 200 ns. Such policies know a page by its number alone, whatever its context.
+ *
+ * @param kind - The policy; not one that looks ahead.
+ * @returns What {@link TlbOptions} takes.
+ * @throws `VmError` for what is no policy; the TLB's constructor for a number of ways that the policy cannot have.
+ *
+ * @example
+ * ```ts
+ * import { sieve, treePlru } from 'pagewright/replacement';
+ * import { Tlb, tlbPolicy } from 'pagewright/tlb';
+ *
+ * const tlb = new Tlb({ entries: 64, ways: 4, policy: tlbPolicy(treePlru()) });
+ * const other = new Tlb({ entries: 48, policy: tlbPolicy(sieve()) });
+ * [tlb.sets, other.sets]; // => [16, 1]
+ * ```
+ * @public
+ */
+export function tlbPolicy(kind: PolicyKind): TlbPolicy {
+  if (typeof kind?.create !== 'function') {
+    const expected = 'a policy, such as treePlru()';
+    throw new VmError('bad-argument', { argument: 'kind', value: kind, expected });
+  }
+  return (sets, ways) => {
+    const rule = kind.inline?.(ways) ?? null;
+    switch (rule?.kind) {
+      case 'stamps':
+        return new StampOrder(sets, ways, rule.onHit);
+      case 'word':
+        return new WordOrder(sets, ways, rule);
+      case 'random':
+        return new RandomOrder(sets * ways, ways, rule.seed);
+      case undefined:
+        return new PolicyOrder(sets, ways, kind);
+    }
+  };
+}
+
+/** A word for each set. */
+class WordOrder implements WayOrder {
+  readonly hitStamps: Int32Array = NO_STAMPS;
+  private readonly words: Int32Array;
+  private readonly ways: number;
+  private readonly rule: WordRule;
+
+  constructor(sets: number, ways: number, rule: WordRule) {
+    this.words = new Int32Array(sets);
+    this.ways = ways;
+    this.rule = rule;
+  }
+
+  hit(set: number, slot: number): void {
+    const way = slot - set * this.ways;
+    const { full, keep, put } = this.rule;
+    const word = (this.words[set]! & keep[way]!) | put[way]!;
+    this.words[set] = word === full ? put[way]! : word;
+  }
+
+  filled(set: number, slot: number): void {
+    this.hit(set, slot);
+  }
+
+  removed(): void {}
+
+  victim(set: number): number {
+    return set * this.ways + this.rule.victim(this.words[set]!);
+  }
+
+  restamp(): number {
+    return 0;
+  }
+
+  save(): readonly unknown[] {
+    return [...this.words];
+  }
+
+  load(saved: readonly unknown[]): void {
+    loadInts(this.words, saved);
+  }
+}
+
+/** Nothing for each set, and one generator for all. */
+class RandomOrder implements WayOrder {
+  /** Stamped, and never read: hits mean nothing. */
+  readonly hitStamps: Int32Array;
+  private readonly ways: number;
+  private generator: Random;
+
+  constructor(entries: number, ways: number, seed: number) {
+    this.hitStamps = new Int32Array(entries);
+    this.ways = ways;
+    this.generator = new Random(seed);
+  }
+
+  hit(): void {}
+  filled(): void {}
+  removed(): void {}
+
+  victim(set: number): number {
+    return set * this.ways + this.generator.below(this.ways);
+  }
+
+  restamp(): number {
+    return 0;
+  }
+
+  save(): readonly unknown[] {
+    return this.generator.snapshot().state;
+  }
+
+  load(saved: readonly unknown[]): void {
+    const state = new Int32Array(4);
+    loadInts(state, saved);
+    this.generator = Random.restore({ v: 1, state: [...state] });
+  }
+}
+
+/** A policy object for each set. */
+class PolicyOrder implements WayOrder {
+  readonly hitStamps: Int32Array = NO_STAMPS;
+  private readonly ways: number;
+  private readonly kind: PolicyKind;
+  private policies: readonly ReplacementPolicy[];
+
+  constructor(sets: number, ways: number, kind: PolicyKind) {
+    this.ways = ways;
+    this.kind = kind;
+    this.policies = Array.from({ length: sets }, () => kind.create(ways));
+  }
+
+  hit(set: number, slot: number): void {
+    this.policies[set]!.onHit(slot - set * this.ways);
+  }
+
+  filled(set: number, slot: number, tag: number): void {
+    this.policies[set]!.onFill(slot - set * this.ways, tag);
+  }
+
+  removed(set: number, slot: number): void {
+    this.policies[set]!.onRemove(slot - set * this.ways);
+  }
+
+  /** A policy may be somebody else's: it must not reach into another set. */
+  victim(set: number, tag: number): number {
+    const way = this.policies[set]!.victim(tag);
+    return set * this.ways + checkInteger('victim', way, 0, this.ways - 1);
+  }
+
+  restamp(): number {
+    return 0;
+  }
+
+  save(): readonly unknown[] {
+    return this.policies.map((policy) => policy.snapshot());
+  }
+
+  load(saved: readonly unknown[]): void {
+    if (saved.length !== this.policies.length) {
+      const expected = `${this.policies.length} policies`;
+      throw new VmError('bad-image', { argument: 'snapshot.order', value: saved, expected });
+    }
+    // Each is of any shape: `restore` refuses what is no snapshot.
+    this.policies = saved.map((policy) => this.kind.restore(policy as PolicySnapshot));
+  }
+}
