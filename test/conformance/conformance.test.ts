@@ -15,6 +15,7 @@ const CASES: Readonly<Record<string, number>> = {
   'riscv/stage1.ndjson.gz': 32_000,
   'riscv/two-stage.ndjson.gz': 11_200,
   'textbook/textbook.json.gz': 327,
+  'traces/expected.json': 75,
   'x86/linux-pae/tables.bin.gz': 7_659,
   'x86/linux-x86-64/tables.bin.gz': 78_327,
   'x86/pae.bochs.ndjson.gz': 6_281,

@@ -1,35 +1,20 @@
 import {
-  clock,
   countMisses,
-  fifo,
-  lfu,
   lru,
   missCurve,
   missesAt,
-  mru,
-  opt,
   optMissCurve,
   type PolicyKind,
-  secondChance,
   simulate,
   stackDistances,
-  treePlru,
-  unopt,
   workingSetAt,
   workingSetSizes,
 } from 'pagewright/replacement';
 import { Fields, Malformed } from '../fields.js';
+import { policyNamed } from '../policy-names.js';
 import { integers } from './textbook-input.js';
 
 // What books ask of reference strings.
-
-/** Such policies as need nothing but references, as they are called in books: those that wait for ticks are not among them. */
-const KINDS: ReadonlyMap<string, PolicyKind> = new Map(
-  [fifo(), lru(), mru(), opt(), unopt(), clock(), secondChance(), lfu(), treePlru()].map((kind) => [
-    kind.name,
-    kind,
-  ]),
-);
 
 const MOST_REFERENCES = 2 ** 24;
 
@@ -78,19 +63,13 @@ function bySize(
     ),
   );
   if (sizes.length === 0 || names.size === 0) throw new Malformed('no size or policy is asked for');
-  const kinds = [...names].map(kindOf);
+  const kinds = [...names].map(policyNamed);
   return Object.fromEntries(
     sizes.map((frames) => [
       frames,
       Object.fromEntries(kinds.map((kind) => [kind.name, answer(kind, frames)])),
     ]),
   );
-}
-
-function kindOf(name: string): PolicyKind {
-  const kind = KINDS.get(name);
-  if (kind === undefined) throw new Malformed(`there is no policy ${name}`);
-  return kind;
 }
 
 /** A list of pages, or such a text as `repeat(0..49, 20 times)`. */
