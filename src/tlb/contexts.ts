@@ -182,7 +182,15 @@ export class TlbContexts {
     checkInteger('asid', asid, 0, 65535);
     checkInteger('vmid', vmid, 0, 65535);
     checkInteger('root', root, 0, 2 ** 20 - 1);
-    return this.idOf(keyOf(asid, vmid, root));
+    const key = keyOf(asid, vmid, root);
+    this.refresh(keyOf(EVERY_ASID, vmid, root));
+    this.refresh(key);
+    return this.idOf(key);
+  }
+
+  /** The id of a context for a cache's own use: nobody interned it just now. @internal */
+  idFor(context: Required<TlbContext>): number {
+    return this.idOf(keyOf(context.asid, context.vmid, context.root));
   }
 
   /**
@@ -245,11 +253,19 @@ export class TlbContexts {
 
   private idOf(key: number): number {
     const known = this.ids.get(key);
-    const id = known ?? (this.ids.size < this.limit ? this.ids.size : this.recycled());
-    this.ids.delete(key);
+    if (known !== undefined) return known;
+    const id = this.ids.size < this.limit ? this.ids.size : this.recycled();
     this.ids.set(key, id);
     this.keys[id] = key;
     return id;
+  }
+
+  /** Makes a key the one that was interned last, if it is known. */
+  private refresh(key: number): void {
+    const id = this.ids.get(key);
+    if (id === undefined) return;
+    this.ids.delete(key);
+    this.ids.set(key, id);
   }
 
   /** Takes an id away from the context that was interned least recently and is current nowhere. */

@@ -39,7 +39,7 @@ export abstract class TlbEdit extends TlbLookup {
         dropped += this.flushOrder(31 - Math.clz32(rest & -rest), scope, first, end);
       }
     }
-    if (this.used === 0) this.joinGlobals();
+    if (this.used === 0) this.setTwins(false);
     return dropped;
   }
 
@@ -60,6 +60,11 @@ export abstract class TlbEdit extends TlbLookup {
   /** Whether entries of an order may be put in. @internal */
   takes(order: number): boolean {
     return (this.takenOrders & (1 << order)) !== 0;
+  }
+
+  /** Whether entries of an order or a larger one may be put in. @internal */
+  takesFrom(order: number): boolean {
+    return this.takenOrders >>> order !== 0;
   }
 
   /** The context of an entry, and that of global pages where it is global. @internal */
@@ -138,7 +143,7 @@ export abstract class TlbEdit extends TlbLookup {
     for (const end = this.endOf(at); at !== end; at = this.nextOf(at)) {
       if (this.tags[at] !== tag || (this.kinds[at]! & 31) !== order) continue;
       if (this.kinds[at] === kind) same = at;
-      else if (this.isGlobal(this.kinds[at]!) || this.isGlobal(kind)) this.separateGlobals();
+      else if (this.isGlobal(this.kinds[at]!) || this.isGlobal(kind)) this.setTwins(true);
     }
     return same;
   }

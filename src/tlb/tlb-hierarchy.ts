@@ -164,7 +164,7 @@ export class TlbHierarchy {
     this.second = makeArrays('second', options.second ?? [], contexts);
     this.structures = structures ? new PagingStructureCache({ ...structures, contexts }) : null;
     this.nested = nested ? new Tlb({ ...nested, contexts }) : null;
-    this.contextId = contexts.intern({});
+    this.contextId = contexts.idFor({ asid: 0, vmid: 0, root: 0 });
     this.connect();
   }
 
@@ -178,7 +178,7 @@ export class TlbHierarchy {
     if (this.structures !== null) this.structures.context = id;
     if (this.nested !== null) {
       const { root, vmid } = this.contexts.describe(id);
-      this.nested.context = this.contexts.intern({ vmid, root });
+      this.nested.context = this.contexts.idFor({ asid: 0, vmid, root });
     }
     this.contextId = id;
   }
@@ -266,15 +266,23 @@ export class TlbHierarchy {
     for (const tlb of this.arrays()) tlb.checkInvariants();
     this.structures?.checkInvariants();
     this.nested?.checkInvariants();
-    if (this.fills !== 'inclusive') return;
-    const below = this.second.flatMap((tlb) => tlb.content().map((entry) => nameOf(tlb, entry)));
-    const held = new Set(below);
+    if (this.fills === 'inclusive') this.checkInclusion();
+  }
+
+  private checkInclusion(): void {
     for (const tlb of this.firstArrays()) {
-      for (const entry of tlb.content()) {
-        // What the second level holds in another size is not compared.
-        const alike = this.second.find((one) => one.takes(Math.log2(entry.pages)));
-        if (alike === undefined || held.has(nameOf(tlb, entry))) continue;
-        throw new Error(`${nameOf(tlb, entry)} is in the first level alone`);
+      for (const { pages, slot, vpn } of tlb.content()) {
+        const context = tlb.contextOf(slot);
+        const holds = this.second.some((below) =>
+          below.content().some((entry) => {
+            const within = entry.vpn <= vpn && vpn + pages <= entry.vpn + entry.pages;
+            return within && below.contextOf(entry.slot) === context;
+          }),
+        );
+        // Of a page too large for the second level, only fragments are there.
+        const smaller = this.second.every((below) => !below.takesFrom(Math.log2(pages)));
+        if (holds || smaller) continue;
+        throw new Error(`${pages} pages from ${vpn} are in the first level alone`);
       }
     }
   }
@@ -370,17 +378,19 @@ export class TlbHierarchy {
     insertInto(first, fillOf(entry, vpn));
   }
 
-  /** What the first level gives up goes into the second, in the context that it belongs to. */
+  /** What the first level gives up goes into the second, in the context that it belongs to, instead of its fragments. */
   private demote(entry: TlbEntry): void {
-    const id = this.contexts.intern(entry.context);
+    const id = this.contexts.idFor(entry.context);
     for (const tlb of this.second) tlb.context = id;
-    insertInto(this.second, fillOf(entry, entry.vpn));
+    // A fragment of what is there in whole adds nothing.
+    if (this.second.every((tlb) => tlb.peek(entry.vpn) < 0)) {
+      for (const tlb of this.second) {
+        tlb.forgetPages(tlb.kindIdOf(entry.global), entry.vpn, entry.vpn + entry.pages);
+      }
+      insertInto(this.second, fillOf(entry, entry.vpn));
+    }
     for (const tlb of this.second) tlb.context = this.contextId;
   }
-}
-
-function nameOf(tlb: Tlb, { pages, slot, vpn }: TlbEntry): string {
-  return `${pages} pages from ${vpn} in context ${tlb.contextOf(slot)}`;
 }
 
 /** An entry as it was put in, by one of its pages. */

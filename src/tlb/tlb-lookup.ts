@@ -10,9 +10,6 @@ const MISS = TlbAnswer.Miss;
 const DENIED = TlbAnswer.Denied;
 const NOT_PRESENT = TlbAnswer.NotPresent;
 
-/** No kind that an entry has: it keeps global entries out of the fast path. */
-const NO_KIND = -2;
-
 /** Stamps end here, and start again. */
 const CLOCK_END = 0x7fffffff;
 
@@ -26,10 +23,10 @@ type TlbEventType = 'tlb-evict' | 'tlb-fill' | 'tlb-flush' | 'tlb-hit' | 'tlb-mi
 export abstract class TlbLookup extends EntryStore implements ContextUser {
   private contextId = 0;
   /** Kinds that answer: those of the context, and those of global pages of its root, both without an order. */
-  private own = 0;
+  private own = -1;
   private global = 0;
-  /** `global`, unless a page may have a global entry beside one of a context: then no kind, and the slow path decides. */
-  private fastGlobal = 0;
+  /** A page has, or may have, a global entry beside one of a context: global entries are invisible to the fast path. */
+  protected twins = false;
   /** Counts hits and fills. */
   private clock = 0;
   /** A hit is stamped while the clock is below, and is more than a stamp otherwise. */
@@ -52,13 +49,13 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
     this.setCounts = new Float64Array(geometry.countSets ? 3 * this.sets : 0);
     this.stamps = this.wayOrder.hitStamps;
     this.bindFastPath();
-    this.context = geometry.contexts.intern({});
+    this.context = geometry.contexts.idFor({ asid: 0, vmid: 0, root: 0 });
     geometry.contexts.attach(this);
   }
 
   abstract forgetContext(id: number): void;
 
-  /** The context of lookups and insertions: what `contexts.intern` returned. Setting it is a context switch, O(1). */
+  /** The context of lookups and insertions: what `contexts.intern` returned. Setting it is a context switch, O(entries) unless it is the same. */
   get context(): number {
     return this.contextId;
   }
@@ -66,9 +63,10 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
   set context(id: number) {
     const global = this.contexts.globalOf(id) << 5;
     this.contextId = id;
+    if (this.own === id << 5) return;
     this.own = id << 5;
     this.global = global;
-    if (this.fastGlobal !== NO_KIND) this.fastGlobal = global;
+    this.showEntries();
   }
 
   /** Receives an event for every hit, miss, fill, eviction and flushed entry, after it was done; `null` for nobody. */
@@ -113,14 +111,11 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
     // The same loop as in `find`, so that a lookup in a hot loop is one function that V8 inlines (measured: 2x).
     const first = Math.imul(vpn & this.setMask, this.scannedWays);
     for (let slot = first, end = first + this.scannedWays; slot < end; slot++) {
-      if (this.tags[slot] === vpn) {
-        const kind = this.kinds[slot]!;
-        if (kind === this.own || kind === this.fastGlobal) {
-          const now = (this.clock + 1) | 0;
-          if (now < this.stampEnd) this.stamps[slot] = this.clock = now;
-          else this.hit(slot);
-          return (this.rights[slot]! & need) === need ? this.pfns[slot]! : DENIED;
-        }
+      if (this.visible[slot] === vpn) {
+        const now = (this.clock + 1) | 0;
+        if (now < this.stampEnd) this.stamps[slot] = this.clock = now;
+        else this.hit(slot);
+        return (this.rights[slot]! & need) === need ? this.pfns[slot]! : DENIED;
       }
     }
     this.exchange[0] = vpn;
@@ -137,14 +132,11 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
   find(vpn: number): number {
     const first = Math.imul(vpn & this.setMask, this.scannedWays);
     for (let slot = first, end = first + this.scannedWays; slot < end; slot++) {
-      if (this.tags[slot] === vpn) {
-        const kind = this.kinds[slot]!;
-        if (kind === this.own || kind === this.fastGlobal) {
-          const now = (this.clock + 1) | 0;
-          if (now < this.stampEnd) this.stamps[slot] = this.clock = now;
-          else this.hit(slot);
-          return slot;
-        }
+      if (this.visible[slot] === vpn) {
+        const now = (this.clock + 1) | 0;
+        if (now < this.stampEnd) this.stamps[slot] = this.clock = now;
+        else this.hit(slot);
+        return slot;
       }
     }
     this.exchange[0] = vpn;
@@ -278,19 +270,25 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
     return this.clock;
   }
 
-  /** A page has, or may have, a global entry beside another: the fast path would take either. */
-  protected separateGlobals(): void {
-    this.fastGlobal = NO_KIND;
+  protected isVisible(kind: number): boolean {
+    return kind === this.own || (kind === this.global && !this.twins);
   }
 
-  /** Nothing is left that would have to be told apart. */
-  protected joinGlobals(): void {
-    this.fastGlobal = this.global;
+  /** Global entries must be told apart from others of the same page, or need not any more. */
+  protected setTwins(twins: boolean): void {
+    if (this.twins === twins) return;
+    this.twins = twins;
+    this.showEntries();
   }
 
   /** The kind of an entry that is put in. */
   protected kindOf(order: number, global: boolean): number {
     return (global ? this.global : this.own) | order;
+  }
+
+  /** The context id that an entry gets. @internal */
+  kindIdOf(global: boolean): number {
+    return this.kindOf(0, global) >> 5;
   }
 
   protected tell(type: TlbEventType, slot: number, vpn: number): void {
@@ -311,11 +309,6 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
     this.misses = misses!;
     this.fills = fills!;
     this.evictions = evictions!;
-  }
-
-  /** Whether global entries are told apart from others. */
-  protected get twins(): boolean {
-    return this.fastGlobal === NO_KIND;
   }
 
   private bindFastPath(): void {

@@ -120,6 +120,10 @@ export class Tlb extends TlbEdit {
    */
   checkInvariants(): void {
     this.checkStore();
+    for (const [slot, kind] of this.kinds.entries()) {
+      const shown = this.isVisible(kind) ? this.tags[slot]! : -1;
+      if (this.visible[slot] !== shown) throw new Error(`slot ${slot} shows ${this.visible[slot]}`);
+    }
     const seen = new Set<string>();
     for (const slot of this.slotsInUse()) {
       const name = this.nameOf(slot);
@@ -165,7 +169,7 @@ export class Tlb extends TlbEdit {
     this.setCounts.set(snapshot.setCounts);
     this.counts = snapshot.counts;
     this.wayOrder.load(snapshot.order);
-    if (snapshot.twins) this.separateGlobals();
+    this.setTwins(snapshot.twins === true);
     try {
       this.context = snapshot.context;
       this.checkInvariants();

@@ -1,0 +1,187 @@
+import fc from 'fast-check';
+import { Access, VmError } from 'pagewright/core';
+import { TlbAnswer, TlbHierarchy, type TlbHierarchyOptions } from 'pagewright/tlb';
+import { describe, expect, it } from 'vitest';
+
+const { Fetch, Read, Write } = Access;
+
+/** What answers a lookup: the level and the frame. */
+function ask(tlbs: TlbHierarchy, vpn: number, access: number = Read): readonly number[] {
+  const answer = tlbs.lookup(vpn, 0, access);
+  return [tlbs.level, answer];
+}
+
+const SPLIT: TlbHierarchyOptions = {
+  fetch: [{ entries: 2, orders: [0] }],
+  load: [
+    { entries: 2, orders: [0] },
+    { entries: 1, orders: [9] },
+  ],
+  store: [{ entries: 1, orders: [0, 9] }],
+  second: [{ entries: 4, orders: [0, 9] }],
+};
+
+describe('a hierarchy of TLBs', () => {
+  it('has arrays of their own for fetches, loads and stores, and a second level for all', () => {
+    const tlbs = new TlbHierarchy(SPLIT);
+    tlbs.fill({ vpn: 7, pfn: 70 }, Read);
+    expect(ask(tlbs, 7, Read)).toEqual([1, 70]);
+    expect(ask(tlbs, 7, Write)).toEqual([2, 70]);
+    expect(ask(tlbs, 7, Write)).toEqual([1, 70]);
+    expect(ask(tlbs, 7, Fetch)).toEqual([2, 70]);
+    expect(ask(tlbs, 8, Fetch)).toEqual([0, TlbAnswer.Miss]);
+    expect(tlbs.statistics()).toEqual({ firstHits: 2, secondHits: 2, misses: 1 });
+  });
+
+  it('lets stores use the arrays of loads where it has no others', () => {
+    const { store: _, ...shared } = SPLIT;
+    const tlbs = new TlbHierarchy(shared);
+    tlbs.fill({ vpn: 7, pfn: 70 }, Write);
+    expect(ask(tlbs, 7, Read)).toEqual([1, 70]);
+    expect(tlbs.store).toBe(tlbs.load);
+  });
+
+  it('puts a page into the array of its size, and where there is none a fragment', () => {
+    const tlbs = new TlbHierarchy(SPLIT);
+    tlbs.fill({ vpn: 2 ** 18 + 515, pfn: 2 ** 19 + 515, order: 18 }, Read);
+    expect(tlbs.load[0]!.used).toBe(0);
+    const [entry] = tlbs.load[1]!.content();
+    expect(entry).toMatchObject({ vpn: 2 ** 18 + 512, pages: 512, pageOfPages: 2 ** 18 });
+    expect(ask(tlbs, 2 ** 18 + 514)).toEqual([1, 2 ** 19 + 514]);
+    tlbs.fill({ vpn: 2 ** 18 + 515, pfn: 2 ** 19 + 515, order: 18 }, Fetch);
+    expect(tlbs.fetch[0]!.content()).toMatchObject([{ vpn: 2 ** 18 + 515, pages: 1 }]);
+    // Any page of the gibibyte takes its fragments along.
+    expect(tlbs.flush({ globals: true, vpn: 2 ** 18 + 2 ** 17 })).toBe(3);
+  });
+
+  it('tells rights in the second level as in the first', () => {
+    const tlbs = new TlbHierarchy(SPLIT);
+    tlbs.fill({ vpn: 7, pfn: 70, rights: 1 }, Read);
+    expect(tlbs.lookup(7, 2, Fetch)).toBe(TlbAnswer.Denied);
+    expect(tlbs.lookup(7, 1, Fetch)).toBe(70);
+  });
+
+  it('gives up an entry of the first level with that of the second, when it is inclusive', () => {
+    const tlbs = new TlbHierarchy({
+      fetch: [],
+      load: [{ entries: 8 }],
+      second: [{ entries: 2 }],
+      fills: 'inclusive',
+    });
+    for (const vpn of [1, 2, 3]) tlbs.fill({ vpn, pfn: vpn }, Read);
+    tlbs.checkInvariants();
+    expect([1, 2, 3].map((vpn) => ask(tlbs, vpn)[0])).toEqual([0, 1, 1]);
+  });
+
+  it('has an entry in one level at a time, when it is exclusive', () => {
+    const tlbs = new TlbHierarchy({
+      fetch: [],
+      load: [{ entries: 2 }],
+      second: [{ entries: 4 }],
+      fills: 'exclusive',
+    });
+    const places = (): readonly number[][] => [
+      tlbs.load[0]!.content().map(({ vpn }) => vpn),
+      tlbs.second[0]!.content().map(({ vpn }) => vpn),
+    ];
+    const [one, two] = [{ asid: 1 }, { asid: 2 }].map((context) => tlbs.contexts.intern(context));
+    tlbs.context = one!;
+    for (const vpn of [1, 2]) tlbs.fill({ vpn, pfn: vpn }, Read);
+    tlbs.context = two!;
+    tlbs.fill({ vpn: 3, pfn: 3 }, Read);
+    expect(places()).toEqual([[3, 2], [1]]);
+    expect(ask(tlbs, 1)).toEqual([0, TlbAnswer.Miss]); // it went down in its own context
+    tlbs.context = one!;
+    expect(ask(tlbs, 1)).toEqual([2, 1]);
+    expect(places()).toEqual([[3, 1], [2]]);
+  });
+
+  it('switches every cache to a context, the nested one to its virtual machine', () => {
+    const tlbs = new TlbHierarchy({
+      ...SPLIT,
+      nested: { entries: 4 },
+      structures: { tableLevels: 4, levels: [{ level: 1, order: 9, entries: 4 }] },
+    });
+    const guest = tlbs.contexts.intern({ asid: 3, vmid: 9 });
+    tlbs.context = guest;
+    tlbs.nested!.fill(0x10, 0x20, 1);
+    tlbs.structures!.fill(1, 0, 5);
+    tlbs.context = tlbs.contexts.intern({ asid: 4, vmid: 9 });
+    expect(tlbs.nested!.lookup(0x10, 1)).toBe(0x20);
+    expect(tlbs.structures!.find(0)).toBe(-1);
+    tlbs.context = tlbs.contexts.intern({ asid: 3, vmid: 8 });
+    expect(tlbs.nested!.lookup(0x10, 1)).toBe(TlbAnswer.Miss);
+    expect(() => {
+      tlbs.context = 99;
+    }).toThrow(VmError);
+  });
+
+  it.each<[string, object]>([
+    ['no arrays', {}],
+    ['arrays that are none', { fetch: [], load: 7 }],
+    ['zero ways', { fetch: [], load: [{ entries: 4, ways: 0 }] }],
+    ['fills of another kind', { fetch: [], load: [], fills: 'both' }],
+    ['an option that there is not', { fetch: [], load: [], third: [] }],
+  ])('refuses %s', (_what, options) => {
+    expect(() => Reflect.construct(TlbHierarchy, [options])).toThrow(VmError);
+  });
+
+  it('refuses an access that is none', () => {
+    const tlbs = new TlbHierarchy(SPLIT);
+    expect(() => tlbs.lookup(1, 0, 3)).toThrow(VmError);
+    expect(() => tlbs.fill({ vpn: 1, pfn: 1 }, 7)).toThrow(VmError);
+  });
+});
+
+const shapes: readonly TlbHierarchyOptions[] = [
+  SPLIT,
+  { ...SPLIT, fills: 'inclusive' },
+  { ...SPLIT, fills: 'exclusive' },
+  {
+    fetch: [{ entries: 3 }],
+    load: [{ entries: 4, ways: 2 }],
+    second: [{ entries: 20 }],
+    fills: 'inclusive',
+  },
+];
+
+describe('a cache never changes an answer', () => {
+  const frameOf = (vpn: number): number => (vpn < 512 ? 1000 + vpn : 8192 + (vpn % 512));
+  const step = fc.record({
+    vpn: fc.integer({ min: 0, max: 1023 }),
+    near: fc.integer({ min: 0, max: 7 }),
+    access: fc.constantFrom(Read, Write, Fetch),
+    asid: fc.integer({ min: 0, max: 2 }),
+    flush: fc.constantFrom(null, null, null, 'page', 'space', 'save'),
+  });
+
+  it.each(shapes.map((shape, index) => [index, shape] as const))('in shape %i', (_index, shape) => {
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 1, maxLength: 60 }), (steps) => {
+        let tlbs = new TlbHierarchy(shape);
+        for (const { access, asid, flush, near, vpn: far } of steps) {
+          const vpn = far % 3 === 0 ? far : near;
+          tlbs.context = tlbs.contexts.intern({ asid });
+          const answer = tlbs.lookup(vpn, 0, access);
+          expect([frameOf(vpn) + asid * 2 ** 20, TlbAnswer.Miss]).toContain(answer);
+          if (answer === TlbAnswer.Miss) {
+            const pfn = frameOf(vpn) + asid * 2 ** 20;
+            tlbs.fill({ vpn, pfn, order: vpn < 512 ? 0 : 9 }, access);
+            expect(tlbs.lookup(vpn, 0, access)).toBe(pfn);
+          }
+          if (flush === 'page') {
+            tlbs.flush({ globals: true, vpn });
+            expect(tlbs.lookup(vpn, 0, access)).toBe(TlbAnswer.Miss);
+          }
+          if (flush === 'space') tlbs.flush({ globals: false, asid });
+          if (flush === 'save') {
+            const saved = structuredClone(tlbs.snapshot());
+            tlbs = TlbHierarchy.restore(saved, shape);
+            expect(tlbs.snapshot()).toEqual(saved);
+          }
+          tlbs.checkInvariants();
+        }
+      }),
+    );
+  });
+});
