@@ -8,7 +8,7 @@ const BLOCK = 1 << BLOCK_SHIFT;
  * the beginning to any position.
  *
  * A bitmap, and above its blocks of 128 bits a binary tree whose nodes say how many marks their left half has. One way down
- * counts and takes away, always of the same length, so that no branch is guessed wrong: half the time of a Fenwick tree
+ * counts and takes away, always of the same length, so that no branch is guessed wrong: up to 1.4 times as fast as a Fenwick tree
  * (measured). The last block enters the tree when it is full, so that making a mark costs next to nothing.
  */
 export class MarkLine {
