@@ -1,4 +1,5 @@
 import { VmError } from '../core/index.js';
+import { nextUsesOf } from './next-use.js';
 import { checkPages } from './simulate.js';
 import { SlotHeap } from './slot-heap.js';
 import {
@@ -41,7 +42,7 @@ export class FuturePolicy extends SlotPolicy {
     this.name = rule.name;
     this.rule = rule;
     this.future = Float64Array.from(future);
-    this.next = nextUses(this.future);
+    this.next = nextUsesOf(this.future).next;
     this.heap = new SlotHeap(slots);
     this.loads = new Float64Array(slots).fill(FREE);
     this.lastUses = new Float64Array(slots).fill(FREE);
@@ -145,18 +146,6 @@ export class FuturePolicy extends SlotPolicy {
       throw new Error(`slot ${slot} is in the heap with other keys`);
     }
   }
-}
-
-/** In one pass from the end. */
-function nextUses(future: Float64Array): Float64Array {
-  const next = new Float64Array(future.length);
-  const seen = new Map<number, number>();
-  for (let index = future.length - 1; index >= 0; index--) {
-    const page = future[index]!;
-    next[index] = seen.get(page) ?? future.length;
-    seen.set(page, index);
-  }
-  return next;
 }
 
 /** Refuses a future that is missing, or has what is no page. */

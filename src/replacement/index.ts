@@ -10,7 +10,9 @@ export { fifo } from './fifo.js';
 export type { InlineRule, RandomRule, StampRule, WordRule } from './inline-rule.js';
 export { lfu } from './lfu.js';
 export { lru } from './lru.js';
+export { type MissCurve, missCurve, missesAt, optMissCurve } from './miss-curve.js';
 export { mru } from './mru.js';
+export { nextUses } from './next-use.js';
 export { nfu } from './nfu.js';
 export { type NruOptions, nru } from './nru.js';
 export { type OptOptions, opt, unopt } from './opt.js';
@@ -24,4 +26,11 @@ export {
   type SimulationStep,
   simulate,
 } from './simulate.js';
+export { stackDistances } from './stack-distances.js';
 export { treePlru } from './tree-plru.js';
+export {
+  type WorkingSetCurve,
+  workingSetAt,
+  workingSetCurve,
+  workingSetSizes,
+} from './working-set.js';

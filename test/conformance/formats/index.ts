@@ -1,6 +1,7 @@
 import type { CaseFormat } from '../case-format.js';
 import { aarch64Guest } from './aarch64-guest.js';
 import { aarch64Image, aarch64Quirks } from './aarch64-image.js';
+import { recordedTraces } from './recorded-traces.js';
 import { riscvGuest } from './riscv-guest.js';
 import { riscvImage } from './riscv-image.js';
 import { riscvTwoStageImage } from './riscv-two-stage-image.js';
@@ -19,4 +20,5 @@ export const formats: readonly CaseFormat[] = [
   aarch64Guest,
   x86Guest,
   textbook,
+  recordedTraces,
 ];

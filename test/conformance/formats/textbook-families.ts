@@ -7,9 +7,19 @@ import {
   segmentation,
   translation,
 } from './textbook-books.js';
+import { cacheLab } from './textbook-cachelab.js';
 import { csappTranslation } from './textbook-csapp.js';
 import { multilevel } from './textbook-multilevel.js';
 import { ostepLinear, ostepMultilevel, ostepSegmentation, relocation } from './textbook-ostep.js';
+import { ostepPagingPolicy } from './textbook-paging-policy.js';
+import { agingCounters, nruClasses } from './textbook-reference-bits.js';
+import {
+  faults,
+  lruStack,
+  replacement,
+  replacementCurve,
+  workingSet,
+} from './textbook-replacement.js';
 import { vmprint } from './textbook-sv39.js';
 
 /** Answers a problem in the form of its recorded answer, which is handed over for its shape. */
@@ -30,4 +40,13 @@ export const FAMILIES: ReadonlyMap<string, FamilyJudge> = new Map<string, Family
   ['sv39', vmprint],
   ['nested', nested],
   ['translation+tlb+cache', csappTranslation],
+  ['replacement', replacement],
+  ['replacement-curve', replacementCurve],
+  ['ostep.paging-policy', ostepPagingPolicy],
+  ['lru-stack', lruStack],
+  ['working-set', workingSet],
+  ['faults', faults],
+  ['aging', agingCounters],
+  ['nru', nruClasses],
+  ['set-associative-lru', cacheLab],
 ]);
