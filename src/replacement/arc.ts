@@ -92,14 +92,15 @@ class ArcPolicy extends SlotPolicy {
 
   /** What cases II to IV do to p and the ghosts, before anybody has to go. */
   private adapt(page: number): void {
+    const [t1, t2] = [this.lists.first.length, this.lists.second.length];
     const [b1, b2] = [this.b1.length, this.b2.length];
     if (this.b1.has(page)) {
       this.p = Math.min(this.p + Math.max(1, b2 / b1), this.slots); // case II
     } else if (this.b2.has(page)) {
       this.p = Math.max(this.p - Math.max(1, b1 / b2), 0); // case III
-    } else if (this.lists.first.length + b1 === this.slots) {
+    } else if (t1 + b1 === this.slots) {
       this.b1.dropTail(); // case IV A
-    } else if (this.used + b1 + b2 >= 2 * this.slots) {
+    } else if (t1 + t2 + b1 + b2 === 2 * this.slots) {
       this.b2.dropTail(); // case IV B
     }
   }

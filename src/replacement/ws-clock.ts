@@ -216,10 +216,12 @@ class WsClockPolicy extends SlotPolicy {
  *
  * const written: number[] = [];
  * const kind = wsClock({ window: 2, onWriteback: (_slot, page) => written.push(page) });
- * // Page 1 is dirty and old when 5 comes: it is sent to be written back, and 2 goes.
- * const { steps } = simulate(kind, 3, [1, 2, 3, 4, 3, 4, 3, 5], { writes: [1, 0, 0, 0, 0, 0, 0, 0] });
- * steps.map(({ victim }) => victim); // => [null, null, null, 2, null, null, null, 1]
- * written; // => []
+ * // Page 1 is dirty, so 2 goes first. It is old when 6 comes, and is sent to be written back; nothing else is old, and so
+ * // it is the first clean page after a revolution.
+ * const writes = [true];
+ * const { steps } = simulate(kind, 3, [1, 2, 3, 4, 4, 4, 4, 5, 6], { writes });
+ * steps.map(({ victim }) => victim).filter((page) => page !== null); // => [2, 3, 1]
+ * written; // => [1]
  * ```
  * @public
  */
