@@ -144,6 +144,9 @@ describe('a corrupted problem of a textbook is noticed', () => {
     ['line', 'set-associative-lru', edit('trace', (lines) => [...list(lines), ' X 10,1'])],
     ['key that nobody reads', 'nested', put('levels', 4)],
     ['missing key', 'page-offset', remove('addresses')],
+    ['array', 'tlb', put('base', 104)],
+    ['array beyond the space', 'tlb', put('vaBits', 6)],
+    ['number of entries', 'tlb-reach', put('rows', [[63, 4096]])],
   ])('the question: another %s of %s', (_what, family, change) => {
     const changed = problem(family);
     change(changed.input);

@@ -21,6 +21,7 @@ import {
   workingSet,
 } from './textbook-replacement.js';
 import { vmprint } from './textbook-sv39.js';
+import { arrayAccesses, tlbReach } from './textbook-tlb.js';
 
 /** Answers a problem in the form of its recorded answer, which is handed over for its shape. */
 export type FamilyJudge = (input: Fields, expected: unknown) => unknown;
@@ -49,4 +50,6 @@ export const FAMILIES: ReadonlyMap<string, FamilyJudge> = new Map<string, Family
   ['aging', agingCounters],
   ['nru', nruClasses],
   ['set-associative-lru', cacheLab],
+  ['tlb', arrayAccesses],
+  ['tlb-reach', tlbReach],
 ]);
