@@ -61,7 +61,7 @@ function array(
  * ```ts
  * import { PUBLISHED_CPUS } from 'pagewright/tlb';
  *
- * const { document, tlbs, where } = PUBLISHED_CPUS.skylake;
+ * const { tlbs, where } = PUBLISHED_CPUS.skylake;
  * where; // => 'Table 2-15, TLB Parameters of the Skylake Client Microarchitecture'
  * tlbs.find(({ name }) => name === 'STLB')?.ways; // => 12
  * ```
