@@ -8,7 +8,7 @@ function freeFrame(frames: readonly unknown[]): number | null {
 
 /**
  * SRRIP. Jaleel, Theobald, Steely and Emer, "High performance cache replacement using re-reference interval prediction
- * (RRIP)", ISCA 2010, the procedure of Fig. 4: "Cache Hit" and "Cache Miss".
+ * (RRIP)", ISCA 2010, static RRIP: what a cache hit and a cache miss do.
  */
 export class ReferenceSrrip implements ReferencePolicy {
   /** The pages, and the RRPVs of those that are there. */

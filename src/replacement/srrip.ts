@@ -89,7 +89,7 @@ class SrripPolicy extends SlotPolicy {
  * SRRIP, static re-reference interval prediction, of processor caches: a few bits for each slot tell how far away its next use
  * is thought to be. Pages come with a long interval, a use makes it short, and the leftmost slot with the longest possible
  * one goes; where there is none, all intervals grow until there is (Jaleel et al., "High performance cache replacement
- * using re-reference interval prediction (RRIP)", ISCA 2010, section 4.1). A victim is O(slots), a use is O(1).
+ * using re-reference interval prediction (RRIP)", ISCA 2010, static RRIP). A victim is O(slots), a use is O(1).
  *
  * @param options - The bits, the value that pages come with, and what a use does.
  * @returns The policy. Its snapshot's state has the `values` by slot.

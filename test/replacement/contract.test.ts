@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { errorOf, expectError } from '../core/errors.js';
+import { ADAPTIVE } from './adaptive-cases.js';
 import { CLASSICAL } from './classical-cases.js';
 
 // What the interface promises of every policy.
 
-describe.each(CLASSICAL)('$name', ({ kind }) => {
+describe.each([...CLASSICAL, ...ADAPTIVE])('$name', ({ kind }) => {
   const future = [1, 2, 3, 1, 4];
 
   it('is refused for slots that are no number, none or too many', () => {

@@ -3,6 +3,7 @@ import { VmError } from 'pagewright/core';
 import { fifo, type PolicyKind, type PolicySnapshot, treePlru } from 'pagewright/replacement';
 import { describe, expect, it } from 'vitest';
 import { expectError } from '../core/errors.js';
+import { ADAPTIVE } from './adaptive-cases.js';
 import { Cache } from './cache.js';
 import { CLASSICAL } from './classical-cases.js';
 
@@ -78,7 +79,7 @@ function restore(kind: PolicyKind, data: object, future: readonly number[]): Cac
 describe('every snapshot', () => {
   const futures = fc.array(fc.nat({ max: 6 }), { minLength: 1, maxLength: 40, size: 'max' });
 
-  for (const { name, kind } of CLASSICAL) {
+  for (const { name, kind } of [...CLASSICAL, ...ADAPTIVE]) {
     it(`that was tampered with is refused, or is that of another sound state: ${name}`, () => {
       const runs = futures.chain((future) => {
         const { policy } = somewhere(kind, future);

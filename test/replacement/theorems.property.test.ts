@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { clock, countMisses, fifo, lru, opt, secondChance, simulate } from 'pagewright/replacement';
 import { describe, expect, it } from 'vitest';
+import { ADAPTIVE } from './adaptive-cases.js';
 import { Cache } from './cache.js';
 import { CLASSICAL } from './classical-cases.js';
 
@@ -53,7 +54,7 @@ describe('stack policies', () => {
 });
 
 describe('OPT', () => {
-  for (const { name, kind, slots } of CLASSICAL) {
+  for (const { name, kind, slots } of [...CLASSICAL, ...ADAPTIVE]) {
     it(`is never beaten by ${name}`, () => {
       const size = slots === undefined ? frames : fc.constantFrom(...slots);
       const property = fc.property(references, size, fc.nat({ max: 5 }), (pages, n, tickEvery) => {
