@@ -1,6 +1,6 @@
 /**
  * Virtual memory primitives. This root has everyday names; the rooms have all: `pagewright/core`, `/memory`,
- * `/pte`, `/walk`, `/page-table`, `/textbook`.
+ * `/pte`, `/walk`, `/page-table`, `/tlb`, `/replacement`, `/textbook`.
  *
  * @packageDocumentation
  */
@@ -26,6 +26,15 @@ export {
   x86Long5,
   x86Pae,
 } from './pte/index.js';
+export {
+  aarch64Invalidations,
+  riscvInvalidations,
+  Tlb,
+  TlbAnswer,
+  TlbContexts,
+  TlbHierarchy,
+  x86Invalidations,
+} from './tlb/index.js';
 export {
   AArch64Walker,
   FormatWalker,

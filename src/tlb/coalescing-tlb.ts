@@ -22,12 +22,9 @@ export interface CoalescingTlbOptions extends TlbOptions {
  * @public
  */
 export interface CoalescedEntry extends TlbEntry {
-  /** A bit for each base page that it holds, the first page in bit 0. */
+  /** A bit for each base page that it holds, the first page in bit 0; 0 for an entry that is no group. */
   readonly members: number;
 }
-
-/** Members of an entry that is no group. */
-const ALL = 0xffff_ffff;
 
 /**
  * A TLB that holds neighbouring base pages in one entry where their frames follow each other and their rights and memory
@@ -55,7 +52,7 @@ const ALL = 0xffff_ffff;
 export class CoalescingTlb extends Tlb {
   /** The order of a group, which is that of its entry. */
   private readonly group: number;
-  /** By slot, a bit for each page; all bits for an entry of that size that is no group. */
+  /** By slot, a bit for each page of a group; 0 for an entry that is none, such as one of NAPOT pages. */
   private readonly members: Uint32Array;
 
   /**
@@ -98,12 +95,12 @@ export class CoalescingTlb extends Tlb {
     if (order > 0) {
       if (order === this.group) this.dropGroups(vpn - offset, kind);
       const slot = super.put(vpn, pfn, rights, order, global, memoryType, pageOrder);
-      this.members[slot] = ALL;
+      this.members[slot] = 0;
       return slot;
     }
     // Below 0 where the group begins before frame 0 would; what is not mapped is further below.
     const base = pfn === NOT_MAPPED ? -2 - pages : pfn - offset;
-    const joined = this.leaveAndJoin(vpn, kind, base, rights, memoryType);
+    const joined = this.leaveAndJoin(vpn, kind, [base, rights, memoryType, pageOrder]);
     const known = joined >= 0 ? this.members[joined]! : 0;
     const slot = this.enter(joined, vpn - offset, kind, pageOrder);
     this.members[slot] = known | (1 << offset);
@@ -112,14 +109,15 @@ export class CoalescingTlb extends Tlb {
   }
 
   protected override holds(slot: number, offset: number): boolean {
-    if ((this.kinds[slot]! & 31) !== this.group) return true;
-    return ((this.members[slot]! >>> offset) & 1) !== 0;
+    return !this.isGroup(slot) || ((this.members[slot]! >>> offset) & 1) !== 0;
   }
 
   protected override flushSlot(slot: number, first: number, end: number): boolean {
     if (!this.isGroup(slot)) return super.flushSlot(slot, first, end);
-    const low = Math.max(first - this.tags[slot]!, 0);
-    const high = Math.min(end - this.tags[slot]!, 32);
+    // Members may be fragments of larger pages, which go whole.
+    const page = 2 ** this.pageOrders[slot]!;
+    const low = Math.max(Math.floor(first / page) * page - this.tags[slot]!, 0);
+    const high = Math.min(Math.ceil(end / page) * page - this.tags[slot]!, 32);
     const flushed = low < high ? this.members[slot]! & (2 ** high - 2 ** low) : 0;
     if (flushed === 0) return false;
     this.removeMembers(slot, flushed);
@@ -139,7 +137,7 @@ export class CoalescingTlb extends Tlb {
   }
 
   private isGroup(slot: number): boolean {
-    return (this.kinds[slot]! & 31) === this.group && this.pageOrders[slot] === 0;
+    return this.members[slot] !== 0;
   }
 
   protected override record(slot: number): readonly number[] {
@@ -148,7 +146,7 @@ export class CoalescingTlb extends Tlb {
 
   protected override loadRecord(record: readonly number[]): void {
     super.loadRecord(record);
-    const members = savedIn('slots', record[7] ?? -1, 1, ALL);
+    const members = savedIn('slots', record[7] ?? -1, 0, 0xffff_ffff);
     this.members[record[0]!] = members;
   }
 
@@ -158,23 +156,17 @@ export class CoalescingTlb extends Tlb {
     return `${super.nameOf(slot)}${members}`;
   }
 
-  /** The group that a page joins, or `NO_SLOT`. Another that holds the page, with another frame or other rights, loses it. */
-  private leaveAndJoin(
-    vpn: number,
-    kind: number,
-    base: number,
-    rights: number,
-    memoryType: number,
-  ): number {
+  /**
+   * The group that a page joins, or `NO_SLOT`: one that says the same of its pages - frames, rights, memory type, size.
+   * Another that holds the page loses it.
+   */
+  private leaveAndJoin(vpn: number, kind: number, says: readonly number[]): number {
     const offset = vpn & (2 ** this.group - 1);
     let joined = NO_SLOT;
     for (const slot of this.entriesOf(vpn - offset, kind)) {
-      const says =
-        this.pfns[slot] === base &&
-        this.rights[slot] === rights &&
-        this.memoryTypes[slot] === memoryType;
+      const [, , , ...said] = super.record(slot);
       if (!this.isGroup(slot)) this.drop(slot);
-      else if (says) joined = slot;
+      else if (said.join() === says.join()) joined = slot;
       else if (this.holds(slot, offset)) this.removeMembers(slot, 1 << offset);
     }
     return joined;
@@ -199,6 +191,11 @@ export class CoalescingTlb extends Tlb {
     const left = this.members[slot]! & ~members;
     if (left === 0) this.drop(slot);
     else this.members[slot] = left;
+  }
+
+  protected override drop(slot: number): void {
+    super.drop(slot);
+    this.members[slot] = 0;
   }
 }
 

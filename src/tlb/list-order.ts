@@ -1,3 +1,4 @@
+import { VmError } from '../core/index.js';
 import { loadInts } from './stamp-order.js';
 import type { WayOrder } from './way-order.js';
 
@@ -59,9 +60,14 @@ export class ListOrder implements WayOrder {
     return slots;
   }
 
-  load(saved: readonly unknown[]): void {
+  load(saved: readonly unknown[], used: readonly number[]): void {
     const slots = new Int32Array(saved.length);
     loadInts(slots, saved);
+    // Each slot in use once: a list with a slot twice would never end.
+    if ([...slots].sort((a, b) => a - b).join() !== used.join()) {
+      const expected = 'every slot in use, once';
+      throw new VmError('bad-image', { argument: 'snapshot.order', value: saved, expected });
+    }
     for (const slot of slots.reverse()) this.filled(0, slot);
   }
 }

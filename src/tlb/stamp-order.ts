@@ -17,7 +17,7 @@ export class StampOrder implements WayOrder {
     this.hitStamps[slot] = now;
   }
 
-  filled(_set: number, slot: number, _tag: number, now: number): void {
+  filled(_set: number, slot: number, now: number): void {
     this.stamps[slot] = now;
   }
 

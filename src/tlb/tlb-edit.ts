@@ -116,17 +116,17 @@ export abstract class TlbEdit extends TlbLookup {
       this.changePageOrder(known, pageOrder);
       return known;
     }
-    const slot = this.room(set, tag);
+    const slot = this.room(set, tag, kind);
     this.place(slot, tag, kind, pageOrder);
-    this.wayOrder.filled(set, slot, tag, now);
+    this.wayOrder.filled(set, slot, now, tag, kind);
     return slot;
   }
 
   /** An empty slot of a set; somebody may have to go. */
-  private room(set: number, tag: number): number {
+  private room(set: number, tag: number, kind: number): number {
     const empty = this.emptySlot(set);
     if (empty >= 0) return empty;
-    const slot = this.wayOrder.victim(set, tag);
+    const slot = this.wayOrder.victim(set, tag, kind);
     this.evictions++;
     if (this.setCounts.length > 0) this.setCounts[3 * set + 2]!++;
     this.beforeEviction?.(slot);

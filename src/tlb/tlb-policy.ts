@@ -14,7 +14,7 @@ const NO_STAMPS: Int32Array = new Int32Array(0);
 /**
  * Makes any replacement policy one that a TLB takes. FIFO, tree-PLRU, one-bit NRU and random run as integer code, as LRU
  * does, which TLBs have without it; of every other policy each set has an object that is called for each hit and fill,
- * some 20 to 200 ns. Such policies know a page by its number alone, whatever its context.
+ * some 20 to 200 ns.
  *
  * @param kind - The policy; not one that looks ahead.
  * @returns What {@link TlbOptions} takes.
@@ -147,8 +147,8 @@ class PolicyOrder implements WayOrder {
     this.policies[set]!.onHit(slot - set * this.ways);
   }
 
-  filled(set: number, slot: number, tag: number): void {
-    this.policies[set]!.onFill(slot - set * this.ways, tag);
+  filled(set: number, slot: number, _now: number, tag: number, kind: number): void {
+    this.policies[set]!.onFill(slot - set * this.ways, pageOf(tag, kind));
   }
 
   removed(set: number, slot: number): void {
@@ -156,8 +156,8 @@ class PolicyOrder implements WayOrder {
   }
 
   /** A policy may be somebody else's: it must not reach into another set. */
-  victim(set: number, tag: number): number {
-    const way = this.policies[set]!.victim(tag);
+  victim(set: number, tag: number, kind: number): number {
+    const way = this.policies[set]!.victim(pageOf(tag, kind));
     return set * this.ways + checkInteger('victim', way, 0, this.ways - 1);
   }
 
@@ -169,12 +169,28 @@ class PolicyOrder implements WayOrder {
     return this.policies.map((policy) => policy.snapshot());
   }
 
-  load(saved: readonly unknown[]): void {
-    if (saved.length !== this.policies.length) {
-      const expected = `${this.policies.length} policies`;
-      throw new VmError('bad-image', { argument: 'snapshot.order', value: saved, expected });
-    }
+  load(saved: readonly unknown[], used: readonly number[]): void {
+    if (saved.length !== this.policies.length) throw this.damaged(saved, 'a policy for each set');
     // Each is of any shape: `restore` refuses what is no snapshot.
-    this.policies = saved.map((policy) => this.kind.restore(policy as PolicySnapshot));
+    const snapshots = saved.map((policy) => policy as PolicySnapshot);
+    this.policies = snapshots.map((snapshot) => this.kind.restore(snapshot));
+    const held = snapshots.flatMap(({ pages }, set) =>
+      pages.flatMap((page, way) => (page < 0 ? [] : [set * this.ways + way])),
+    );
+    const alike = this.policies.every(({ slots }) => slots === this.ways);
+    if (!alike || held.join() !== used.join()) throw this.damaged(saved, 'the slots in use');
   }
+
+  private damaged(value: readonly unknown[], expected: string): VmError {
+    return new VmError('bad-image', { argument: 'snapshot.order', value, expected });
+  }
+}
+
+/**
+ * The number by which a policy knows an entry, also when it is gone: that of the page, made another for each context and
+ * size. Two entries of a set with the same number, which 21 bits make rare, are one page to policies that remember.
+ */
+function pageOf(tag: number, kind: number): number {
+  const high = Math.imul((tag / 2 ** 32) | 0, 0x9e3779b1) ^ Math.imul(kind, 0x85ebca6b);
+  return (high >>> 11) * 2 ** 32 + (tag % 2 ** 32);
 }

@@ -168,7 +168,7 @@ export class Tlb extends TlbEdit {
     for (const record of snapshot.slots) this.loadRecord(record);
     this.setCounts.set(snapshot.setCounts);
     this.counts = snapshot.counts;
-    this.wayOrder.load(snapshot.order);
+    this.wayOrder.load(snapshot.order, this.slotsInUse());
     this.setTwins(snapshot.twins === true);
     try {
       this.context = snapshot.context;

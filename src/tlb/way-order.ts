@@ -1,7 +1,7 @@
 /**
  * What decides which entry of a full set goes. A TLB tells it of every hit, fill and removal.
  *
- * @internal
+ * @public
  */
 export interface WayOrder {
   /**
@@ -11,18 +11,18 @@ export interface WayOrder {
   readonly hitStamps: Int32Array;
   /** An entry was used; `now` is the clock. */
   hit(set: number, slot: number, now: number): void;
-  /** An empty slot was filled with the page that begins at `tag`. */
-  filled(set: number, slot: number, tag: number, now: number): void;
+  /** An empty slot was filled with an entry of a kind that begins at page `tag`. */
+  filled(set: number, slot: number, now: number, tag: number, kind: number): void;
   /** A slot was emptied for another reason than having been chosen. */
   removed(set: number, slot: number): void;
-  /** The slot of a full set that goes for a page; it counts as emptied. */
-  victim(set: number, tag: number): number;
+  /** The slot of a full set that goes for such an entry; it counts as emptied. */
+  victim(set: number, tag: number, kind: number): number;
   /** The clock starts again: what was stamped keeps its order. Returns the clock's new time. */
   restamp(): number;
   /** What decides about victims, as plain data. */
   save(): readonly unknown[];
-  /** The reverse, into a new one; whatever was tampered with is refused with a `VmError`. */
-  load(saved: readonly unknown[]): void;
+  /** The reverse, into a new one, with the slots in use; whatever was tampered with is refused with a `VmError`. */
+  load(saved: readonly unknown[], used: readonly number[]): void;
 }
 
 /**
