@@ -151,7 +151,7 @@ export class PagingStructureCache {
   ): PagingStructureCache {
     checkVersion(snapshot, 1, 'paging-structure-cache');
     const first = Array.isArray(snapshot.levels) ? snapshot.levels[0] : undefined;
-    const own = first === undefined ? new TlbContexts() : TlbContexts.restore(first.contexts);
+    const own = first === undefined ? new TlbContexts() : TlbContexts.restore(first?.contexts);
     return new PagingStructureCache({ ...options, contexts: options?.contexts ?? own }).load(
       snapshot,
     );

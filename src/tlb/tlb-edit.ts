@@ -109,16 +109,16 @@ export abstract class TlbEdit extends TlbLookup {
   /** Brings an entry in, or uses the one that is known; returns its slot. */
   protected enter(known: number, tag: number, kind: number, pageOrder: number): number {
     const set = this.setOf(tag, kind & 31);
+    const slot = known >= 0 ? known : this.room(set, tag, kind);
     const now = this.tick();
     this.fills++;
     if (known >= 0) {
-      this.wayOrder.hit(set, known, now);
-      this.changePageOrder(known, pageOrder);
-      return known;
+      this.wayOrder.hit(set, slot, now);
+      this.changePageOrder(slot, pageOrder);
+    } else {
+      this.place(slot, tag, kind, pageOrder);
+      this.wayOrder.filled(set, slot, now, tag, kind);
     }
-    const slot = this.room(set, tag, kind);
-    this.place(slot, tag, kind, pageOrder);
-    this.wayOrder.filled(set, slot, now, tag, kind);
     return slot;
   }
 
@@ -252,5 +252,5 @@ function outOfRange(argument: string, value: number, expected: string): VmError 
 
 /** Whether a number is a page or frame number. */
 export function isPageNumber(value: number): boolean {
-  return Math.floor(value) === value && value >= 0 && value < PAGE_NUMBER_END;
+  return Number.isInteger(value) && value >= 0 && value < PAGE_NUMBER_END;
 }
