@@ -54,7 +54,7 @@ export interface AArch64Range {
   readonly num: number;
 }
 
-const ARM = 'Arm ARM (DDI 0487), D8.17 TLB maintenance';
+const ARM = 'Arm ARM (DDI 0487), chapter D8';
 const TLBI = `${ARM}, TLB maintenance instructions`;
 const RANGE = `${ARM}, TLB range maintenance instructions`;
 

@@ -30,7 +30,7 @@ export interface X86Page extends X86Place {
 
 const SDM_OPERATIONS =
   'Intel SDM Vol. 3A, 4.10.4.1 Operations that Invalidate TLBs and Paging-Structure Caches';
-const SDM_VMX = 'Intel SDM Vol. 3C, 30.4.3.1 Operations that Invalidate Cached Mappings';
+const SDM_VMX = 'Intel SDM Vol. 3C, 29.4.3.1 Operations that Invalidate Cached Mappings';
 const APM_TLB = 'AMD64 APM Vol. 2, 5.5 Translation-Lookaside Buffer';
 const APM_SVM = 'AMD64 APM Vol. 2, 15.16 TLB Control';
 
