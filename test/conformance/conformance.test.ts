@@ -14,7 +14,7 @@ const CASES: Readonly<Record<string, number>> = {
   'riscv/linux-riscv64-sv39-tables.bin.gz': 2_331,
   'riscv/stage1.ndjson.gz': 32_000,
   'riscv/two-stage.ndjson.gz': 11_200,
-  'textbook/textbook.json.gz': 327,
+  'textbook/textbook.json.gz': 329,
   'traces/expected.json': 75,
   'x86/linux-pae/tables.bin.gz': 7_659,
   'x86/linux-x86-64/tables.bin.gz': 78_327,
