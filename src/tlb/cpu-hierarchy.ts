@@ -1,6 +1,7 @@
 import { checkOptions, VmError } from '../core/index.js';
 import { PUBLISHED_CPUS, type PublishedTlb } from './cpu-tlbs.js';
-import { type TlbArray, TlbHierarchy, type TlbHierarchyOptions } from './tlb-hierarchy.js';
+import type { TlbArray, TlbHierarchyOptions } from './hierarchy-options.js';
+import { TlbHierarchy } from './tlb-hierarchy.js';
 
 /**
  * What is to be taken for something that a vendor has not published.
@@ -28,6 +29,8 @@ export interface CpuTlbsOptions {
   readonly structures?: NonNullable<TlbHierarchyOptions['structures']>;
   /** The cache of second-stage translations. @defaultValue none */
   readonly nested?: NonNullable<TlbHierarchyOptions['nested']>;
+  /** The paging-structure cache of the second stage. @defaultValue none */
+  readonly nestedStructures?: NonNullable<TlbHierarchyOptions['nestedStructures']>;
   /** The table of contexts. @defaultValue its own */
   readonly contexts?: NonNullable<TlbHierarchyOptions['contexts']>;
 }
@@ -63,6 +66,7 @@ export function cpuTlbs(
     fills: true,
     structures: true,
     nested: true,
+    nestedStructures: true,
     contexts: true,
   } as const;
   checkOptions('', options, names);

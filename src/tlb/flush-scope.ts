@@ -48,6 +48,8 @@ export interface FlushedCaches {
   readonly structures: 'none' | 'pages' | 'all';
   /** Caches of the second stage alone, guest-physical to physical; `vpn` and `pages` are guest frames for them. */
   readonly secondStage: boolean;
+  /** Paging-structure caches of the second stage, as `structures`, for guest frames. @defaultValue 'none' */
+  readonly secondStructures?: 'none' | 'pages' | 'all';
 }
 
 const SCOPE: OptionNames<FlushScope> = {
@@ -65,6 +67,7 @@ const CACHES: OptionNames<FlushedCaches> = {
   translations: true,
   structures: true,
   secondStage: true,
+  secondStructures: true,
 };
 
 /** Checks a scope, and returns its pages: from the first to an end that may be infinite. */
@@ -91,10 +94,11 @@ export function checkScope(scope: FlushScope): { readonly first: number; readonl
 
 function checkCaches(caches: FlushedCaches): void {
   checkOptions('caches', caches, CACHES);
-  const { secondStage, structures, translations } = caches;
-  checkBoolean('caches.translations', translations);
-  checkBoolean('caches.secondStage', secondStage);
-  if (['none', 'pages', 'all'].includes(structures)) return;
-  const expected = "'none', 'pages' or 'all'";
-  throw new VmError('bad-argument', { argument: 'caches.structures', value: structures, expected });
+  checkBoolean('caches.translations', caches.translations);
+  checkBoolean('caches.secondStage', caches.secondStage);
+  for (const value of [caches.structures, caches.secondStructures ?? 'none']) {
+    if (value === 'none' || value === 'pages' || value === 'all') continue;
+    const expected = "'none', 'pages' or 'all'";
+    throw new VmError('bad-argument', { argument: 'caches.structures', value, expected });
+  }
 }

@@ -20,6 +20,12 @@ export { type AssumedTlb, type CpuTlbsOptions, cpuTlbs } from './cpu-hierarchy.j
 export { PUBLISHED_CPUS, type PublishedCpu, type PublishedTlb } from './cpu-tlbs.js';
 export type { FlushedCaches, FlushScope } from './flush-scope.js';
 export type { TlbOptions } from './geometry.js';
+export type {
+  TlbArray,
+  TlbHierarchyOptions,
+  TlbHierarchySnapshot,
+  TlbHierarchyStatistics,
+} from './hierarchy-options.js';
 export type { InvalidationRule } from './invalidation-rule.js';
 export {
   type AArch64Page,
@@ -41,6 +47,8 @@ export {
   type PagingStructureCacheSnapshot,
   type StructureCacheLevel,
   structureLevels,
+  type X86StructureEntries,
+  x86Structures,
 } from './paging-structure-cache.js';
 export {
   TableEntryCache,
@@ -49,13 +57,7 @@ export {
 } from './table-entry-cache.js';
 export { Tlb } from './tlb.js';
 export type { TlbEntry, TlbFill } from './tlb-entry.js';
-export {
-  type TlbArray,
-  TlbHierarchy,
-  type TlbHierarchyOptions,
-  type TlbHierarchySnapshot,
-  type TlbHierarchyStatistics,
-} from './tlb-hierarchy.js';
+export { TlbHierarchy } from './tlb-hierarchy.js';
 export { tlbPolicy } from './tlb-policy.js';
 export type { TlbSnapshot } from './tlb-snapshot.js';
 export type { TlbSetStatistics, TlbStatistics } from './tlb-statistics.js';

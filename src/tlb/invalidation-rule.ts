@@ -26,12 +26,10 @@ export function firstStage(structures: FlushedCaches['structures']): FlushedCach
   return { translations: true, structures, secondStage: false };
 }
 
-/** Translations of guest-physical addresses alone. */
-export const SECOND_STAGE_ALONE: FlushedCaches = {
-  translations: false,
-  structures: 'none',
-  secondStage: true,
-};
+/** Translations of guest-physical addresses, and the second stage's structures above the frames, or all of them. */
+export function secondStage(secondStructures: FlushedCaches['structures']): FlushedCaches {
+  return { translations: false, structures: 'none', secondStage: true, secondStructures };
+}
 
 /** Paging-structure entries alone, whatever their pages. */
 export const STRUCTURES_ALONE: FlushedCaches = {

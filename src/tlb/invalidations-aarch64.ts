@@ -1,6 +1,6 @@
 import { checkInteger } from '../core/index.js';
 import type { FlushedCaches, FlushScope } from './flush-scope.js';
-import { firstStage, type InvalidationRule, SECOND_STAGE_ALONE } from './invalidation-rule.js';
+import { firstStage, type InvalidationRule, secondStage } from './invalidation-rule.js';
 
 /**
  * The `root` of a context: the translation regime.
@@ -123,14 +123,14 @@ function byRangeOfAll(name: string, caches: FlushedCaches, effect: string): Rang
   };
 }
 
-function byGuestPage(name: string): GuestPage {
+function byGuestPage(name: string, structures: FlushedCaches['structures']): GuestPage {
   return {
     instruction: `TLBI ${name}, Xt`,
     source: TLBI,
     effect:
       'second-stage translations of the address alone; what was combined from them stays until a stage 1 TLBI drops it',
     scopes: ({ ipn, vmid = 0 }) => [
-      { root: AArch64Regime.EL10, vmid, globals: true, vpn: ipn, caches: SECOND_STAGE_ALONE },
+      { root: AArch64Regime.EL10, vmid, globals: true, vpn: ipn, caches: secondStage(structures) },
     ],
   };
 }
@@ -229,7 +229,7 @@ export const aarch64Invalidations: {
     effect: 'all of both stages in the current VMID',
     scopes: ({ vmid }) => [
       ...stage1(vmid, { caches: firstStage('all') }),
-      ...stage1(vmid, { caches: SECOND_STAGE_ALONE }),
+      ...stage1(vmid, { caches: secondStage('all') }),
     ],
   },
   alle1: {
@@ -238,20 +238,21 @@ export const aarch64Invalidations: {
     effect: 'all of both stages of the EL1&0 regime, in every VMID',
     scopes: () => [
       { root: AArch64Regime.EL10, globals: true, caches: firstStage('all') },
-      { root: AArch64Regime.EL10, globals: true, caches: SECOND_STAGE_ALONE },
+      { root: AArch64Regime.EL10, globals: true, caches: secondStage('all') },
     ],
   },
   rvae1: byRange('RVAE1', ANY_LEVEL, 'as VAE1, for a range'),
   rvale1: byRange('RVALE1', LAST_LEVEL, 'as VALE1, for a range'),
   rvaae1: byRangeOfAll('RVAAE1', ANY_LEVEL, 'as VAAE1, for a range'),
   rvaale1: byRangeOfAll('RVAALE1', LAST_LEVEL, 'as VAALE1, for a range'),
-  ipas2e1: byGuestPage('IPAS2E1'),
-  ipas2le1: byGuestPage('IPAS2LE1'),
+  ipas2e1: byGuestPage('IPAS2E1', 'pages'),
+  ipas2le1: byGuestPage('IPAS2LE1', 'none'),
   ripas2e1: {
     instruction: 'TLBI RIPAS2E1, Xt',
     source: RANGE,
     effect: 'as IPAS2E1, for a range',
-    scopes: ({ vmid, ...range }) => stage1(vmid, { ...pagesOf(range), caches: SECOND_STAGE_ALONE }),
+    scopes: ({ vmid, ...range }) =>
+      stage1(vmid, { ...pagesOf(range), caches: secondStage('pages') }),
   },
   vae2: ofRegime('VAE2', AArch64Regime.EL2, ANY_LEVEL),
   vale2: ofRegime('VALE2', AArch64Regime.EL2, LAST_LEVEL),

@@ -1,5 +1,5 @@
 import type { FlushScope } from './flush-scope.js';
-import { firstStage, type InvalidationRule, SECOND_STAGE_ALONE } from './invalidation-rule.js';
+import { firstStage, type InvalidationRule, secondStage } from './invalidation-rule.js';
 
 /**
  * The operands of a RISC-V fence, x0 left out. In a context of these caches `asid` is satp's or vsatp's ASID, `vmid` is
@@ -146,6 +146,6 @@ function secondStageFence({ gpn, vmid }: RiscvGStageFence): readonly FlushScope[
   const pages = gpn === undefined ? {} : { vpn: gpn };
   return [
     { ...place, caches: firstStage('all') },
-    { ...place, ...pages, caches: SECOND_STAGE_ALONE },
+    { ...place, ...pages, caches: secondStage(gpn === undefined ? 'all' : 'none') },
   ];
 }

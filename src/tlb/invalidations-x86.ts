@@ -1,8 +1,8 @@
 import {
   firstStage,
   type InvalidationRule,
-  SECOND_STAGE_ALONE,
   STRUCTURES_ALONE,
+  secondStage,
 } from './invalidation-rule.js';
 
 /**
@@ -227,7 +227,7 @@ export const x86Invalidations: {
     effect: 'guest-physical and combined mappings of the EPT pointer, of every VPID and PCID',
     scopes: ({ root }) => [
       { root, globals: true, caches: firstStage('all') },
-      { root, globals: true, caches: SECOND_STAGE_ALONE },
+      { root, globals: true, caches: secondStage('all') },
     ],
   },
   inveptAll: {
@@ -236,7 +236,7 @@ export const x86Invalidations: {
     effect: 'guest-physical and combined mappings of every EPT pointer; linear ones stay',
     scopes: () => [
       { exceptRoot: 0, globals: true, caches: firstStage('all') },
-      { exceptRoot: 0, globals: true, caches: SECOND_STAGE_ALONE },
+      { exceptRoot: 0, globals: true, caches: secondStage('all') },
     ],
   },
   invlpga: {
@@ -251,7 +251,7 @@ export const x86Invalidations: {
     effect: 'everything of every ASID, with global entries',
     scopes: () => [
       { globals: true, caches: firstStage('all') },
-      { globals: true, caches: SECOND_STAGE_ALONE },
+      { globals: true, caches: secondStage('all') },
     ],
   },
   vmrunGuest: {
@@ -260,7 +260,7 @@ export const x86Invalidations: {
     effect: "everything of the guest's ASID, with global entries",
     scopes: ({ asid }) => [
       { vmid: asid, globals: true, caches: firstStage('all') },
-      { vmid: asid, globals: true, caches: SECOND_STAGE_ALONE },
+      { vmid: asid, globals: true, caches: secondStage('all') },
     ],
   },
   vmrunGuestButGlobal: {

@@ -301,6 +301,48 @@ export function structureLevels(shape: {
     .filter(({ entries }) => entries !== 0);
 }
 
+/**
+ * Entries of x86's caches; 0 for one that is not there.
+ *
+ * @public
+ */
+export interface X86StructureEntries {
+  /** Of the PDE cache. */
+  readonly pde: number;
+  /** Of the PDPTE cache. */
+  readonly pdpte: number;
+  /** Of the PML4E cache. */
+  readonly pml4e: number;
+  /** Of the PML5E cache, with five levels of tables. @defaultValue four levels */
+  readonly pml5e?: number;
+}
+
+/**
+ * The caches that Intel describes (SDM Vol. 3A, 4.10.3.1 Caches for Paging Structures). Their sizes are not published.
+ *
+ * @param entries - Their sizes.
+ * @returns Options of a {@link PagingStructureCache}.
+ * @throws `VmError` for numbers that are none.
+ *
+ * @example
+ * ```ts
+ * import { PagingStructureCache, x86Structures } from 'pagewright/tlb';
+ *
+ * const cache = new PagingStructureCache(x86Structures({ pde: 32, pdpte: 4, pml4e: 2 }));
+ * cache.used; // => [0, 0, 0]
+ * ```
+ * @public
+ */
+export function x86Structures(
+  entries: X86StructureEntries,
+): Omit<PagingStructureCacheOptions, 'contexts'> {
+  checkOptions('entries', entries, { pde: true, pdpte: true, pml4e: true, pml5e: true });
+  const { pde, pdpte, pml4e, pml5e } = entries;
+  const five = pml5e === undefined ? [] : [pml5e];
+  const levels = structureLevels({ indexBits: 9, entries: [pde, pdpte, pml4e, ...five] });
+  return { tableLevels: 4 + five.length, levels };
+}
+
 function makeLevel(
   options: StructureCacheLevel,
   tableLevels: number,

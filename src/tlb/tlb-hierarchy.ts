@@ -1,103 +1,19 @@
-import { Access, checkOptions, checkVersion, type OptionNames } from '../core/index.js';
+import { Access, checkVersion } from '../core/index.js';
 import { TlbAnswer } from './answer.js';
-import { TlbContexts, type TlbContextsSnapshot } from './contexts.js';
+import { TlbContexts } from './contexts.js';
 import type { FlushScope } from './flush-scope.js';
-import { bad, type TlbOptions } from './geometry.js';
+import { bad } from './geometry.js';
 import {
-  PagingStructureCache,
-  type PagingStructureCacheOptions,
-  type PagingStructureCacheSnapshot,
-} from './paging-structure-cache.js';
+  checkHierarchy,
+  type TlbArray,
+  type TlbHierarchyOptions,
+  type TlbHierarchySnapshot,
+  type TlbHierarchyStatistics,
+} from './hierarchy-options.js';
+import { PagingStructureCache } from './paging-structure-cache.js';
 import { Tlb } from './tlb.js';
 import type { TlbEntry, TlbFill } from './tlb-entry.js';
-import { damagedTlb, type TlbSnapshot } from './tlb-snapshot.js';
-
-/**
- * One array of a hierarchy; its contexts are the hierarchy's.
- *
- * @public
- */
-export type TlbArray = Omit<TlbOptions, 'contexts'>;
-
-/**
- * What a {@link TlbHierarchy} is like.
- *
- * @public
- */
-export interface TlbHierarchyOptions {
-  /** First-level arrays for instruction fetches: one, or one for each page size, told apart by their `orders`. */
-  readonly fetch: readonly TlbArray[];
-  /** First-level arrays for loads, and for stores as well unless those have their own. */
-  readonly load: readonly TlbArray[];
-  /** First-level arrays for stores. @defaultValue those for loads */
-  readonly store?: readonly TlbArray[];
-  /** Second-level arrays, for every access, or for data alone. @defaultValue none */
-  readonly second?: readonly TlbArray[];
-  /** Second-level arrays for fetches, where they are others. @defaultValue those of `second` */
-  readonly secondFetch?: readonly TlbArray[];
-  /**
-   * Who holds what. `inclusive`: what is in the first level is in the second, and goes when it goes there. `exclusive`: an
-   * entry is in one level, and what the first level gives up goes into the second. `independent`: both are filled, and
-   * each gives up what it will. @defaultValue 'independent'
-   */
-  readonly fills?: 'exclusive' | 'inclusive' | 'independent';
-  /** The paging-structure cache. @defaultValue none */
-  readonly structures?: Omit<PagingStructureCacheOptions, 'contexts'>;
-  /** The cache of second-stage translations, guest frames to frames, for nested walks. @defaultValue none */
-  readonly nested?: TlbArray;
-  /** The table of contexts. @defaultValue its own */
-  readonly contexts?: TlbContexts;
-}
-
-const OPTIONS: OptionNames<TlbHierarchyOptions> = {
-  fetch: true,
-  load: true,
-  store: true,
-  second: true,
-  secondFetch: true,
-  fills: true,
-  structures: true,
-  nested: true,
-  contexts: true,
-};
-
-/**
- * How often a hierarchy had what was asked for.
- *
- * @public
- */
-export interface TlbHierarchyStatistics {
-  /** Lookups that the first level answered. */
-  readonly firstHits: number;
-  /** Lookups that the second level answered. */
-  readonly secondHits: number;
-  /** Lookups that nobody answered. */
-  readonly misses: number;
-}
-
-/**
- * What {@link TlbHierarchy.snapshot} returns.
- *
- * @public
- */
-export interface TlbHierarchySnapshot {
-  /** The version of this shape. */
-  readonly v: 1;
-  /** The tag. */
-  readonly type: 'tlb-hierarchy';
-  /** The current context. */
-  readonly context: number;
-  /** The table of contexts. */
-  readonly contexts: TlbContextsSnapshot;
-  /** The arrays: fetch, load, store where it is another, second. */
-  readonly arrays: readonly TlbSnapshot[];
-  /** The paging-structure cache. */
-  readonly structures: PagingStructureCacheSnapshot | null;
-  /** The cache of second-stage translations. */
-  readonly nested: TlbSnapshot | null;
-  /** Hits of both levels, and misses. */
-  readonly counts: readonly number[];
-}
+import { damagedTlb } from './tlb-snapshot.js';
 
 const MISS = TlbAnswer.Miss;
 
@@ -142,6 +58,8 @@ export class TlbHierarchy {
   readonly structures: PagingStructureCache | null;
   /** The cache of second-stage translations; pages are guest frames, and its context has ASID 0. */
   readonly nested: Tlb | null;
+  /** The paging-structure cache of the second stage; pages are guest frames, and its context has ASID 0. */
+  readonly nestedStructures: PagingStructureCache | null;
   /** After a lookup: the level that answered, or 0. */
   level = 0;
   private readonly fills: 'exclusive' | 'inclusive' | 'independent';
@@ -155,12 +73,8 @@ export class TlbHierarchy {
    * @throws `VmError` for arrays that cannot be.
    */
   constructor(options: TlbHierarchyOptions) {
-    checkOptions('', options, OPTIONS);
-    const { fills = 'independent', nested, structures } = options;
-    if (!['exclusive', 'inclusive', 'independent'].includes(fills)) {
-      throw bad('fills', fills, "'exclusive', 'inclusive' or 'independent'");
-    }
-    this.fills = fills;
+    this.fills = checkHierarchy(options);
+    const { nested, nestedStructures, structures } = options;
     this.contexts = options.contexts ?? new TlbContexts();
     const { contexts } = this;
     this.fetch = makeArrays('fetch', options.fetch, contexts);
@@ -171,6 +85,9 @@ export class TlbHierarchy {
     this.secondFetch = secondFetch ? makeArrays('secondFetch', secondFetch, contexts) : this.second;
     this.structures = structures ? new PagingStructureCache({ ...structures, contexts }) : null;
     this.nested = nested ? new Tlb({ ...nested, contexts }) : null;
+    this.nestedStructures = nestedStructures
+      ? new PagingStructureCache({ ...nestedStructures, contexts })
+      : null;
     this.contextId = contexts.idFor({ asid: 0, vmid: 0, root: 0 });
     this.connect();
   }
@@ -183,10 +100,10 @@ export class TlbHierarchy {
   set context(id: number) {
     for (const tlb of this.arrays()) tlb.context = id;
     if (this.structures !== null) this.structures.context = id;
-    if (this.nested !== null) {
-      const { root, vmid } = this.contexts.describe(id);
-      this.nested.context = this.contexts.idFor({ asid: 0, vmid, root });
-    }
+    const { root, vmid } = this.contexts.describe(id);
+    const machine = this.contexts.idFor({ asid: 0, vmid, root });
+    if (this.nested !== null) this.nested.context = machine;
+    if (this.nestedStructures !== null) this.nestedStructures.context = machine;
     this.contextId = id;
   }
 
@@ -247,11 +164,16 @@ export class TlbHierarchy {
     let dropped = 0;
     for (const tlb of this.arrays()) dropped += tlb.flush(scope);
     if (this.structures !== null) dropped += this.structures.flush(scope);
-    if (this.nested !== null && scope.caches?.secondStage) {
-      const { asid: _, caches: __, ...stage } = scope;
-      dropped += this.nested.flush({ ...stage, globals: true });
-    }
-    return dropped;
+    return dropped + this.flushSecondStage(scope);
+  }
+
+  private flushSecondStage(scope: FlushScope): number {
+    const { asid: _, caches, ...frames } = scope;
+    const all = { ...frames, globals: true };
+    const structures = caches?.secondStructures ?? 'none';
+    const above = { translations: false, structures, secondStage: false };
+    const translations = caches?.secondStage ? (this.nested?.flush(all) ?? 0) : 0;
+    return translations + (this.nestedStructures?.flush({ ...all, caches: above }) ?? 0);
   }
 
   /**
@@ -273,6 +195,7 @@ export class TlbHierarchy {
     for (const tlb of this.arrays()) tlb.checkInvariants();
     this.structures?.checkInvariants();
     this.nested?.checkInvariants();
+    this.nestedStructures?.checkInvariants();
     if (this.fills === 'inclusive') this.checkInclusion();
   }
 
@@ -304,10 +227,12 @@ export class TlbHierarchy {
     const arrays = this.arrays().map((tlb) => tlb.snapshot());
     const structures = this.structures?.snapshot() ?? null;
     const nested = this.nested?.snapshot() ?? null;
+    const nestedStructures = this.nestedStructures?.snapshot() ?? null;
     const { context, firstHits, misses, secondHits } = this;
     const contexts = this.contexts.snapshot();
     const counts = [firstHits, secondHits, misses];
-    return { v: 1, type: 'tlb-hierarchy', context, contexts, arrays, structures, nested, counts };
+    const walker = { structures, nested, nestedStructures };
+    return { v: 1, type: 'tlb-hierarchy', context, contexts, arrays, ...walker, counts };
   }
 
   /**
@@ -322,17 +247,19 @@ export class TlbHierarchy {
     checkVersion(snapshot, 1, 'tlb-hierarchy');
     const contexts = options?.contexts ?? TlbContexts.restore(snapshot.contexts);
     const tlbs = new TlbHierarchy({ ...options, contexts });
-    const { arrays, counts, nested, structures } = snapshot;
+    const { arrays, counts, nested, nestedStructures, structures } = snapshot;
     const all = tlbs.arrays();
     const sound =
       Array.isArray(arrays) &&
       arrays.length === all.length &&
       (nested === null) === (tlbs.nested === null) &&
+      (nestedStructures === null) === (tlbs.nestedStructures === null) &&
       (structures === null) === (tlbs.structures === null);
     if (!sound) throw damagedTlb('arrays', arrays, 'the caches of the hierarchy');
     for (const [index, tlb] of all.entries()) tlb.load(arrays[index]!);
     if (structures !== null) tlbs.structures?.load(structures);
     if (nested !== null) tlbs.nested?.load(nested);
+    if (nestedStructures !== null) tlbs.nestedStructures?.load(nestedStructures);
     if (!Array.isArray(counts) || !counts.every((count) => Number.isSafeInteger(count))) {
       throw damagedTlb('counts', counts, 'integers');
     }

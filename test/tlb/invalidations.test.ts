@@ -16,7 +16,8 @@ import { describe, expect, it } from 'vitest';
 //
 //   context.page    a translation: page `a` (one base page), `b` (another), `S` (a superpage), `g` (global)
 //   context/b       the paging-structure entry above a, b and g; context/S: that above S
-//   context:f       the second-stage translation of guest frame 0x50; :h of 0x90
+//   context:f       the second-stage translation of guest frame 0x50; :h of 0x290
+//   context^f       the second stage's paging-structure entry above it; ^h that above 0x290
 const A = 0x200;
 const B = 0x201;
 const G = 0x202;
@@ -41,6 +42,7 @@ function filled(contexts: Contexts): TlbHierarchy {
     load: [{ entries: 64 }],
     structures: { tableLevels: 4, levels: structureLevels({ indexBits: 9, entries: [64] }) },
     nested: { entries: 64 },
+    nestedStructures: { tableLevels: 4, levels: structureLevels({ indexBits: 9, entries: [64] }) },
   });
   for (const context of Object.values(contexts)) {
     tlbs.context = tlbs.contexts.intern(context);
@@ -51,7 +53,9 @@ function filled(contexts: Contexts): TlbHierarchy {
     tlbs.structures?.fill(1, A, 9);
     tlbs.structures?.fill(1, SUPERPAGE, 10);
     tlbs.nested?.fill(0x50, 0x70, 1);
-    tlbs.nested?.fill(0x90, 0x71, 1);
+    tlbs.nested?.fill(0x290, 0x71, 1);
+    tlbs.nestedStructures?.fill(1, 0x50, 11);
+    tlbs.nestedStructures?.fill(1, 0x290, 12);
   }
   return tlbs;
 }
@@ -69,7 +73,9 @@ function present(tlbs: TlbHierarchy, contexts: Contexts): readonly string[] {
       [`${name}/a`, tlbs.structures!.find(A) >= 0],
       [`${name}/S`, tlbs.structures!.find(SUPERPAGE) >= 0],
       [`${name}:f`, tlbs.nested!.peek(0x50) >= 0],
-      [`${name}:h`, tlbs.nested!.peek(0x90) >= 0],
+      [`${name}:h`, tlbs.nested!.peek(0x290) >= 0],
+      [`${name}^f`, tlbs.nestedStructures!.find(0x50) >= 0],
+      [`${name}^h`, tlbs.nestedStructures!.find(0x290) >= 0],
     ];
     return marks.filter(([, there]) => there).map(([mark]) => mark);
   });
@@ -77,21 +83,21 @@ function present(tlbs: TlbHierarchy, contexts: Contexts): readonly string[] {
 
 /** What a row drops, beside what is written with * for all names of a context. */
 function dropped(gone: string, contexts: Contexts): readonly string[] {
-  const all = ['.a', '.b', '.S', '.g', '/a', '/S', ':f', ':h'];
+  const all = ['.a', '.b', '.S', '.g', '/a', '/S', ':f', ':h', '^f', '^h'];
   return gone.split(' ').flatMap((mark) => {
     if (mark === '') return [];
     const name = Object.keys(contexts).find((one) => mark.startsWith(one));
     if (name === undefined) throw new Error(`no context ${mark}`);
     const rest = mark.slice(name.length);
     if (rest === '*') return all.map((one) => name + one);
-    return rest.match(/[./:]\w/g)!.map((one) => name + one);
+    return rest.match(/[./:^]\w/g)!.map((one) => name + one);
   });
 }
 
 function check(contexts: Contexts, { gone, scopes }: Row): void {
   const tlbs = filled(contexts);
   const before = present(tlbs, contexts);
-  expect(before).toHaveLength(8 * Object.keys(contexts).length);
+  expect(before).toHaveLength(10 * Object.keys(contexts).length);
   for (const scope of scopes) tlbs.flush(scope);
   tlbs.checkInvariants();
   const after = present(tlbs, contexts);
@@ -195,7 +201,7 @@ describe('RISC-V', () => {
       row(fence, {}, 'v1* w1*'),
       row(fence, { vmid: 7 }, 'v1*'),
       row(fence, { vmid: 7, gpn: 0x50 }, `v1${first}:f`),
-      row(fence, { gpn: 0x90 }, `v1${first}:h w1${first}:h`),
+      row(fence, { gpn: 0x290 }, `v1${first}:h w1${first}:h`),
     ]),
   ];
   it.each(rows.map((one) => [title(one), one] as const))('%s', (_title, one) => {
@@ -232,9 +238,9 @@ describe('AArch64', () => {
     row(t.rvale1, { ...vm, asid: 2, ...wide, vpn: 0x200 }, 'm2.a.b.g m1.g'),
     row(t.rvaae1, { ...vm, ...wide, vpn: 0x201 }, 'm1.b.g/a m2.b.g/a'),
     row(t.rvaale1, { ...vm, ...wide, vpn: 0x201 }, 'm1.b.g m2.b.g'),
-    row(t.ipas2e1, { ...vm, ipn: 0x50 }, 'm1:f m2:f'),
-    row(t.ipas2le1, { vmid: 6, ipn: 0x90 }, 'n1:h'),
-    row(t.ripas2e1, { ...vm, vpn: 0x40, scale: 0, num: 15 }, 'm1:f m2:f'),
+    row(t.ipas2e1, { ...vm, ipn: 0x50 }, 'm1:f^f m2:f^f'),
+    row(t.ipas2le1, { vmid: 6, ipn: 0x290 }, 'n1:h'),
+    row(t.ripas2e1, { ...vm, vpn: 0x40, scale: 0, num: 15 }, 'm1:f^f m2:f^f'),
     row(t.vae2, { vpn: A }, 'e2.a/a'),
     row(t.vale2, { vpn: A }, 'e2.a'),
     row(t.alle2, {}, `e2${first}`),

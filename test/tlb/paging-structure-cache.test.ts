@@ -1,11 +1,13 @@
 import { Random, VmError } from 'pagewright/core';
-import { PagingStructureCache, structureLevels, TableEntryCache } from 'pagewright/tlb';
+import {
+  PagingStructureCache,
+  structureLevels,
+  TableEntryCache,
+  x86Structures,
+} from 'pagewright/tlb';
 import { describe, expect, it } from 'vitest';
 
-const X86 = {
-  tableLevels: 4,
-  levels: structureLevels({ indexBits: 9, entries: [32, 4, 2] }), // PDE, PDPTE, PML4E
-} as const;
+const X86 = x86Structures({ pde: 32, pdpte: 4, pml4e: 2 });
 
 /** References of a walk; every entry above the leaf that it reads goes into the cache. */
 function walk(cache: PagingStructureCache, vpn: number): number {
@@ -64,8 +66,8 @@ describe('a paging-structure cache', () => {
   });
 
   it('has page numbers up to the top of 57-bit spaces, and a level of 256 TiB entries', () => {
-    const levels = structureLevels({ indexBits: 9, entries: [4, 4, 4, 4] });
-    const cache = new PagingStructureCache({ tableLevels: 5, levels });
+    const entries = { pde: 4, pdpte: 4, pml4e: 4, pml5e: 4 };
+    const cache = new PagingStructureCache(x86Structures(entries));
     const top = 2 ** 52 - 1;
     cache.fill(4, top, 0x55);
     expect([cache.find(top - 2 ** 35), cache.tablePfn]).toEqual([4, 0x55]);
