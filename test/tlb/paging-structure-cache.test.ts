@@ -1,10 +1,5 @@
 import { Random, VmError } from 'pagewright/core';
-import {
-  PagingStructureCache,
-  structureLevels,
-  TableEntryCache,
-  x86Structures,
-} from 'pagewright/tlb';
+import { PagingStructureCache, TableEntryCache, x86Structures } from 'pagewright/tlb';
 import { describe, expect, it } from 'vitest';
 
 const X86 = x86Structures({ pde: 32, pdpte: 4, pml4e: 2 });
