@@ -49,9 +49,8 @@ const PAGE_BYTES = 4096;
  * ```ts
  * import { cpuTlbs } from 'pagewright/tlb';
  *
- * const MiB = 2 ** 20;
- * const pages = { pageBytes: [4096, 2 * MiB, 1024 * MiB] };
- * const tlbs = cpuTlbs('sifiveU74', { assume: { ITLB: pages, DTLB: pages, 'L2 TLB': pages } });
+ * const pageBytes = [2 ** 12, 2 ** 21, 2 ** 30];
+ * const tlbs = cpuTlbs('sifiveU74', { assume: { 'L2 TLB': { pageBytes } } });
  * tlbs.load[0]?.entries; // => 40
  * tlbs.second[0]?.sets; // => 512
  * ```

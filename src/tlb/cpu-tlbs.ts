@@ -40,6 +40,13 @@ const GiB = 1024 * MiB;
 
 const OPTIMIZATION = 'Intel 64 and IA-32 Architectures Optimization Reference Manual';
 
+const A72_SECOND: readonly number[] = [
+  ...[4 * KiB, 64 * KiB, 1 * MiB, 2 * MiB, 16 * MiB, 512 * MiB, 1 * GiB],
+];
+const A76_SECOND: readonly number[] = [
+  ...[4 * KiB, 16 * KiB, 64 * KiB, 2 * MiB, 32 * MiB, 512 * MiB, 1 * GiB],
+];
+
 const SMALL_AND_LARGE: readonly number[] = [4 * KiB, 2 * MiB, 4 * MiB];
 
 /** An array; a fully associative one has as many ways as entries. */
@@ -96,86 +103,104 @@ export const PUBLISHED_CPUS: {
       array('second', 'STLB', SMALL_AND_LARGE, 1536, 12),
       array('second', 'STLB, 1 GiB', [1 * GiB], 16, 4),
     ],
-    notes: ['The 8 entries of the ITLB for large pages are those of one of two threads.'],
+    notes: [
+      'The 8 entries of the ITLB for large pages are those of one of two threads.',
+      'Descriptor C3H of CPUID leaf 2 says 6 ways of the STLB.',
+    ],
   },
   goldenCove: {
     name: 'Intel Golden Cove',
-    document: `${OPTIMIZATION}, 248966-046`,
-    where: 'Golden Cove Microarchitecture, overview',
+    document: 'CPUID leaf 18H, Deterministic Address Translation Parameters (Intel SDM Vol. 2A)',
+    where:
+      'as a Core i9-12900K answers on a performance core; loads of 4 KiB pages: Intel Architecture Day 2021',
     tlbs: [
-      array('fetch', 'ITLB, 4 KiB', [4 * KiB], 256, null),
-      array('fetch', 'ITLB, 2 and 4 MiB', [2 * MiB, 4 * MiB], 32, null),
-      array('load', 'DTLB for loads', null, 96, null),
-      array('store', 'DTLB for stores', null, 16, null),
-      array('second', 'STLB', null, 2048, null),
+      array('fetch', 'ITLB, 4 KiB', [4 * KiB], 256, 8),
+      array('fetch', 'ITLB, 2 and 4 MiB', [2 * MiB, 4 * MiB], 32, 8),
+      array('load', 'DTLB for loads, 4 KiB', [4 * KiB], 96, null),
+      array('load', 'DTLB for loads, 2 and 4 MiB', [2 * MiB, 4 * MiB], 32, 4),
+      array('load', 'DTLB for loads, 1 GiB', [1 * GiB], 8, 8),
+      array('store', 'DTLB for stores', [...SMALL_AND_LARGE, 1 * GiB], 16, 16),
+      array('second', 'STLB, 4 KiB, 2 and 4 MiB', SMALL_AND_LARGE, 1024, 8),
+      array('second', 'STLB, 4 KiB and 1 GiB', [4 * KiB, 1 * GiB], 1024, 8),
     ],
-    notes: ['Four page walkers.'],
+    notes: [
+      'For loads of 4 KiB pages the leaf says 64 entries in 4 ways, the presentation 96.',
+      'Which of the two STLB arrays takes a page of 4 KiB is not published.',
+    ],
   },
   zen2: {
-    name: 'AMD Zen 2 (family 17h, models 30h and later)',
+    name: 'AMD Zen 2',
     document:
-      'Software Optimization Guide for AMD Family 17h Models 30h and Greater Processors, 56305',
-    where: 'Memory Address Translation: L1 and L2 Translation Lookaside Buffers',
+      'CPUID functions 8000_0005H, 8000_0006H and 8000_0019H (AMD64 APM Vol. 3, appendix E)',
+    where: 'as a Ryzen 9 PRO 3900 (family 17h, model 71h) answers',
     tlbs: [
       array('fetch', 'L1 ITLB', [4 * KiB, 2 * MiB, 1 * GiB], 64, 64),
       array('data', 'L1 DTLB', [4 * KiB, 2 * MiB, 1 * GiB], 64, 64),
-      array('second-fetch', 'L2 ITLB', [4 * KiB, 2 * MiB], 512, 8),
-      array('second-data', 'L2 DTLB', [4 * KiB, 2 * MiB], 2048, 16),
+      array('second-fetch', 'L2 ITLB', [4 * KiB, 2 * MiB], 1024, 8),
+      array('second-data', 'L2 DTLB', [4 * KiB, 2 * MiB], 2048, null),
     ],
     notes: [
-      'The L2 DTLB holds page directory entries as well.',
-      'Pages of 1 GiB are cut into entries of 2 MiB in the second level.',
+      'The L2 DTLB has 8 ways for pages of 4 KiB and 4 for pages of 2 MiB; how they share its entries is not said.',
+      'There are no PCIDs.',
     ],
   },
   zen4: {
-    name: 'AMD Zen 4 (family 19h, models 11h and later)',
-    document: 'Software Optimization Guide for the AMD Zen4 Microarchitecture, 57647',
-    where: 'Memory Address Translation: L1 and L2 Translation Lookaside Buffers',
+    name: 'AMD Zen 4',
+    document:
+      'CPUID functions 8000_0005H, 8000_0006H and 8000_0019H (AMD64 APM Vol. 3, appendix E)',
+    where: 'as processors of family 19h, models 11h and 61h, answer',
     tlbs: [
-      array('fetch', 'L1 ITLB', [4 * KiB, 16 * KiB, 2 * MiB, 1 * GiB], 64, 64),
-      array('data', 'L1 DTLB', [4 * KiB, 16 * KiB, 2 * MiB, 1 * GiB], 72, 72),
-      array('second-fetch', 'L2 ITLB', [4 * KiB, 16 * KiB, 2 * MiB], 512, 8),
-      array('second-data', 'L2 DTLB', [4 * KiB, 16 * KiB, 2 * MiB], 3072, 24),
+      array('fetch', 'L1 ITLB', [4 * KiB, 2 * MiB, 1 * GiB], 64, 64),
+      array('data', 'L1 DTLB', [4 * KiB, 2 * MiB, 1 * GiB], 72, 72),
+      array('second-fetch', 'L2 ITLB', [4 * KiB, 2 * MiB], 512, null),
+      array('second-data', 'L2 DTLB', [4 * KiB, 2 * MiB], 3072, null),
+      array('second-data', 'L2 DTLB, 1 GiB', [1 * GiB], 64, 64),
     ],
-    notes: ['16 KiB: four base pages that follow each other, coalesced.'],
+    notes: [
+      'The L2 ITLB has 4 ways for pages of 4 KiB and 2 for pages of 2 MiB, the L2 DTLB 8 and 6; how they share its entries is not said.',
+      'Four pages of 4 KiB that are consecutive, aligned and alike may share an entry.',
+    ],
   },
   cortexA72: {
     name: 'Arm Cortex-A72',
-    document: 'Arm Cortex-A72 MPCore Processor Technical Reference Manual, 100095',
+    document: 'ARM Cortex-A72 MPCore Processor Technical Reference Manual, 100095',
     where: '5.2 TLB organization',
     tlbs: [
       array('fetch', 'L1 instruction TLB', [4 * KiB, 64 * KiB, 1 * MiB], 48, 48),
       array('data', 'L1 data TLB', [4 * KiB, 64 * KiB, 1 * MiB], 32, 32),
-      array('second', 'L2 TLB', null, 1024, 4),
+      array('second', 'L2 TLB', A72_SECOND, 1024, 4),
     ],
     notes: ['Intermediate table walk caches, of a size that is not published.'],
   },
   cortexA76: {
     name: 'Arm Cortex-A76',
-    document: 'Arm Cortex-A76 Core Technical Reference Manual, 100798',
-    where: 'Memory Management Unit: TLB organization',
+    document: 'Arm Cortex-A76 Core Technical Reference Manual, 100798_0300_00',
+    where: 'A5.1 About the MMU and A5.2 TLB organization, pages A5-62 and A5-64',
     tlbs: [
       array(
         'fetch',
-        'Instruction micro TLB',
+        'L1 instruction TLB',
         [4 * KiB, 16 * KiB, 64 * KiB, 2 * MiB, 32 * MiB],
         48,
         48,
       ),
-      array('data', 'Data micro TLB', [4 * KiB, 16 * KiB, 64 * KiB, 2 * MiB, 512 * MiB], 48, 48),
-      array('second', 'L2 TLB', null, 1280, 5),
+      array('data', 'L1 data TLB', [4 * KiB, 16 * KiB, 64 * KiB, 2 * MiB, 512 * MiB], 48, 48),
+      array('second', 'L2 TLB', A76_SECOND, 1280, 5),
     ],
-    notes: [],
+    notes: [
+      'The L2 TLB also holds second-stage translations and intermediate entries of walks.',
+      'An entry of the L2 TLB may hold four consecutive pages, with a valid bit for each (Table A6-31).',
+    ],
   },
   sifiveU74: {
     name: 'SiFive U74',
     document: 'SiFive U74 Core Complex Manual, 21G1.01.00',
     where: 'U7 RISC-V Core: Virtual Memory Support',
     tlbs: [
-      array('fetch', 'ITLB', null, 40, 40),
-      array('data', 'DTLB', null, 40, 40),
+      array('fetch', 'ITLB', [4 * KiB, 2 * MiB, 1 * GiB], 40, 40),
+      array('data', 'DTLB', [4 * KiB, 2 * MiB, 1 * GiB], 40, 40),
       array('second', 'L2 TLB', null, 512, 1),
     ],
-    notes: ['Sv39.'],
+    notes: ['Sv39. No bit of ASID is implemented.'],
   },
 };

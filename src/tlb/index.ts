@@ -40,7 +40,13 @@ export {
   type RiscvGuestFence,
   riscvInvalidations,
 } from './invalidations-riscv.js';
-export { type X86Page, type X86Place, x86Invalidations } from './invalidations-x86.js';
+export {
+  type AmdBroadcast,
+  type AmdPage,
+  type X86Page,
+  type X86Place,
+  x86Invalidations,
+} from './invalidations-x86.js';
 export {
   PagingStructureCache,
   type PagingStructureCacheOptions,

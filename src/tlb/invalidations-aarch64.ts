@@ -38,6 +38,8 @@ export interface AArch64Page extends AArch64Vm {
 export interface AArch64Vm {
   /** VTTBR_EL2.VMID; 0 while EL2 is off. @defaultValue 0 */
   readonly vmid?: number;
+  /** HCR_EL2.E2H and TGE are both set: the instruction is about EL2&0, which has no VMIDs. @defaultValue false */
+  readonly host?: boolean;
 }
 
 /**
@@ -60,6 +62,12 @@ const RANGE = `${ARM}, TLB range maintenance instructions`;
 
 type Page = InvalidationRule<AArch64Page>;
 type PageOfAll = InvalidationRule<Omit<AArch64Page, 'asid'>>;
+type PageOfRegime = InvalidationRule<{
+  /** The page number, in granules. */
+  readonly vpn: number;
+  /** With HCR_EL2.E2H, of VAE2 and VALE2: the ASID in EL2&0. */
+  readonly asid?: number;
+}>;
 type Range = InvalidationRule<AArch64Range & Omit<AArch64Page, 'vpn'>>;
 type RangeOfAll = InvalidationRule<AArch64Range & AArch64Vm>;
 type GuestPage = InvalidationRule<
@@ -69,13 +77,18 @@ type GuestPage = InvalidationRule<
   }
 >;
 
-/** What goes of the EL1&0 regime, in a virtual machine. */
+/** What goes of the EL1&0 regime in a virtual machine, or of EL2&0. */
 function stage1(
-  vmid: number | undefined,
+  { host = false, vmid = 0 }: AArch64Vm,
   rest: Omit<FlushScope, 'globals' | 'root' | 'vmid'>,
   globals = true,
 ): readonly FlushScope[] {
-  return [{ root: AArch64Regime.EL10, vmid: vmid ?? 0, globals, ...rest }];
+  const place = host ? { root: AArch64Regime.EL20 } : { root: AArch64Regime.EL10, vmid };
+  return [{ ...place, globals, ...rest }];
+}
+
+function placeOf(host = false, vmid = 0): AArch64Vm {
+  return { host, vmid };
 }
 
 function pagesOf({ num, scale, vpn }: AArch64Range): { vpn: number; pages: number } {
@@ -92,7 +105,7 @@ function byPage(name: string, caches: FlushedCaches, effect: string): Page {
     instruction: `TLBI ${name}, Xt`,
     source: TLBI,
     effect,
-    scopes: ({ asid, vmid, vpn }) => stage1(vmid, { asid, vpn, caches }),
+    scopes: ({ asid, vpn, ...vm }) => stage1(vm, { asid, vpn, caches }),
   };
 }
 
@@ -101,7 +114,7 @@ function byPageOfAll(name: string, caches: FlushedCaches, effect: string): PageO
     instruction: `TLBI ${name}, Xt`,
     source: TLBI,
     effect,
-    scopes: ({ vmid, vpn }) => stage1(vmid, { vpn, caches }),
+    scopes: ({ vpn, ...vm }) => stage1(vm, { vpn, caches }),
   };
 }
 
@@ -110,7 +123,8 @@ function byRange(name: string, caches: FlushedCaches, effect: string): Range {
     instruction: `TLBI ${name}, Xt`,
     source: RANGE,
     effect,
-    scopes: ({ asid, vmid, ...range }) => stage1(vmid, { asid, ...pagesOf(range), caches }),
+    scopes: ({ asid, host, vmid, ...range }) =>
+      stage1(placeOf(host, vmid), { asid, ...pagesOf(range), caches }),
   };
 }
 
@@ -119,7 +133,8 @@ function byRangeOfAll(name: string, caches: FlushedCaches, effect: string): Rang
     instruction: `TLBI ${name}, Xt`,
     source: RANGE,
     effect,
-    scopes: ({ vmid, ...range }) => stage1(vmid, { ...pagesOf(range), caches }),
+    scopes: ({ host, vmid, ...range }) =>
+      stage1(placeOf(host, vmid), { ...pagesOf(range), caches }),
   };
 }
 
@@ -140,13 +155,18 @@ function wholeRegime(root: number): readonly FlushScope[] {
   return [{ root, globals: true, caches: firstStage('all') }];
 }
 
-/** A page of EL2 or EL3, whose regimes have one address space. */
-function ofRegime(name: string, root: number, caches: FlushedCaches): PageOfAll {
+/** A page of EL3, whose regime has one address space, or of EL2, which has several with HCR_EL2.E2H. */
+function ofRegime(name: string, root: number, caches: FlushedCaches): PageOfRegime {
   return {
     instruction: `TLBI ${name}, Xt`,
     source: TLBI,
-    effect: "the page in the exception level's own regime",
-    scopes: ({ vpn }) => [{ root, globals: true, vpn, caches }],
+    effect:
+      "the page in the exception level's own regime; in the ASID, or global, where there are ASIDs",
+    scopes: ({ asid, vpn }) => [
+      asid === undefined
+        ? { root, globals: true, vpn, caches }
+        : { root: AArch64Regime.EL20, asid, globals: true, vpn, caches },
+    ],
   };
 }
 
@@ -195,15 +215,18 @@ export const aarch64Invalidations: {
   /** By intermediate physical address, a range. */
   readonly ripas2e1: RangeOfAll;
   /** By address, in EL2's regime. */
-  readonly vae2: PageOfAll;
+  readonly vae2: PageOfRegime;
   /** By address, in EL2's regime, last level. */
-  readonly vale2: PageOfAll;
+  readonly vale2: PageOfRegime;
   /** All of EL2's regime. */
-  readonly alle2: InvalidationRule<unknown>;
+  readonly alle2: InvalidationRule<{
+    /** HCR_EL2.E2H: the regime is EL2&0. @defaultValue false */
+    readonly e2h?: boolean;
+  }>;
   /** By address, in EL3's regime. */
-  readonly vae3: PageOfAll;
+  readonly vae3: PageOfRegime;
   /** By address, in EL3's regime, last level. */
-  readonly vale3: PageOfAll;
+  readonly vale3: PageOfRegime;
   /** All of EL3's regime. */
   readonly alle3: InvalidationRule<unknown>;
 } = {
@@ -215,21 +238,21 @@ export const aarch64Invalidations: {
     instruction: 'TLBI ASIDE1, Xt',
     source: TLBI,
     effect: 'everything of the ASID, except global entries',
-    scopes: ({ asid, vmid }) => stage1(vmid, { asid, caches: firstStage('all') }, false),
+    scopes: ({ asid, ...vm }) => stage1(vm, { asid, caches: firstStage('all') }, false),
   },
   vmalle1: {
     instruction: 'TLBI VMALLE1',
     source: TLBI,
     effect: 'all of stage 1 in the current VMID, with what was combined from both stages',
-    scopes: ({ vmid }) => stage1(vmid, { caches: firstStage('all') }),
+    scopes: (vm) => stage1(vm, { caches: firstStage('all') }),
   },
   vmalls12e1: {
     instruction: 'TLBI VMALLS12E1',
     source: TLBI,
     effect: 'all of both stages in the current VMID',
-    scopes: ({ vmid }) => [
-      ...stage1(vmid, { caches: firstStage('all') }),
-      ...stage1(vmid, { caches: secondStage('all') }),
+    scopes: ({ vmid = 0 }) => [
+      ...stage1({ vmid }, { caches: firstStage('all') }),
+      ...stage1({ vmid }, { caches: secondStage('all') }),
     ],
   },
   alle1: {
@@ -251,16 +274,16 @@ export const aarch64Invalidations: {
     instruction: 'TLBI RIPAS2E1, Xt',
     source: RANGE,
     effect: 'as IPAS2E1, for a range',
-    scopes: ({ vmid, ...range }) =>
-      stage1(vmid, { ...pagesOf(range), caches: secondStage('pages') }),
+    scopes: ({ vmid = 0, ...range }) =>
+      stage1({ vmid }, { ...pagesOf(range), caches: secondStage('pages') }),
   },
   vae2: ofRegime('VAE2', AArch64Regime.EL2, ANY_LEVEL),
   vale2: ofRegime('VALE2', AArch64Regime.EL2, LAST_LEVEL),
   alle2: {
     instruction: 'TLBI ALLE2',
     source: TLBI,
-    effect: "all of EL2's regime",
-    scopes: () => wholeRegime(AArch64Regime.EL2),
+    effect: "all of EL2's regime, with HCR_EL2.E2H of EL2&0",
+    scopes: ({ e2h = false }) => wholeRegime(e2h ? AArch64Regime.EL20 : AArch64Regime.EL2),
   },
   vae3: ofRegime('VAE3', AArch64Regime.EL3, ANY_LEVEL),
   vale3: ofRegime('VALE3', AArch64Regime.EL3, LAST_LEVEL),

@@ -28,6 +28,44 @@ export interface X86Page extends X86Place {
   readonly vpn: number;
 }
 
+/**
+ * The operands of INVLPGA.
+ *
+ * @public
+ */
+export interface AmdPage {
+  /** The page number of the linear address. */
+  readonly vpn: number;
+  /** AMD's ASID: the `vmid` of a context; 0 for the host. */
+  readonly asid: number;
+  /** EFER.TCE: of the entries above, only those that lead to the page go. @defaultValue false */
+  readonly tce?: boolean;
+}
+
+/**
+ * The operands of INVLPGB. What is not valid does not restrict.
+ *
+ * @public
+ */
+export interface AmdBroadcast {
+  /** The first page, where the address is valid. */
+  readonly vpn?: number;
+  /** Pages: one more than the count in ECX. @defaultValue 1 */
+  readonly pages?: number;
+  /** The PCID, where it is valid. */
+  readonly pcid?: number;
+  /** AMD's ASID, where it is valid: the `vmid` of a context. */
+  readonly asid?: number;
+  /** Whether global translations go. @defaultValue false */
+  readonly globals?: boolean;
+  /** Whether only final translations go. @defaultValue false */
+  readonly finalOnly?: boolean;
+  /** Whether nested translations go, too. @defaultValue false */
+  readonly nested?: boolean;
+  /** EFER.TCE. @defaultValue false */
+  readonly tce?: boolean;
+}
+
 const SDM_OPERATIONS =
   'Intel SDM Vol. 3A, 4.10.4.1 Operations that Invalidate TLBs and Paging-Structure Caches';
 const SDM_VMX = 'Intel SDM Vol. 3C, 29.4.3.1 Operations that Invalidate Cached Mappings';
@@ -95,13 +133,19 @@ export const x86Invalidations: {
   }>;
   /** INVEPT, type 2. */
   readonly inveptAll: InvalidationRule<unknown>;
+  /** An EPT violation. */
+  readonly eptViolation: InvalidationRule<
+    Required<X86Page> & {
+      /** The number of the EPT pointer. */
+      readonly root: number;
+      /** The guest frame number that could not be translated. */
+      readonly gpn: number;
+    }
+  >;
   /** AMD's INVLPGA. */
-  readonly invlpga: InvalidationRule<{
-    /** The page number of the linear address. */
-    readonly vpn: number;
-    /** AMD's ASID: the `vmid` of a context. */
-    readonly asid: number;
-  }>;
+  readonly invlpga: InvalidationRule<AmdPage>;
+  /** AMD's INVLPGB, on every processor. */
+  readonly invlpgb: InvalidationRule<AmdBroadcast>;
   /** AMD's VMRUN with TLB_CONTROL 1. */
   readonly vmrunAll: InvalidationRule<unknown>;
   /** AMD's VMRUN with TLB_CONTROL 3. */
@@ -185,7 +229,8 @@ export const x86Invalidations: {
   pageFault: {
     instruction: '#PF',
     source: SDM_OPERATIONS,
-    effect: 'the page in the current PCID, with a global entry for it, and the entries above it',
+    effect:
+      'the page in the current PCID, and the entries above it; a global entry for it, too, for these caches do not know the PCID in which it was made',
     scopes: ({ pcid = 0, vpid = 0, vpn }) => [
       { vmid: vpid, asid: pcid, globals: true, vpn, caches: firstStage('pages') },
     ],
@@ -239,11 +284,44 @@ export const x86Invalidations: {
       { exceptRoot: 0, globals: true, caches: secondStage('all') },
     ],
   },
+  eptViolation: {
+    instruction: 'EPT violation',
+    source: SDM_VMX,
+    effect:
+      'guest-physical mappings of the address in the current EPT pointer, and combined ones of the linear address in the current VPID and PCID',
+    scopes: ({ gpn, pcid, root, vpid, vpn }) => [
+      { root, globals: true, vpn: gpn, caches: secondStage('pages') },
+      { root, vmid: vpid, asid: pcid, globals: true, vpn, caches: firstStage('pages') },
+    ],
+  },
   invlpga: {
     instruction: 'INVLPGA rAX, ECX',
     source: APM_TLB,
-    effect: 'the page in the ASID of the operand, with a global entry for it',
-    scopes: ({ asid, vpn }) => [{ vmid: asid, globals: true, vpn, caches: firstStage('pages') }],
+    effect:
+      'the page in the ASID of the operand, with a global entry for it; and the entries above it, without EFER.TCE all of the ASID',
+    scopes: ({ asid, tce = false, vpn }) => [
+      { vmid: asid, globals: true, vpn, caches: firstStage(tce ? 'pages' : 'all') },
+    ],
+  },
+  invlpgb: {
+    instruction: 'INVLPGB',
+    source: APM_TLB,
+    effect:
+      'what the valid operands leave: pages, a PCID, an ASID; global and nested translations if asked for; the entries above unless only final translations are asked for',
+    scopes: (operands) => {
+      const { asid, finalOnly = false, globals = false, nested = false, pages = 1 } = operands;
+      const { pcid, tce = false, vpn } = operands;
+      const structures = finalOnly ? 'none' : tce && vpn !== undefined ? 'pages' : 'all';
+      const place = {
+        globals,
+        ...(asid === undefined ? {} : { vmid: asid }),
+        ...(pcid === undefined ? {} : { asid: pcid }),
+        ...(vpn === undefined ? {} : { vpn, pages }),
+      };
+      const machine = { globals: true, ...(asid === undefined ? {} : { vmid: asid }) };
+      const first = { ...place, caches: firstStage(structures) };
+      return nested ? [first, { ...machine, caches: secondStage('all') }] : [first];
+    },
   },
   vmrunAll: {
     instruction: 'VMRUN, TLB_CONTROL 1',

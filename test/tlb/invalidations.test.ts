@@ -154,7 +154,18 @@ describe('x86, with virtual machines', () => {
     row(p.invvpidContextButGlobal, { vpid: 1 }, 'guest1.a.b.S/a/S'),
     row(p.inveptContext, { root: 1 }, 'guest1* guest2*'),
     row(p.inveptAll, {}, 'guest1* guest2*'),
-    row(p.invlpga, { asid: 2, vpn: G }, 'guest2.g/a'),
+    row(p.invlpga, { asid: 2, vpn: G }, 'guest2.g/a/S'),
+    row(p.invlpga, { asid: 2, vpn: G, tce: true }, 'guest2.g/a'),
+    row(p.invlpgb, { asid: 2, vpn: B }, 'guest2.b/a/S'),
+    row(p.invlpgb, { asid: 2, vpn: A, pages: 3, tce: true }, 'guest2.a.b/a'),
+    row(p.invlpgb, { asid: 2, vpn: G, globals: true, finalOnly: true }, 'guest2.g'),
+    row(p.invlpgb, { pcid: 1 }, ''),
+    row(p.invlpgb, { asid: 1, globals: true, nested: true }, 'guest1*'),
+    row(
+      p.eptViolation,
+      { vpid: 1, pcid: 0, root: 1, vpn: A, gpn: 0x50 },
+      'guest1.a/a:f^f guest2:f^f',
+    ),
     row(p.vmrunAll, {}, 'host* guest1* guest2* plain*'),
     row(p.vmrunGuest, { asid: 2 }, 'guest2*'),
     row(p.vmrunGuestButGlobal, { asid: 2 }, 'guest2.a.b.S/a/S'),
@@ -215,6 +226,7 @@ describe('AArch64', () => {
     m2: { asid: 2, vmid: 5, root: AArch64Regime.EL10 },
     n1: { asid: 1, vmid: 6, root: AArch64Regime.EL10 },
     e2: { root: AArch64Regime.EL2 },
+    h1: { asid: 1, root: AArch64Regime.EL20 },
     e3: { root: AArch64Regime.EL3 },
   };
   const t = aarch64Invalidations;
@@ -244,6 +256,15 @@ describe('AArch64', () => {
     row(t.vae2, { vpn: A }, 'e2.a/a'),
     row(t.vale2, { vpn: A }, 'e2.a'),
     row(t.alle2, {}, `e2${first}`),
+    row(t.alle2, { e2h: true }, `h1${first}`),
+    row(t.vae2, { asid: 1, vpn: A }, 'h1.a/a'),
+    row(t.vae2, { asid: 2, vpn: A }, ''),
+    row(t.vale2, { asid: 2, vpn: G }, 'h1.g'),
+    row(t.vae1, { host: true, asid: 1, vpn: B }, 'h1.b/a'),
+    row(t.rvaale1, { host: true, ...wide, vpn: 0x201 }, 'h1.b.g'),
+    row(t.rvale1, { host: true, asid: 2, ...wide, vpn: 0x201 }, 'h1.g'),
+    row(t.aside1, { host: true, asid: 1 }, 'h1.a.b.S/a/S'),
+    row(t.vmalle1, { host: true }, `h1${first}`),
     row(t.vae3, { vpn: G }, 'e3.g/a'),
     row(t.vale3, { vpn: G }, 'e3.g'),
     row(t.alle3, {}, `e3${first}`),
@@ -261,7 +282,7 @@ describe('AArch64', () => {
 it('every row of every table says where it is from, and what it does', () => {
   const tables = [x86Invalidations, riscvInvalidations, aarch64Invalidations];
   const rules = tables.flatMap((table) => Object.values<{ source: string; effect: string }>(table));
-  expect(rules).toHaveLength(21 + 8 + 21);
+  expect(rules).toHaveLength(23 + 8 + 21);
   for (const { effect, source } of rules) {
     expect(source).toMatch(/^(Intel SDM|AMD64 APM|RISC-V Privileged|Arm ARM)/);
     expect(effect).not.toBe('');
