@@ -38,6 +38,8 @@ export interface Case {
   readonly naive?: () => Work;
   /** Anything else worth a comparison, by name. */
   readonly peers?: Readonly<Record<string, () => Work>>;
+  /** Slices at most, for work of which one takes seconds. */
+  readonly rounds?: number;
   /**
    * Whether all contestants have the same units in every slice, as many as fill one of ours: for work whose units differ.
    * Slices are ten times as long then.
@@ -50,8 +52,10 @@ export interface Case {
 export interface Target {
   readonly text: string;
   readonly cases: readonly string[];
-  /** `c`, `naive`, or the name of a peer. */
+  /** `c`, `naive`, the name of a peer, or `clock` for a limit in nanoseconds. */
   readonly against: string;
+  /** Our time for an operation, in nanoseconds, against the clock: a promise about machines as slow as this one. */
+  readonly nsAtMost?: number;
   /** Our time is at most this many times theirs: the geometric mean of the cases, and no case above 1.5 times it. */
   readonly atMost?: number;
   /** The same for a limit that is wished for, not promised. */

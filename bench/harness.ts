@@ -68,7 +68,7 @@ export async function measure(
       for (const contestant of contestants) contestant.rewind();
     }
     const slices = new Map(contestants.map(({ name }): [string, number[]] => [name, []]));
-    for (let round = 0; round < rounds; round++) {
+    for (let round = 0; round < Math.min(rounds, benchCase.rounds ?? rounds); round++) {
       for (let turn = 0; turn < contestants.length; turn++) {
         const who = (round + turn) % contestants.length;
         const contestant = contestants[who]!;

@@ -1,6 +1,6 @@
 // Whether promises are kept.
 import type { Target } from './component.js';
-import { type Result, ratio } from './harness.js';
+import { type Result, ratio, timing } from './harness.js';
 
 /** How many times worse than a limit one case may be while the mean keeps it. */
 const CELL_TOLERANCE = 1.5;
@@ -13,7 +13,8 @@ export interface Verdict {
 
 /** Judges a target. Against `naive` the figure is how many times faster we are, otherwise how many times slower. */
 export function judge(target: Target, results: readonly Result[]): Verdict {
-  const { against, atLeast, atMost, cases, stretch, text } = target;
+  const { against, atLeast, atMost, cases, nsAtMost, stretch, text } = target;
+  if (nsAtMost !== undefined) return judgeTime(text, nsAtMost, cases, results);
   const faster = against === 'naive';
   const named = results.filter((result) => cases.includes(result.case));
   const values = named
@@ -40,4 +41,21 @@ export function judge(target: Target, results: readonly Result[]): Verdict {
     parts.push(`; stretch ${stretch}x: ${within(stretch) ? 'met' : 'missed'}`);
   }
   return { met, text: parts.join('') };
+}
+
+/** Every case must keep the time. */
+function judgeTime(
+  text: string,
+  limit: number,
+  cases: readonly string[],
+  results: readonly Result[],
+): Verdict {
+  const times = results
+    .filter((result) => cases.includes(result.case))
+    .map((result) => timing(result, 'ours')!.median);
+  if (times.length < cases.length) return { met: undefined, text: `${text}: not measured` };
+  const worst = Math.max(...times);
+  const met = worst <= limit;
+  const verdict = `wanted at most ${limit} ns: ${met ? 'met' : 'MISSED'}`;
+  return { met, text: `${text}: ${worst.toFixed(0)} ns; ${verdict}` };
 }

@@ -6,6 +6,7 @@ import {
   plain,
   VmError,
 } from '../core/index.js';
+import { PageIndex } from './page-index.js';
 import type { PolicyKind, ReplacementPolicy } from './policy.js';
 
 /**
@@ -147,8 +148,12 @@ class SimulatedCache {
   private readonly writes: ArrayLike<boolean | number> | null;
   private readonly tickEvery: number;
   private readonly policies: readonly ReplacementPolicy[];
-  private readonly slots: Map<number, number> = new Map();
+  private readonly pageIndex: PageIndex = new PageIndex();
+  /** The slot of a page by its index, or -1. A Map of pages takes twice as long (measured). */
+  private slots: Int32Array = new Int32Array(64).fill(-1);
+  /** By slot, the page, and its index. */
   private readonly pages: Float64Array;
+  private readonly indexes: Int32Array;
   /** Slots in use of each set: they fill from the first one on, and nothing is ever removed. */
   private readonly used: Int32Array;
 
@@ -171,6 +176,7 @@ class SimulatedCache {
     this.references = references;
     this.writes = writes;
     this.pages = new Float64Array(sets * ways);
+    this.indexes = new Int32Array(sets * ways);
     this.used = new Int32Array(sets);
     this.policies = Array.from({ length: sets }, (_, set) => {
       return kind.create(ways, sets === 1 ? references : ofSet(references, sets, set));
@@ -181,23 +187,25 @@ class SimulatedCache {
   step(index: number): boolean {
     const page = this.references[index]!;
     const write = this.writes !== null && Boolean(this.writes[index]);
-    const found = this.slots.get(page);
-    if (found !== undefined) {
+    const pageIndex = this.pageIndex.indexOf(page);
+    if (pageIndex >= this.slots.length) this.grow();
+    const found = this.slots[pageIndex]!;
+    if (found >= 0) {
       this.hits++;
       this.slot = found;
       this.victim = -1;
-      const set = Math.floor(found / this.ways);
+      const set = this.sets === 1 ? 0 : Math.floor(found / this.ways);
       this.policies[set]!.onHit(found - set * this.ways, write);
     } else {
-      this.fill(page, write);
+      this.fill(page, pageIndex, write);
     }
     if (this.tickEvery > 0 && (index + 1) % this.tickEvery === 0) {
       for (const policy of this.policies) policy.onTick();
     }
-    return found !== undefined;
+    return found >= 0;
   }
 
-  private fill(page: number, write: boolean): void {
+  private fill(page: number, pageIndex: number, write: boolean): void {
     const set = page % this.sets;
     const policy = this.policies[set]!;
     const full = this.used[set] === this.ways;
@@ -207,10 +215,17 @@ class SimulatedCache {
       : this.used[set]!++;
     this.slot = set * this.ways + way;
     this.victim = full ? this.pages[this.slot]! : -1;
-    if (full) this.slots.delete(this.victim);
+    if (full) this.slots[this.indexes[this.slot]!] = -1;
     this.pages[this.slot] = page;
-    this.slots.set(page, this.slot);
+    this.indexes[this.slot] = pageIndex;
+    this.slots[pageIndex] = this.slot;
     policy.onFill(way, page, write);
+  }
+
+  private grow(): void {
+    const old = this.slots;
+    this.slots = new Int32Array(2 * old.length).fill(-1);
+    this.slots.set(old);
   }
 }
 
