@@ -55,11 +55,6 @@ export class SlotList {
     this.length--;
   }
 
-  /** The next slot towards the tail, or `NONE`. */
-  afterOf(slot: number): number {
-    return this.after[slot]!;
-  }
-
   /** The next slot towards the head, or `NONE`. */
   beforeOf(slot: number): number {
     return this.before[slot]!;

@@ -28,9 +28,14 @@ export type {
 } from './hierarchy-options.js';
 export type { InvalidationRule } from './invalidation-rule.js';
 export {
+  type AArch64GuestPage,
   type AArch64Page,
+  type AArch64PageOfAll,
   type AArch64Range,
+  type AArch64RangeOfAll,
+  type AArch64RangeOfOne,
   AArch64Regime,
+  type AArch64RegimePage,
   type AArch64Vm,
   aarch64Invalidations,
 } from './invalidations-aarch64.js';

@@ -56,26 +56,60 @@ export interface AArch64Range {
   readonly num: number;
 }
 
-const ARM = 'Arm ARM (DDI 0487), chapter D8';
-const TLBI = `${ARM}, TLB maintenance instructions`;
-const RANGE = `${ARM}, TLB range maintenance instructions`;
+/**
+ * A page of every address space of the EL1&0 regime.
+ *
+ * @public
+ */
+export interface AArch64PageOfAll extends AArch64Vm {
+  /** The page number, in granules. */
+  readonly vpn: number;
+}
 
-type Page = InvalidationRule<AArch64Page>;
-type PageOfAll = InvalidationRule<Omit<AArch64Page, 'asid'>>;
-type PageOfRegime = InvalidationRule<{
+/**
+ * A range of an address space of the EL1&0 regime.
+ *
+ * @public
+ */
+export interface AArch64RangeOfOne extends AArch64Range, AArch64Vm {
+  /** The ASID of the operand. */
+  readonly asid: number;
+}
+
+/**
+ * A range of every address space of the EL1&0 regime; for RIPAS2E1, of guest frames.
+ *
+ * @public
+ */
+export interface AArch64RangeOfAll extends AArch64Range, AArch64Vm {}
+
+/**
+ * A guest frame.
+ *
+ * @public
+ */
+export interface AArch64GuestPage {
+  /** VTTBR_EL2.VMID. @defaultValue 0 */
+  readonly vmid?: number;
+  /** The guest frame number: the intermediate physical address, in granules. */
+  readonly ipn: number;
+}
+
+/**
+ * A page of EL2's or EL3's own regime.
+ *
+ * @public
+ */
+export interface AArch64RegimePage {
   /** The page number, in granules. */
   readonly vpn: number;
   /** With HCR_EL2.E2H, of VAE2 and VALE2: the ASID in EL2&0. */
   readonly asid?: number;
-}>;
-type Range = InvalidationRule<AArch64Range & Omit<AArch64Page, 'vpn'>>;
-type RangeOfAll = InvalidationRule<AArch64Range & AArch64Vm>;
-type GuestPage = InvalidationRule<
-  AArch64Vm & {
-    /** The guest frame number: the intermediate physical address, in granules. */
-    readonly ipn: number;
-  }
->;
+}
+
+const ARM = 'Arm ARM (DDI 0487), chapter D8';
+const TLBI = `${ARM}, TLB maintenance instructions`;
+const RANGE = `${ARM}, TLB range maintenance instructions`;
 
 /** What goes of the EL1&0 regime in a virtual machine, or of EL2&0. */
 function stage1(
@@ -100,7 +134,11 @@ function pagesOf({ num, scale, vpn }: AArch64Range): { vpn: number; pages: numbe
 const ANY_LEVEL: FlushedCaches = firstStage('pages');
 const LAST_LEVEL: FlushedCaches = firstStage('none');
 
-function byPage(name: string, caches: FlushedCaches, effect: string): Page {
+function byPage(
+  name: string,
+  caches: FlushedCaches,
+  effect: string,
+): InvalidationRule<AArch64Page> {
   return {
     instruction: `TLBI ${name}, Xt`,
     source: TLBI,
@@ -109,7 +147,11 @@ function byPage(name: string, caches: FlushedCaches, effect: string): Page {
   };
 }
 
-function byPageOfAll(name: string, caches: FlushedCaches, effect: string): PageOfAll {
+function byPageOfAll(
+  name: string,
+  caches: FlushedCaches,
+  effect: string,
+): InvalidationRule<AArch64PageOfAll> {
   return {
     instruction: `TLBI ${name}, Xt`,
     source: TLBI,
@@ -118,7 +160,11 @@ function byPageOfAll(name: string, caches: FlushedCaches, effect: string): PageO
   };
 }
 
-function byRange(name: string, caches: FlushedCaches, effect: string): Range {
+function byRange(
+  name: string,
+  caches: FlushedCaches,
+  effect: string,
+): InvalidationRule<AArch64RangeOfOne> {
   return {
     instruction: `TLBI ${name}, Xt`,
     source: RANGE,
@@ -128,7 +174,11 @@ function byRange(name: string, caches: FlushedCaches, effect: string): Range {
   };
 }
 
-function byRangeOfAll(name: string, caches: FlushedCaches, effect: string): RangeOfAll {
+function byRangeOfAll(
+  name: string,
+  caches: FlushedCaches,
+  effect: string,
+): InvalidationRule<AArch64RangeOfAll> {
   return {
     instruction: `TLBI ${name}, Xt`,
     source: RANGE,
@@ -138,7 +188,10 @@ function byRangeOfAll(name: string, caches: FlushedCaches, effect: string): Rang
   };
 }
 
-function byGuestPage(name: string, structures: FlushedCaches['structures']): GuestPage {
+function byGuestPage(
+  name: string,
+  structures: FlushedCaches['structures'],
+): InvalidationRule<AArch64GuestPage> {
   return {
     instruction: `TLBI ${name}, Xt`,
     source: TLBI,
@@ -156,7 +209,11 @@ function wholeRegime(root: number): readonly FlushScope[] {
 }
 
 /** A page of EL3, whose regime has one address space, or of EL2, which has several with HCR_EL2.E2H. */
-function ofRegime(name: string, root: number, caches: FlushedCaches): PageOfRegime {
+function ofRegime(
+  name: string,
+  root: number,
+  caches: FlushedCaches,
+): InvalidationRule<AArch64RegimePage> {
   return {
     instruction: `TLBI ${name}, Xt`,
     source: TLBI,
@@ -185,13 +242,13 @@ function ofRegime(name: string, root: number, caches: FlushedCaches): PageOfRegi
  */
 export const aarch64Invalidations: {
   /** By address and ASID. */
-  readonly vae1: Page;
+  readonly vae1: InvalidationRule<AArch64Page>;
   /** By address and ASID, last level. */
-  readonly vale1: Page;
+  readonly vale1: InvalidationRule<AArch64Page>;
   /** By address, all ASIDs. */
-  readonly vaae1: PageOfAll;
+  readonly vaae1: InvalidationRule<AArch64PageOfAll>;
   /** By address, all ASIDs, last level. */
-  readonly vaale1: PageOfAll;
+  readonly vaale1: InvalidationRule<AArch64PageOfAll>;
   /** By ASID. */
   readonly aside1: InvalidationRule<Omit<AArch64Page, 'vpn'>>;
   /** All of stage 1, in the current VMID. */
@@ -201,32 +258,32 @@ export const aarch64Invalidations: {
   /** Both stages, every VMID. */
   readonly alle1: InvalidationRule<unknown>;
   /** By address and ASID, a range. */
-  readonly rvae1: Range;
+  readonly rvae1: InvalidationRule<AArch64RangeOfOne>;
   /** By address and ASID, a range, last level. */
-  readonly rvale1: Range;
+  readonly rvale1: InvalidationRule<AArch64RangeOfOne>;
   /** By address, all ASIDs, a range. */
-  readonly rvaae1: RangeOfAll;
+  readonly rvaae1: InvalidationRule<AArch64RangeOfAll>;
   /** By address, all ASIDs, a range, last level. */
-  readonly rvaale1: RangeOfAll;
+  readonly rvaale1: InvalidationRule<AArch64RangeOfAll>;
   /** By intermediate physical address. */
-  readonly ipas2e1: GuestPage;
+  readonly ipas2e1: InvalidationRule<AArch64GuestPage>;
   /** By intermediate physical address, last level. */
-  readonly ipas2le1: GuestPage;
+  readonly ipas2le1: InvalidationRule<AArch64GuestPage>;
   /** By intermediate physical address, a range. */
-  readonly ripas2e1: RangeOfAll;
+  readonly ripas2e1: InvalidationRule<AArch64RangeOfAll>;
   /** By address, in EL2's regime. */
-  readonly vae2: PageOfRegime;
+  readonly vae2: InvalidationRule<AArch64RegimePage>;
   /** By address, in EL2's regime, last level. */
-  readonly vale2: PageOfRegime;
+  readonly vale2: InvalidationRule<AArch64RegimePage>;
   /** All of EL2's regime. */
   readonly alle2: InvalidationRule<{
     /** HCR_EL2.E2H: the regime is EL2&0. @defaultValue false */
     readonly e2h?: boolean;
   }>;
   /** By address, in EL3's regime. */
-  readonly vae3: PageOfRegime;
+  readonly vae3: InvalidationRule<AArch64RegimePage>;
   /** By address, in EL3's regime, last level. */
-  readonly vale3: PageOfRegime;
+  readonly vale3: InvalidationRule<AArch64RegimePage>;
   /** All of EL3's regime. */
   readonly alle3: InvalidationRule<unknown>;
 } = {
