@@ -88,6 +88,7 @@ export class CoalescingTlb extends Tlb {
     pageOrder: number,
   ): number {
     this.checkEntry(vpn, rights, order, memoryType, pageOrder);
+    this.checkFrame(vpn, pfn, order);
     const kind = this.kindOf(order === 0 ? this.group : order, global);
     if (this.refusesOverlaps) this.refuseOverlap(vpn - (vpn % 2 ** order), order, kind);
     const pages = 2 ** this.group;

@@ -83,14 +83,12 @@ export abstract class TlbEdit extends TlbLookup {
     pageOrder: number,
   ): number {
     this.checkEntry(vpn, rights, order, memoryType, pageOrder);
+    this.checkFrame(vpn, pfn, order);
     const pages = 2 ** order;
     const offset = vpn & (pages - 1);
     const tag = vpn - offset;
     // With any offset added, what is not mapped stays negative; of a page alone it is the answer itself.
     const base = pfn === NOT_MAPPED ? -2 - pages : pfn - offset;
-    if (base < 0 && pfn !== NOT_MAPPED) {
-      throw outOfRange('pfn', pfn, `${offset} or more, the number of the page in its superpage`);
-    }
     const kind = this.kindOf(order, global);
     if (this.refusesOverlaps) this.refuseOverlap(tag, order, kind);
     const slot = this.enter(this.sameEntry(tag, kind), tag, kind, pageOrder);
@@ -242,6 +240,13 @@ export abstract class TlbEdit extends TlbLookup {
     checkInteger('pageOrder', pageOrder, order, MAX_ORDER);
     checkInteger('rights', rights, -(2 ** 31), 2 ** 31 - 1);
     checkInteger('memoryType', memoryType, -(2 ** 31), 2 ** 31 - 1);
+  }
+
+  /** The frame of an entry's first page is 0 or above. */
+  protected checkFrame(vpn: number, pfn: number, order: number): void {
+    const offset = vpn % 2 ** order;
+    if (pfn >= offset || pfn === NOT_MAPPED) return;
+    throw outOfRange('pfn', pfn, `${offset} or more, the number of the page in its superpage`);
   }
 }
 

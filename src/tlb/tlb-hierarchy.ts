@@ -1,7 +1,7 @@
 import { Access, checkVersion } from '../core/index.js';
 import { TlbAnswer } from './answer.js';
 import { TlbContexts } from './contexts.js';
-import type { FlushScope } from './flush-scope.js';
+import { checkScope, type FlushScope } from './flush-scope.js';
 import { bad } from './geometry.js';
 import {
   checkHierarchy,
@@ -114,6 +114,8 @@ export class TlbHierarchy {
    * @param need - The rights that the access needs.
    * @param access - `Access` bits; the kind chooses the arrays.
    * @returns The frame, or a negative `TlbAnswer`.
+   * @throws `VmError` for no kind of access; `overlap` when the second level's entry overlaps one of another size in the
+   * first, which hardware reports as a machine check.
    */
   lookup(vpn: number, need: number, access: number): number {
     const first = this.firstFor(access);
@@ -144,7 +146,8 @@ export class TlbHierarchy {
    *
    * @param entry - The translation.
    * @param access - `Access` bits of the access that was walked for.
-   * @throws `VmError` as `Tlb.insert`. Nothing has changed then, unless `overlap` is refused by the second level alone.
+   * @throws `VmError` as `Tlb.insert`. Nothing has changed then; but what only the first level refuses, because of an entry
+   * of another size that the second has not, is in the second.
    */
   fill(entry: TlbFill, access: number): void {
     const first = this.firstFor(access);
@@ -161,6 +164,7 @@ export class TlbHierarchy {
    * @throws `VmError` for a scope that is none.
    */
   flush(scope: FlushScope): number {
+    checkScope(scope);
     let dropped = 0;
     for (const tlb of this.arrays()) dropped += tlb.flush(scope);
     if (this.structures !== null) dropped += this.structures.flush(scope);
