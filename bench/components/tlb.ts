@@ -49,16 +49,18 @@ function askTlb(tlb: Tlb, vpns: Float64Array, start: number, end: number): numbe
   let sum = 0;
   for (let index = start; index < end; index++) {
     const pfn = tlb.lookup(vpns[index]!, READ_USER);
-    if (pfn < 0) sum += missed(tlb, vpns, index);
-    else sum += pfn;
+    if (pfn >= 0) sum += pfn;
+    else {
+      missed(tlb, vpns, index);
+      sum += frameOf(vpns[index]!);
+    }
   }
   return sum;
 }
 
-function missed(tlb: Tlb, vpns: Float64Array, index: number): number {
+function missed(tlb: Tlb, vpns: Float64Array, index: number): void {
   const vpn = vpns[index]!;
   tlb.fill(vpn, frameOf(vpn), ALL);
-  return frameOf(vpn);
 }
 
 /** An entry as a map's value. */
