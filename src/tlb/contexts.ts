@@ -189,8 +189,8 @@ export class TlbContexts {
   }
 
   /** The id of a context for a cache's own use: nobody interned it just now. @internal */
-  idFor(context: Required<TlbContext>): number {
-    return this.idOf(keyOf(context.asid, context.vmid, context.root));
+  idFor(context: Required<TlbContext>, keep: readonly number[] = []): number {
+    return this.idOf(keyOf(context.asid, context.vmid, context.root), keep);
   }
 
   /**
@@ -214,7 +214,7 @@ export class TlbContexts {
   /** The id under which the global pages of a context's root are kept. @internal */
   globalOf(id: number): number {
     const key = this.keyOfId(id);
-    return this.idOf(keyOf(EVERY_ASID, vmidOf(key), rootOf(key)));
+    return this.idOf(keyOf(EVERY_ASID, vmidOf(key), rootOf(key)), [id]);
   }
 
   /** Whether pages of an id are in reach of a flush, as far as contexts decide. @internal */
@@ -251,10 +251,11 @@ export class TlbContexts {
     throw new VmError('bad-argument', { argument: 'context', value: id, expected });
   }
 
-  private idOf(key: number): number {
+  /** The id of a key; another may have to give its own away, but not one of those to keep. */
+  private idOf(key: number, keep: readonly number[] = []): number {
     const known = this.ids.get(key);
     if (known !== undefined) return known;
-    const id = this.ids.size < this.limit ? this.ids.size : this.recycled();
+    const id = this.ids.size < this.limit ? this.ids.size : this.recycled(keep);
     this.ids.set(key, id);
     this.keys[id] = key;
     return id;
@@ -269,8 +270,9 @@ export class TlbContexts {
   }
 
   /** Takes an id away from the context that was interned least recently and is current nowhere. */
-  private recycled(): number {
-    const current = new Set([...this.users].flatMap(({ context }) => this.withGlobal(context)));
+  private recycled(keep: readonly number[]): number {
+    const used = [...this.users].flatMap(({ context }) => this.withGlobal(context));
+    const current = new Set([...used, ...keep]);
     for (const [key, id] of this.ids) {
       if (current.has(id)) continue;
       for (const user of this.users) user.forgetContext(id);

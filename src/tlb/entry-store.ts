@@ -47,7 +47,7 @@ export abstract class EntryStore {
   readonly contexts: TlbContexts;
   protected readonly tags: Float64Array = NO_DOUBLES;
   /**
-   * The same for base pages that answer in the current context, and -1 for all others: what the fast path compares, so
+   * The same for base pages that answer in the current context, and NaN, which equals nothing, for all others: what the fast path compares, so
    * that it need not look at `kinds` (measured: a fifth of a lookup). A context switch writes it anew.
    */
   protected readonly visible: Float64Array = NO_DOUBLES;
@@ -83,7 +83,7 @@ export abstract class EntryStore {
     this.sets = sets;
     this.contexts = contexts;
     this.tags = new Float64Array(entries).fill(-1);
-    this.visible = new Float64Array(entries).fill(-1);
+    this.visible = new Float64Array(entries).fill(Number.NaN);
     this.kinds = new Int32Array(entries).fill(EMPTY);
     this.pfns = new Float64Array(entries);
     this.rights = new Int32Array(entries);
@@ -114,7 +114,7 @@ export abstract class EntryStore {
   protected showEntries(): void {
     const { kinds, tags, visible } = this;
     for (let slot = 0; slot < kinds.length; slot++) {
-      visible[slot] = this.isVisible(kinds[slot]!) ? tags[slot]! : -1;
+      visible[slot] = this.isVisible(kinds[slot]!) ? tags[slot]! : Number.NaN;
     }
   }
 
@@ -138,7 +138,7 @@ export abstract class EntryStore {
     this.tags[slot] = tag;
     this.kinds[slot] = kind;
     this.pageOrders[slot] = pageOrder;
-    this.visible[slot] = this.isVisible(kind) ? tag : -1;
+    this.visible[slot] = this.isVisible(kind) ? tag : Number.NaN;
     this.used++;
     this.perOrder[order]!++;
     this.orders |= 1 << order;
@@ -154,7 +154,7 @@ export abstract class EntryStore {
     const order = this.kinds[slot]! & 31;
     if (this.hashed) this.unchain(slot, this.bucketOf(this.tags[slot]!, order));
     this.tags[slot] = -1;
-    this.visible[slot] = -1;
+    this.visible[slot] = Number.NaN;
     this.kinds[slot] = EMPTY;
     this.used--;
     if (--this.perOrder[order]! === 0) this.orders &= ~(1 << order);

@@ -98,7 +98,8 @@ export class TableEntryCache {
    * @returns Whether it is there; `low` and `high` have it then.
    */
   find(tablePfn: number, index: number): boolean {
-    const slot = this.cache.find(tablePfn * ENTRIES_OF_A_TABLE + index);
+    const own = index >= 0 && index < ENTRIES_OF_A_TABLE;
+    const slot = own ? this.cache.find(tablePfn * ENTRIES_OF_A_TABLE + index) : -1;
     if (slot < 0) return false;
     this.low = this.cache.rightsAt(slot);
     this.high = this.cache.memoryTypeAt(slot);
@@ -121,8 +122,7 @@ export class TableEntryCache {
   }
 
   /**
-   * Drops everything, unless the scope leaves paging structures alone: physical addresses do not tell for which pages and
-   * contexts an entry was read.
+   * Drops everything: physical addresses do not tell for which pages, contexts or stages an entry was read.
    *
    * @param scope - What is in reach.
    * @returns How many entries were dropped.
@@ -130,7 +130,7 @@ export class TableEntryCache {
    */
   flush(scope: FlushScope): number {
     checkScope(scope);
-    return scope.caches?.structures === 'none' ? 0 : this.cache.flush({ globals: true });
+    return this.cache.flush({ globals: true });
   }
 
   /**

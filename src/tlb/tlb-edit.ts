@@ -50,10 +50,12 @@ export abstract class TlbEdit extends TlbLookup {
     }
   }
 
-  /** Drops what has any of some pages in a context. @internal */
+  /** Drops the entries of a context that have any of some pages, and no other fragments of theirs. @internal */
   forgetPages(id: number, first: number, end: number): void {
     for (let slot = 0; slot < this.entries; slot++) {
-      if (this.kinds[slot]! >> 5 === id) this.flushSlot(slot, first, end);
+      const tag = this.tags[slot]!;
+      const kind = this.kinds[slot]!;
+      if (kind >> 5 === id && tag < end && tag + 2 ** (kind & 31) > first) this.drop(slot);
     }
   }
 

@@ -1,8 +1,8 @@
-import { Access, checkVersion } from '../core/index.js';
+import { Access, checkInteger, checkVersion } from '../core/index.js';
 import { TlbAnswer } from './answer.js';
 import { TlbContexts } from './contexts.js';
 import { checkScope, type FlushScope } from './flush-scope.js';
-import { bad } from './geometry.js';
+import { bad, MAX_ORDER } from './geometry.js';
 import {
   checkHierarchy,
   type TlbArray,
@@ -98,10 +98,13 @@ export class TlbHierarchy {
   }
 
   set context(id: number) {
+    // Every id that is needed first: there may be none left.
+    const { root, vmid } = this.contexts.describe(id);
+    const keep = [id, this.contexts.globalOf(id)];
+    const nested = this.nested !== null || this.nestedStructures !== null;
+    const machine = nested ? this.contexts.idFor({ asid: 0, vmid, root }, keep) : id;
     for (const tlb of this.arrays()) tlb.context = id;
     if (this.structures !== null) this.structures.context = id;
-    const { root, vmid } = this.contexts.describe(id);
-    const machine = this.contexts.idFor({ asid: 0, vmid, root });
     if (this.nested !== null) this.nested.context = machine;
     if (this.nestedStructures !== null) this.nestedStructures.context = machine;
     this.contextId = id;
@@ -151,8 +154,10 @@ export class TlbHierarchy {
    */
   fill(entry: TlbFill, access: number): void {
     const first = this.firstFor(access);
+    const second = this.secondFor(access);
+    const order = checkInteger('order', entry?.order ?? 0, 0, MAX_ORDER);
     // The second level first: what it gives up may be in the first.
-    if (this.fills !== 'exclusive' || first.length === 0) insertInto(this.secondFor(access), entry);
+    if (this.fills !== 'exclusive' || takerOf(first, order) === null) insertInto(second, entry);
     insertInto(first, entry);
   }
 
@@ -317,7 +322,9 @@ export class TlbHierarchy {
     }
     if (this.fills === 'exclusive') {
       for (const tlb of this.firstArrays()) {
-        tlb.beforeEviction = (slot) => this.demote(tlb.entryAt(slot), this.below(tlb));
+        tlb.beforeEviction = (slot) => {
+          demote(tlb.contextOf(slot), tlb.entryAt(slot), this.below(tlb));
+        };
       }
     }
   }
@@ -325,25 +332,21 @@ export class TlbHierarchy {
   /** An entry of the second level goes into the first, too, or altogether. */
   private promote(tlb: Tlb, slot: number, vpn: number, first: readonly Tlb[]): void {
     const entry = tlb.entryAt(slot);
-    if (this.fills === 'exclusive') {
+    if (this.fills === 'exclusive' && takerOf(first, Math.log2(entry.pages)) !== null) {
       tlb.forgetPages(tlb.contextOf(slot), entry.vpn, entry.vpn + entry.pages);
     }
     insertInto(first, fillOf(entry, vpn));
   }
+}
 
-  /** What the first level gives up goes into the second, in the context that it belongs to, instead of its fragments. */
-  private demote(entry: TlbEntry, second: readonly Tlb[]): void {
-    const id = this.contexts.idFor(entry.context);
-    for (const tlb of second) tlb.context = id;
-    // A fragment of what is there in whole adds nothing.
-    if (second.every((tlb) => tlb.peek(entry.vpn) < 0)) {
-      for (const tlb of second) {
-        tlb.forgetPages(tlb.kindIdOf(entry.global), entry.vpn, entry.vpn + entry.pages);
-      }
-      insertInto(second, fillOf(entry, entry.vpn));
-    }
-    for (const tlb of second) tlb.context = this.contextId;
-  }
+/** What the first level gives up goes into the second, under the id that it had, instead of its fragments there. */
+function demote(id: number, entry: TlbEntry, second: readonly Tlb[]): void {
+  // A fragment of what is there in whole adds nothing.
+  if (second.some((tlb) => tlb.hasFor(id, entry.vpn))) return;
+  for (const tlb of second) tlb.forgetPages(id, entry.vpn, entry.vpn + entry.pages);
+  const fill = fillOf(entry, entry.vpn);
+  const taker = takerOf(second, Math.log2(entry.pages));
+  taker?.tlb.insertFor(id, { ...fill, order: taker.order });
 }
 
 /** An entry as it was put in, by one of its pages. */
@@ -357,12 +360,20 @@ function fillOf(entry: TlbEntry, vpn: number): TlbFill {
 /** Puts an entry into the array that takes its size, or a fragment into the one that takes most of it. */
 function insertInto(arrays: readonly Tlb[], entry: TlbFill): void {
   const { order = 0, pageOrder = order } = entry;
+  const taker = takerOf(arrays, order);
+  taker?.tlb.insert({ ...entry, order: taker.order, pageOrder });
+}
+
+/** The array for a page of an order, and the order of its entry there. */
+function takerOf(
+  arrays: readonly Tlb[],
+  order: number,
+): { readonly tlb: Tlb; readonly order: number } | null {
   for (let taken = order; taken >= 0; taken--) {
     const tlb = arrays.find((array) => array.takes(taken));
-    if (tlb === undefined) continue;
-    tlb.insert({ ...entry, order: taken, pageOrder });
-    return;
+    if (tlb !== undefined) return { tlb, order: taken };
   }
+  return null;
 }
 
 function makeArrays(

@@ -1,4 +1,4 @@
-import type { VmObserver } from '../core/index.js';
+import { PAGE_NUMBER_END, type VmObserver } from '../core/index.js';
 import { TlbAnswer } from './answer.js';
 import type { ContextUser } from './contexts.js';
 import { EntryStore, NO_SLOT } from './entry-store.js';
@@ -41,6 +41,8 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
   protected readonly setCounts: Float64Array;
   /** A page on its way into the slow path, and the answer on its way back: a number in a call is a number on the heap. */
   private readonly exchange: Float64Array = new Float64Array(2);
+  /** The id under which entries are put in, whatever the current context; -1 for the current one. */
+  protected insertsAs = -1;
   private watcher: VmObserver | null = null;
   private step = 0;
 
@@ -157,7 +159,7 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
    * @returns Its slot, or -1.
    */
   peek(vpn: number): number {
-    for (let rest = this.orders; rest !== 0; rest &= rest - 1) {
+    for (let rest = isPage(vpn) ? this.orders : 0; rest !== 0; rest &= rest - 1) {
       const slot = this.slotOf(vpn, 31 - Math.clz32(rest & -rest), this.own, this.global);
       if (slot >= 0) return slot;
     }
@@ -225,7 +227,8 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
   private search(need: number): number {
     const { buckets, chain, exchange, hashed, kinds, tags, ways } = this;
     const vpn = exchange[0]!;
-    for (let rest = this.orders; rest !== 0; rest &= rest - 1) {
+    // What is no page has no entry, and must not be looked for: NaN would never arrive at an end.
+    for (let rest = isPage(vpn) ? this.orders : 0; rest !== 0; rest &= rest - 1) {
       const order = 31 - Math.clz32(rest & -rest);
       const offset = vpn & ((1 << order) - 1);
       const tag = vpn - offset;
@@ -253,7 +256,7 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
     }
     this.misses++;
     exchange[1] = MISS;
-    if (this.setCounts.length > 0) this.setCounts[3 * this.setOf(vpn, 0) + 1]!++;
+    if (this.setCounts.length > 0 && isPage(vpn)) this.setCounts[3 * this.setOf(vpn, 0) + 1]!++;
     if (this.watcher !== null) this.tell('tlb-miss', NO_SLOT, vpn);
     return NO_SLOT;
   }
@@ -290,12 +293,17 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
 
   /** The kind of an entry that is put in. */
   protected kindOf(order: number, global: boolean): number {
+    if (this.insertsAs >= 0) return (this.insertsAs << 5) | order;
     return (global ? this.global : this.own) | order;
   }
 
-  /** The context id that an entry gets. @internal */
-  kindIdOf(global: boolean): number {
-    return this.kindOf(0, global) >> 5;
+  /** Whether an entry of a context, or a global one of a root, has a page; by id. @internal */
+  hasFor(id: number, vpn: number): boolean {
+    for (let rest = this.orders; rest !== 0; rest &= rest - 1) {
+      const order = 31 - Math.clz32(rest & -rest);
+      if (this.slotOf(vpn, order, id << 5, id << 5) >= 0) return true;
+    }
+    return false;
   }
 
   protected tell(type: TlbEventType, slot: number, vpn: number): void {
@@ -322,4 +330,9 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
     const stamped = this.stamps.length > 0 && this.setCounts.length === 0 && this.watcher === null;
     this.stampEnd = stamped ? CLOCK_END : -1;
   }
+}
+
+/** Whether a number may be a page number; fractions of one are found nowhere. */
+function isPage(vpn: number): boolean {
+  return vpn >= 0 && vpn < PAGE_NUMBER_END;
 }

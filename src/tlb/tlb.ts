@@ -75,6 +75,16 @@ export class Tlb extends TlbEdit {
     return this.fill(vpn, pfn, rights, order, global, memoryType, entry.pageOrder);
   }
 
+  /** Puts an entry in under the id that another cache kept it under. @internal */
+  insertFor(id: number, entry: TlbFill): void {
+    this.insertsAs = id;
+    try {
+      this.insert(entry);
+    } finally {
+      this.insertsAs = -1;
+    }
+  }
+
   /**
    * The same with numbers only, for hot loops.
    *
@@ -121,8 +131,9 @@ export class Tlb extends TlbEdit {
   checkInvariants(): void {
     this.checkStore();
     for (const [slot, kind] of this.kinds.entries()) {
-      const shown = this.isVisible(kind) ? this.tags[slot]! : -1;
-      if (this.visible[slot] !== shown) throw new Error(`slot ${slot} shows ${this.visible[slot]}`);
+      const shown = this.isVisible(kind) ? this.tags[slot]! : Number.NaN;
+      if (!Object.is(this.visible[slot], shown))
+        throw new Error(`slot ${slot} shows ${this.visible[slot]}`);
     }
     const seen = new Set<string>();
     for (const slot of this.slotsInUse()) {

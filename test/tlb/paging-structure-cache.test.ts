@@ -135,14 +135,23 @@ describe('a table-entry cache', () => {
     expect(cache.find(0x1001, 4)).toBe(false);
   });
 
-  it('loses everything to a flush that means paging structures, and nothing to another', () => {
+  it('loses everything to any flush: it does not know whose entries it has', () => {
     const cache = new TableEntryCache({ entries: 4 });
     cache.fill(1, 1, 1, 1);
     cache.fill(1, 2, 1, 1);
-    const caches = { translations: true, structures: 'none', secondStage: true } as const;
-    expect(cache.flush({ globals: true, caches })).toBe(0);
     expect(cache.flush({ globals: false, vpn: 7, asid: 9 })).toBe(2);
     expect(cache.used).toBe(0);
+    expect(() => Reflect.apply(cache.flush, cache, [{}])).toThrow(VmError);
+  });
+
+  it('has no entry for what is no place of one', () => {
+    const cache = new TableEntryCache({ entries: 4 });
+    cache.fill(0, 65535, 1, 1);
+    expect([cache.find(1, -1), cache.find(0, -1), cache.find(-1, 65535)]).toEqual([
+      false,
+      false,
+      false,
+    ]);
   });
 
   it('is the same after a snapshot', () => {

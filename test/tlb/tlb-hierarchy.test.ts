@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { Access, VmError } from 'pagewright/core';
-import { TlbAnswer, TlbHierarchy, type TlbHierarchyOptions } from 'pagewright/tlb';
+import { TlbAnswer, TlbContexts, TlbHierarchy, type TlbHierarchyOptions } from 'pagewright/tlb';
 import { describe, expect, it } from 'vitest';
 
 const { Fetch, Read, Write } = Access;
@@ -114,6 +114,84 @@ describe('a hierarchy of TLBs', () => {
     expect(() => {
       tlbs.context = 99;
     }).toThrow(VmError);
+  });
+
+  it('keeps what no array of the first level takes in the second, when it is exclusive', () => {
+    const tlbs = new TlbHierarchy({
+      fetch: [],
+      load: [{ entries: 2, orders: [9] }],
+      second: [{ entries: 4 }],
+      fills: 'exclusive',
+    });
+    for (const access of [Fetch, Read]) {
+      const vpn = 10 + access;
+      tlbs.fill({ vpn, pfn: 70 }, access);
+      expect([ask(tlbs, vpn, access), ask(tlbs, vpn, access)]).toEqual([
+        [2, 70],
+        [2, 70],
+      ]);
+    }
+  });
+
+  it('lets fragments of a superpage be beside each other in both levels', () => {
+    const shape = { fetch: [], load: [{ entries: 2, orders: [0] }] } as const;
+    for (const fills of ['exclusive', 'inclusive'] as const) {
+      const tlbs = new TlbHierarchy({ ...shape, second: [{ entries: 4, orders: [0] }], fills });
+      for (const vpn of [0, 1, 2, 3]) tlbs.fill({ vpn, pfn: vpn, pageOrder: 9 }, Read);
+      tlbs.checkInvariants();
+      expect([0, 1, 2, 3].map((vpn) => ask(tlbs, vpn)[1])).toEqual([0, 1, 2, 3]);
+      expect(tlbs.flush({ globals: false, vpn: 511 })).toBeGreaterThan(3);
+      expect([0, 1, 2, 3].map((vpn) => ask(tlbs, vpn)[0])).toEqual([0, 0, 0, 0]);
+    }
+  });
+
+  it('needs no context for a global entry that goes down a level', () => {
+    const contexts = new TlbContexts({ limit: 4 });
+    const tlbs = new TlbHierarchy({
+      fetch: [],
+      load: [{ entries: 1 }],
+      second: [{ entries: 2 }],
+      fills: 'exclusive',
+      contexts,
+    });
+    const one = contexts.intern({ asid: 1, vmid: 3 });
+    tlbs.context = one; // with its root's global one, all four ids
+    tlbs.fill({ vpn: 5, pfn: 50, global: true }, Read);
+    tlbs.fill({ vpn: 6, pfn: 60 }, Read);
+    tlbs.checkInvariants();
+    expect([ask(tlbs, 5), ask(tlbs, 6)]).toEqual([
+      [2, 50],
+      [2, 60],
+    ]);
+    expect(contexts.describe(one)).toEqual({ asid: 1, vmid: 3, root: 0 });
+  });
+
+  it('switches everything or nothing, and never away from the context that is asked for', () => {
+    const contexts = new TlbContexts({ limit: 5 });
+    const tlbs = new TlbHierarchy({ ...SPLIT, nested: { entries: 2 }, contexts });
+    const guest = contexts.intern({ asid: 1, vmid: 3 });
+    tlbs.context = guest; // its root's global one and that of the machine are new: all five ids
+    expect(tlbs.context).toBe(guest);
+    expect(contexts.describe(guest)).toEqual({ asid: 1, vmid: 3, root: 0 });
+    const small = new TlbContexts({ limit: 4 });
+    const others = new TlbHierarchy({ ...SPLIT, nested: { entries: 2 }, contexts: small });
+    const before = others.context;
+    const id = small.intern({ asid: 1, vmid: 3 });
+    expect(() => {
+      others.context = id;
+    }).toThrow(VmError);
+    expect([others.context, others.load[0]!.context]).toEqual([before, before]);
+  });
+
+  it.each<[string, object]>([
+    ['an order that is none', { vpn: 1, pfn: 1, order: Number.NaN }],
+    ['a negative order', { vpn: 1, pfn: 1, order: -1 }],
+    ['an order without end', { vpn: 1, pfn: 1, order: Number.POSITIVE_INFINITY }],
+    ['a page that is none', { vpn: -1, pfn: 1 }],
+  ])('refuses to be filled with %s', (_what, entry) => {
+    const tlbs = new TlbHierarchy(SPLIT);
+    expect(() => Reflect.apply(tlbs.fill, tlbs, [entry, Read])).toThrow(VmError);
+    expect(tlbs.load[0]!.used + tlbs.second[0]!.used).toBe(0);
   });
 
   it.each<[string, object]>([

@@ -251,6 +251,36 @@ describe('what is inserted', () => {
   });
 });
 
+describe('a page that is none', () => {
+  it('has no entry in any TLB, and is looked for in bounded time', () => {
+    for (const options of [
+      { entries: 4 },
+      { entries: 15, ways: 5 },
+      { entries: 32 },
+      { entries: 6, ways: 1 },
+    ]) {
+      const tlb = new Tlb({ ...options, countSets: true });
+      tlb.fill(0, 1, READ);
+      for (const vpn of [
+        -1,
+        Number.NaN,
+        0.5,
+        Number.POSITIVE_INFINITY,
+        -(2 ** 60),
+        2 ** 52,
+        2 ** 53,
+      ]) {
+        expect([tlb.lookup(vpn, 0), tlb.find(vpn), tlb.peek(vpn)]).toEqual([
+          TlbAnswer.Miss,
+          -1,
+          -1,
+        ]);
+      }
+      tlb.checkInvariants();
+    }
+  });
+});
+
 describe('counts', () => {
   it('are kept in total, and for each set when asked', () => {
     const tlb = new Tlb({ entries: 4, ways: 2, countSets: true });
