@@ -1,4 +1,4 @@
-import { checkInteger, type Plain, plain } from '../core/index.js';
+import { checkInteger, type Plain, plain, VmError } from '../core/index.js';
 import { nextUsesOf } from './next-use.js';
 import { RecencyStack } from './recency-stack.js';
 import { checkPages } from './simulate.js';
@@ -135,7 +135,10 @@ function pushOnOptStack(stack: Float64Array, size: number, now: number, next: nu
  */
 export function missesAt(curve: MissCurve, frames: number): number {
   checkInteger('frames', frames, 0, Number.MAX_SAFE_INTEGER);
-  return curve.misses[Math.min(frames, curve.pages)]!;
+  const misses = curve?.kind === 'miss-curve' && Array.isArray(curve.misses) ? curve.misses : [];
+  const found: unknown = misses[Math.min(frames, misses.length - 1)];
+  if (typeof found === 'number') return found;
+  throw new VmError('bad-argument', { argument: 'curve', value: curve, expected: 'a miss curve' });
 }
 
 /** How many references had which depth. */

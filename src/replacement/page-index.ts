@@ -3,7 +3,7 @@ const WORDS = 2;
 const FIRST_BITS = 6;
 
 /**
- * Numbers pages in the order in which they first come: 0, 1, 2 ... An open-addressing table in a typed array, half of
+ * Numbers pages in the order in which they first come: 0, 1, 2 ... An open-addressing table in a typed array, a third of
  * whose entries or more are free. An entry's place is the top bits of its hash, so that the entries of a table that grows
  * are written in the order in which they are read.
  */

@@ -20,7 +20,7 @@ export interface SimulateOptions {
    * @defaultValue 1
    */
   readonly sets?: number;
-  /** Which references write: anything that is true or not 0 at the same index. @defaultValue none */
+  /** Which references write: those with true or not 0 at the same index; beyond the end, none. @defaultValue none */
   readonly writes?: ArrayLike<boolean | number>;
   /** References between two clock interrupts, for NRU, NFU and aging; 0: never. @defaultValue 0 */
   readonly tickEvery?: number;
@@ -174,12 +174,12 @@ class SimulatedCache {
     this.ways = checkInteger('frames', ways, 1, Math.floor(2 ** 24 / sets));
     this.tickEvery = checkInteger('tickEvery', tickEvery, 0, Number.MAX_SAFE_INTEGER);
     this.references = references;
-    this.writes = writes;
+    this.writes = writes === null ? null : checkWrites(writes);
     this.pages = new Float64Array(sets * ways);
     this.indexes = new Int32Array(sets * ways);
     this.used = new Int32Array(sets);
     this.policies = Array.from({ length: sets }, (_, set) => {
-      return kind.create(ways, sets === 1 ? references : ofSet(references, sets, set));
+      return checkPolicy(kind.create(ways, sets === 1 ? references : ofSet(references, sets, set)));
     });
   }
 
@@ -234,9 +234,31 @@ function ofSet(references: ArrayLike<number>, sets: number, set: number): number
   return Array.from(references).filter((page) => page % sets === set);
 }
 
+/** A policy may be somebody else's: it must have what will be called. */
+function checkPolicy(policy: ReplacementPolicy): ReplacementPolicy {
+  const wanted = ['onFill', 'onHit', 'victim', 'onTick'] as const;
+  if (typeof policy === 'object' && policy !== null) {
+    if (wanted.every((name) => typeof policy[name] === 'function')) return policy;
+  }
+  const expected = `a policy with ${wanted.join(', ')}`;
+  throw new VmError('bad-argument', { argument: 'kind.create()', value: policy, expected });
+}
+
+function checkWrites(writes: ArrayLike<boolean | number>): ArrayLike<boolean | number> {
+  if (typeof writes !== 'object' || !Number.isSafeInteger(writes.length)) {
+    const expected = 'a list with an item for each reference';
+    throw new VmError('bad-argument', { argument: 'writes', value: writes, expected });
+  }
+  return writes;
+}
+
 /** Refuses what is no list of page numbers, before anything is done with it. */
 export function checkPages(references: ArrayLike<number>): void {
-  checkInteger('references.length', references?.length, 0, 2 ** 32);
+  if (typeof references !== 'object' || references === null) {
+    const expected = 'a list of page numbers';
+    throw new VmError('bad-argument', { argument: 'references', value: references, expected });
+  }
+  checkInteger('references.length', references.length, 0, 2 ** 32);
   for (let index = 0; index < references.length; index++) {
     const page = references[index]!;
     if (Number.isSafeInteger(page) && page >= 0) continue;

@@ -31,7 +31,7 @@ export abstract class SlotPolicy implements ReplacementPolicy {
   }
 
   onFill(slot: number, page: number, write = false): void {
-    if (this.pages[slot] !== FREE) throw this.notA('free slot', slot);
+    if (typeof slot !== 'number' || this.pages[slot] !== FREE) throw this.notA('free slot', slot);
     checkInteger('page', page, 0, Number.MAX_SAFE_INTEGER);
     this.pages[slot] = page;
     this.used++;
@@ -39,7 +39,7 @@ export abstract class SlotPolicy implements ReplacementPolicy {
   }
 
   onHit(slot: number, write = false): void {
-    if (!(this.pages[slot]! >= 0)) throw this.notA('slot in use', slot);
+    if (typeof slot !== 'number' || !(this.pages[slot]! >= 0)) throw this.notA('slot in use', slot);
     this.touched(slot, write);
   }
 
@@ -56,7 +56,7 @@ export abstract class SlotPolicy implements ReplacementPolicy {
   }
 
   onRemove(slot: number): void {
-    if (!(this.pages[slot]! >= 0)) throw this.notA('slot in use', slot);
+    if (typeof slot !== 'number' || !(this.pages[slot]! >= 0)) throw this.notA('slot in use', slot);
     this.removed(slot);
     this.pages[slot] = FREE;
     this.used--;
@@ -65,7 +65,7 @@ export abstract class SlotPolicy implements ReplacementPolicy {
   onTick(): void {}
 
   onClean(slot: number): void {
-    if (!(this.pages[slot]! >= 0)) throw this.notA('slot in use', slot);
+    if (typeof slot !== 'number' || !(this.pages[slot]! >= 0)) throw this.notA('slot in use', slot);
     this.cleaned(slot);
   }
 
