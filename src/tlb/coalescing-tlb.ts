@@ -151,6 +151,11 @@ export class CoalescingTlb extends Tlb {
     this.members[record[0]!] = members;
   }
 
+  /** A group is made of base pages. */
+  protected override smallestPage(order: number): number {
+    return order === this.group ? 0 : order;
+  }
+
   /** Of a group there may be several entries, with different members. */
   protected override nameOf(slot: number): string {
     const members = this.isGroup(slot) ? `, members ${this.members[slot]}` : '';

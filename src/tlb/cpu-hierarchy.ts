@@ -1,4 +1,4 @@
-import { checkOptions, VmError } from '../core/index.js';
+import { checkList, checkOptions, VmError } from '../core/index.js';
 import { PUBLISHED_CPUS, type PublishedTlb } from './cpu-tlbs.js';
 import type { TlbArray, TlbHierarchyOptions } from './hierarchy-options.js';
 import { TlbHierarchy } from './tlb-hierarchy.js';
@@ -98,6 +98,7 @@ function arrayOf(published: PublishedTlb, assumed: AssumedTlb = {}): TlbArray {
   const pageBytes = published.pageBytes ?? assumed.pageBytes;
   if (ways === undefined) throw unpublished(published.name, 'ways');
   if (pageBytes === undefined) throw unpublished(published.name, 'pageBytes');
+  checkList(`assume.${published.name}.pageBytes`, pageBytes);
   return { entries, ways, orders: pageBytes.map((bytes) => Math.log2(bytes / PAGE_BYTES)) };
 }
 

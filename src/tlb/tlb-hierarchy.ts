@@ -77,6 +77,7 @@ export class TlbHierarchy {
     const { nested, nestedStructures, structures } = options;
     this.contexts = options.contexts ?? new TlbContexts();
     const { contexts } = this;
+    if (!(contexts instanceof TlbContexts)) throw bad('contexts', contexts, 'a TlbContexts');
     this.fetch = makeArrays('fetch', options.fetch, contexts);
     this.load = makeArrays('load', options.load, contexts);
     this.store = options.store ? makeArrays('store', options.store, contexts) : this.load;

@@ -202,6 +202,9 @@ export class Tlb extends TlbEdit {
     savedIn('slots', tag!, 0, PAGE_NUMBER_END - 1);
     savedIn('slots', kind!, 0, 2 ** 25 - 1);
     savedIn('slots', pageOrder!, 0, MAX_ORDER);
+    // Not mapped, a group that begins below frame 0, or a frame.
+    savedIn('slots', pfn!, -(2 ** (kind! & 31)) - 2, PAGE_NUMBER_END - 1);
+    savedIn('slots', pageOrder!, this.smallestPage(kind! & 31), MAX_ORDER);
     if (this.kinds[slot!] !== EMPTY || (kind! & 31) > MAX_ORDER) {
       throw damagedTlb('slots', record, 'each slot once, with an order up to 30');
     }
@@ -209,6 +212,11 @@ export class Tlb extends TlbEdit {
     this.pfns[slot!] = pfn!;
     this.rights[slot!] = rights!;
     this.memoryTypes[slot!] = memoryType!;
+  }
+
+  /** The smallest page that an entry of an order may have come from. */
+  protected smallestPage(order: number): number {
+    return order;
   }
 
   /** What there may be only one of. */
