@@ -332,7 +332,7 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
   }
 }
 
-/** Whether a number may be a page number; fractions of one are found nowhere. */
+/** Whether a number is a page number: a search for a fraction, as for NaN, might never arrive at its end. */
 function isPage(vpn: number): boolean {
-  return vpn >= 0 && vpn < PAGE_NUMBER_END;
+  return Number.isInteger(vpn) && vpn >= 0 && vpn < PAGE_NUMBER_END;
 }

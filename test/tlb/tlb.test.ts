@@ -256,6 +256,7 @@ describe('a page that is none', () => {
     for (const options of [
       { entries: 4 },
       { entries: 15, ways: 5 },
+      { entries: 36, ways: 12 },
       { entries: 32 },
       { entries: 6, ways: 1 },
     ]) {
@@ -265,6 +266,7 @@ describe('a page that is none', () => {
         -1,
         Number.NaN,
         0.5,
+        0.002,
         Number.POSITIVE_INFINITY,
         -(2 ** 60),
         2 ** 52,
