@@ -1,10 +1,10 @@
-import { checkOptions, VmError } from '../core/index.js';
+import { checkOptions, checkVersion, VmError } from '../core/index.js';
 import { NO_SLOT } from './entry-store.js';
 import { TLB_OPTIONS, type TlbOptions } from './geometry.js';
-import { Tlb, withContexts } from './tlb.js';
+import { inContexts, Tlb } from './tlb.js';
 import { NOT_MAPPED } from './tlb-edit.js';
 import type { TlbEntry } from './tlb-entry.js';
-import { savedIn, type TlbSnapshot } from './tlb-snapshot.js';
+import { damagedTlb, savedIn, type TlbSnapshot } from './tlb-snapshot.js';
 
 /**
  * What a {@link CoalescingTlb} is like.
@@ -33,7 +33,8 @@ export interface CoalescedEntry extends TlbEntry {
  * entries inserts those as well. Sets are chosen by the group's number.
  *
  * Pages that the tables themselves mark as contiguous (NAPOT, the contiguous hint) need no coalescing: they are entries of
- * that order, in any TLB. A flush of a page takes it out of its group, and leaves the others.
+ * that order, in any TLB. One as large as a group and groups of its pages replace each other. A flush of a page takes it out
+ * of its group, and leaves the others; a group that loses any page counts as dropped.
  *
  * @example
  * ```ts
@@ -50,8 +51,6 @@ export interface CoalescedEntry extends TlbEntry {
  * @public
  */
 export class CoalescingTlb extends Tlb {
-  /** The order of a group, which is that of its entry. */
-  private readonly group: number;
   /** By slot, a bit for each page of a group; 0 for an entry that is none, such as one of NAPOT pages. */
   private readonly members: Uint32Array;
 
@@ -66,12 +65,13 @@ export class CoalescingTlb extends Tlb {
       const expected = 'a power of two, 2 to 32';
       throw new VmError('bad-argument', { argument: 'coalesce', value: coalesce, expected });
     }
-    this.group = Math.log2(coalesce);
+    this.baseOrder = Math.log2(coalesce);
     this.members = new Uint32Array(this.entries);
   }
 
   static override restore(snapshot: TlbSnapshot, options: CoalescingTlbOptions): CoalescingTlb {
-    return new CoalescingTlb(withContexts(snapshot, options)).load(snapshot);
+    checkVersion(snapshot, 1, 'tlb');
+    return inContexts(snapshot, options, (all) => new CoalescingTlb(all)).load(snapshot);
   }
 
   override content(): readonly CoalescedEntry[] {
@@ -89,12 +89,12 @@ export class CoalescingTlb extends Tlb {
   ): number {
     this.checkEntry(vpn, rights, order, memoryType, pageOrder);
     this.checkFrame(vpn, pfn, order);
-    const kind = this.kindOf(order === 0 ? this.group : order, global);
+    const kind = this.kindOf(order === 0 ? this.baseOrder : order, global);
     if (this.refusesOverlaps) this.refuseOverlap(vpn - (vpn % 2 ** order), order, kind);
-    const pages = 2 ** this.group;
+    const pages = 2 ** this.baseOrder;
     const offset = vpn & (pages - 1);
     if (order > 0) {
-      if (order === this.group) this.dropGroups(vpn - offset, kind);
+      if (order === this.baseOrder) this.dropGroups(vpn - offset, kind);
       const slot = super.put(vpn, pfn, rights, order, global, memoryType, pageOrder);
       this.members[slot] = 0;
       return slot;
@@ -129,8 +129,8 @@ export class CoalescingTlb extends Tlb {
   protected override refuseOverlap(first: number, order: number, kind: number): void {
     super.refuseOverlap(first, order, kind);
     const context = kind & ~31;
-    for (let vpn = first; order <= this.group && vpn < first + 2 ** order; vpn++) {
-      const slot = this.slotOf(vpn, this.group, context, context);
+    for (let vpn = first; order <= this.baseOrder && vpn < first + 2 ** order; vpn++) {
+      const slot = this.slotOf(vpn, this.baseOrder, context, context);
       if (slot < 0 || this.isGroup(slot) === (order === 0)) continue;
       const expected = `no page of another entry of the context: there is one for ${vpn}`;
       throw new VmError('overlap', { argument: 'vpn', value: first, expected });
@@ -147,13 +147,26 @@ export class CoalescingTlb extends Tlb {
 
   protected override loadRecord(record: readonly number[]): void {
     super.loadRecord(record);
-    const members = savedIn('slots', record[7] ?? -1, 0, 0xffff_ffff);
-    this.members[record[0]!] = members;
+    const order = record[2]! & 31;
+    const most = order === this.baseOrder ? 2 ** (2 ** order) - 1 : 0;
+    this.members[record[0]!] = savedIn('slots', record[7] ?? -1, 0, most);
+    if (order === 0) throw damagedTlb('slots', record, 'base pages in groups');
+  }
+
+  override checkInvariants(): void {
+    super.checkInvariants();
+    const held = new Map<string, number>();
+    for (const { members, slot } of this.content()) {
+      const name = super.nameOf(slot);
+      const known = held.get(name) ?? 0;
+      if ((known & members) !== 0) throw new Error(`two groups hold a page of ${name}`);
+      held.set(name, known | members);
+    }
   }
 
   /** A group is made of base pages. */
   protected override smallestPage(order: number): number {
-    return order === this.group ? 0 : order;
+    return order === this.baseOrder ? 0 : order;
   }
 
   /** Of a group there may be several entries, with different members. */
@@ -167,7 +180,7 @@ export class CoalescingTlb extends Tlb {
    * Another that holds the page loses it.
    */
   private leaveAndJoin(vpn: number, kind: number, says: readonly number[]): number {
-    const offset = vpn & (2 ** this.group - 1);
+    const offset = vpn & (2 ** this.baseOrder - 1);
     let joined = NO_SLOT;
     for (const slot of this.entriesOf(vpn - offset, kind)) {
       const [, , , ...said] = super.record(slot);
@@ -186,7 +199,7 @@ export class CoalescingTlb extends Tlb {
   private entriesOf(tag: number, kind: number): readonly number[] {
     this.sameEntry(tag, kind); // tells global entries apart
     const slots: number[] = [];
-    let at = this.firstOf(tag, this.group);
+    let at = this.firstOf(tag, this.baseOrder);
     for (const end = this.endOf(at); at !== end; at = this.nextOf(at)) {
       if (this.tags[at] === tag && this.kinds[at] === kind) slots.push(at);
     }

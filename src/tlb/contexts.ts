@@ -95,6 +95,8 @@ export class TlbContexts {
   private readonly ids: Map<number, number> = new Map();
   private readonly keys: Float64Array;
   private readonly users: Set<ContextUser> = new Set();
+  /** Where caches begin that are being restored; see `beginIn`. */
+  private beginning: number | null = null;
 
   /**
    * @param options - See {@link TlbContextsOptions}.
@@ -188,6 +190,30 @@ export class TlbContexts {
     return this.idOf(key);
   }
 
+  /** The id of the context in which a new cache begins: all zeros. @internal */
+  get first(): number {
+    return this.beginning ?? this.idFor({ asid: 0, vmid: 0, root: 0 });
+  }
+
+  /**
+   * Makes caches that begin in the context that they were saved in. In a full table the first context may have given its
+   * id away, and would take another's if it were asked for.
+   *
+   * @internal
+   */
+  beginIn<Made>(id: number, make: () => Made): Made {
+    if (!this.isWhole(id)) {
+      const expected = 'a context that is known, with that of its global pages';
+      throw new VmError('bad-image', { argument: 'snapshot.context', value: id, expected });
+    }
+    this.beginning = id;
+    try {
+      return make();
+    } finally {
+      this.beginning = null;
+    }
+  }
+
   /** The id of a context for a cache's own use: nobody interned it just now. @internal */
   idFor(context: Required<TlbContext>, keep: readonly number[] = []): number {
     return this.idOf(keyOf(context.asid, context.vmid, context.root), keep);
@@ -242,6 +268,12 @@ export class TlbContexts {
   /** A cache whose entries carry ids of this table. @internal */
   attach(user: ContextUser): void {
     this.users.add(user);
+  }
+
+  /** Whether an id is that of a context whose global pages have an id, too: one that is current somewhere. */
+  private isWhole(id: number): boolean {
+    const key = Number.isInteger(id) ? (this.keys[id] ?? -1) : -1;
+    return key >= 0 && asidOf(key) !== EVERY_ASID && this.withGlobal(id).length === 2;
   }
 
   private keyOfId(id: number): number {

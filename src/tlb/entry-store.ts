@@ -60,6 +60,8 @@ export abstract class EntryStore {
   protected readonly wayOrder: WayOrder;
   /** Sets - 1, where their number is a power of two. */
   protected readonly setMask: number = 0;
+  /** The order of the entries that hold base pages: that of groups, where neighbours are coalesced. */
+  protected baseOrder = 0;
   /** Ways that the fast path scans: all of a set, or none where the set is found in another way. */
   protected readonly scannedWays: number = 0;
   protected readonly hashed: boolean = false;

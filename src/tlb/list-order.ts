@@ -61,7 +61,7 @@ export class ListOrder implements WayOrder {
   }
 
   load(saved: readonly unknown[], used: readonly number[]): void {
-    const slots = new Int32Array(saved.length);
+    const slots = new Int32Array(used.length);
     loadInts(slots, saved);
     // Each slot in use once: a list with a slot twice would never end.
     if ([...slots].sort((a, b) => a - b).join() !== used.join()) {

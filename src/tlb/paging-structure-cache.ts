@@ -8,7 +8,7 @@ import {
 import { TlbContexts } from './contexts.js';
 import type { FlushScope } from './flush-scope.js';
 import { checkScope } from './flush-scope.js';
-import { Tlb } from './tlb.js';
+import { inContexts, Tlb } from './tlb.js';
 import type { TlbSnapshot } from './tlb-snapshot.js';
 import type { TlbPolicy } from './way-order.js';
 
@@ -151,10 +151,10 @@ export class PagingStructureCache {
   ): PagingStructureCache {
     checkVersion(snapshot, 1, 'paging-structure-cache');
     const first = Array.isArray(snapshot.levels) ? snapshot.levels[0] : undefined;
-    const own = first === undefined ? new TlbContexts() : TlbContexts.restore(first?.contexts);
-    return new PagingStructureCache({ ...options, contexts: options?.contexts ?? own }).load(
-      snapshot,
-    );
+    // Without levels there is nothing to restore, and nobody to be in a context.
+    if (first === undefined) return new PagingStructureCache(options).load(snapshot);
+    checkVersion(first, 1, 'tlb');
+    return inContexts(first, options, (all) => new PagingStructureCache(all)).load(snapshot);
   }
 
   /** Takes over a snapshot, into a new cache, which is of no use when it is bad. @internal */

@@ -53,10 +53,14 @@ export class StampOrder implements WayOrder {
 
 /** Fills an array from saved numbers. */
 export function loadInts(into: Int32Array, saved: readonly unknown[]): void {
-  const sound = saved.length === into.length && saved.every((item) => Number.isInteger(item));
+  const sound = saved.length === into.length && Array.from(saved).every(isInt32);
   if (!sound) {
-    const expected = `${into.length} integers`;
+    const expected = `${into.length} int32 words`;
     throw new VmError('bad-image', { argument: 'snapshot.order', value: saved, expected });
   }
   for (const [index, item] of saved.entries()) into[index] = Number(item);
+}
+
+function isInt32(item: unknown): boolean {
+  return typeof item === 'number' && item === (item | 0);
 }

@@ -11,7 +11,7 @@ import {
   type TlbHierarchyStatistics,
 } from './hierarchy-options.js';
 import { PagingStructureCache } from './paging-structure-cache.js';
-import { Tlb } from './tlb.js';
+import { inContexts, Tlb } from './tlb.js';
 import type { TlbEntry, TlbFill } from './tlb-entry.js';
 import { damagedTlb } from './tlb-snapshot.js';
 
@@ -89,7 +89,7 @@ export class TlbHierarchy {
     this.nestedStructures = nestedStructures
       ? new PagingStructureCache({ ...nestedStructures, contexts })
       : null;
-    this.contextId = contexts.idFor({ asid: 0, vmid: 0, root: 0 });
+    this.contextId = contexts.first;
     this.connect();
   }
 
@@ -255,8 +255,7 @@ export class TlbHierarchy {
    */
   static restore(snapshot: TlbHierarchySnapshot, options: TlbHierarchyOptions): TlbHierarchy {
     checkVersion(snapshot, 1, 'tlb-hierarchy');
-    const contexts = options?.contexts ?? TlbContexts.restore(snapshot.contexts);
-    const tlbs = new TlbHierarchy({ ...options, contexts });
+    const tlbs = inContexts(snapshot, options, (all) => new TlbHierarchy(all));
     const { arrays, counts, nested, nestedStructures, structures } = snapshot;
     const all = tlbs.arrays();
     const sound =

@@ -11,7 +11,7 @@ const DENIED = TlbAnswer.Denied;
 const NOT_PRESENT = TlbAnswer.NotPresent;
 
 /** Stamps end here, and start again. */
-const CLOCK_END = 0x7fffffff;
+export const CLOCK_END = 0x7fffffff;
 
 /** The value with which a field begins; see entry-store.ts. */
 const NO_STAMPS: Int32Array = new Int32Array(0);
@@ -51,7 +51,7 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
     this.setCounts = new Float64Array(geometry.countSets ? 3 * this.sets : 0);
     this.stamps = this.wayOrder.hitStamps;
     this.bindFastPath();
-    this.context = geometry.contexts.idFor({ asid: 0, vmid: 0, root: 0 });
+    this.context = geometry.contexts.first;
     geometry.contexts.attach(this);
   }
 
@@ -71,7 +71,7 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
     this.showEntries();
   }
 
-  /** Receives an event for every hit, miss, fill, eviction and flushed entry, after it was done; `null` for nobody. */
+  /** Receives an event for every hit, miss, fill, eviction and flushed entry, in the order that `VmEvent` describes; `null` for nobody. */
   get observer(): VmObserver | null {
     return this.watcher;
   }
@@ -256,7 +256,10 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
     }
     this.misses++;
     exchange[1] = MISS;
-    if (this.setCounts.length > 0 && isPage(vpn)) this.setCounts[3 * this.setOf(vpn, 0) + 1]!++;
+    if (this.setCounts.length > 0 && isPage(vpn)) {
+      const first = vpn - (vpn & ((1 << this.baseOrder) - 1));
+      this.setCounts[3 * this.setOf(first, this.baseOrder) + 1]!++;
+    }
     if (this.watcher !== null) this.tell('tlb-miss', NO_SLOT, vpn);
     return NO_SLOT;
   }

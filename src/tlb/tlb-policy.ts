@@ -136,11 +136,16 @@ class PolicyOrder implements WayOrder {
   private readonly ways: number;
   private readonly kind: PolicyKind;
   private policies: readonly ReplacementPolicy[];
+  /** By slot, the number by which the policy knows its entry; -1 when empty. */
+  private readonly names: Float64Array;
+  /** That of the entry for which a victim was chosen, until it comes; -1 when none is expected. */
+  private expected = -1;
 
   constructor(sets: number, ways: number, kind: PolicyKind) {
     this.ways = ways;
     this.kind = kind;
     this.policies = Array.from({ length: sets }, () => kind.create(ways));
+    this.names = new Float64Array(sets * ways).fill(-1);
   }
 
   hit(set: number, slot: number): void {
@@ -148,17 +153,36 @@ class PolicyOrder implements WayOrder {
   }
 
   filled(set: number, slot: number, _now: number, tag: number, kind: number): void {
-    this.policies[set]!.onFill(slot - set * this.ways, pageOf(tag, kind));
+    const name = this.expected < 0 ? this.nameIn(set, tag, kind) : this.expected;
+    this.expected = -1;
+    this.names[slot] = name;
+    this.policies[set]!.onFill(slot - set * this.ways, name);
   }
 
   removed(set: number, slot: number): void {
+    this.names[slot] = -1;
     this.policies[set]!.onRemove(slot - set * this.ways);
   }
 
   /** A policy may be somebody else's: it must not reach into another set. */
   victim(set: number, tag: number, kind: number): number {
-    const way = this.policies[set]!.victim(pageOf(tag, kind));
-    return set * this.ways + checkInteger('victim', way, 0, this.ways - 1);
+    const name = this.nameIn(set, tag, kind);
+    const way = this.policies[set]!.victim(name);
+    const slot = set * this.ways + checkInteger('victim', way, 0, this.ways - 1);
+    this.names[slot] = -1;
+    this.expected = name;
+    return slot;
+  }
+
+  /**
+   * A policy has no two entries of one number. Coalesced groups of the same pages with different frames would have, and
+   * seldom others: the later one gets another.
+   */
+  private nameIn(set: number, tag: number, kind: number): number {
+    const taken = this.names.subarray(set * this.ways, (set + 1) * this.ways);
+    let name = pageOf(tag, kind);
+    while (taken.includes(name)) name = (name + 2 ** 32) % 2 ** 53;
+    return name;
   }
 
   restamp(): number {
@@ -179,6 +203,7 @@ class PolicyOrder implements WayOrder {
     );
     const alike = this.policies.every(({ slots }) => slots === this.ways);
     if (!alike || held.join() !== used.join()) throw this.damaged(saved, 'the slots in use');
+    this.names.set(snapshots.flatMap(({ pages }) => pages));
   }
 
   private damaged(value: readonly unknown[], expected: string): VmError {
@@ -188,7 +213,7 @@ class PolicyOrder implements WayOrder {
 
 /**
  * The number by which a policy knows an entry, also when it is gone: that of the page, made another for each context and
- * size. Two entries of a set with the same number, which 21 bits make rare, are one page to policies that remember.
+ * size, in 21 bits: policies may rarely take one entry for another that is gone.
  */
 function pageOf(tag: number, kind: number): number {
   const high = Math.imul((tag / 2 ** 32) | 0, 0x9e3779b1) ^ Math.imul(kind, 0x85ebca6b);

@@ -1,5 +1,6 @@
 import { checkVersion, VmError } from '../core/index.js';
 import type { TlbContextsSnapshot } from './contexts.js';
+import { CLOCK_END } from './tlb-lookup.js';
 
 /**
  * What `snapshot` of a TLB returns. It is of one version of the library: fields are those of the implementation.
@@ -44,6 +45,11 @@ export function checkSnapshot(snapshot: TlbSnapshot, entries: number, ways: numb
     throw damagedTlb('entries', value, `${entries} entries, ${ways} ways`);
   }
   numbers('counts', snapshot.counts, 5);
+  const [clock, earlier, , fills] = snapshot.counts;
+  const positive = snapshot.counts.every((count) => count >= 0);
+  if (!positive || clock! >= CLOCK_END || earlier! + clock! < fills!) {
+    throw damagedTlb('counts', snapshot.counts, 'counts, with as many uses as fills or more');
+  }
   numbers('setCounts', snapshot.setCounts, null);
   if (!Array.isArray(snapshot.order)) throw damagedTlb('order', snapshot.order, 'an array');
   if (!Array.isArray(snapshot.slots)) throw damagedTlb('slots', snapshot.slots, 'an array');

@@ -1,11 +1,12 @@
 import {
   checkBoolean,
   checkOptions,
+  checkVersion,
   type OptionNames,
   PAGE_NUMBER_END,
   VmError,
 } from '../core/index.js';
-import { TlbContexts } from './contexts.js';
+import { TlbContexts, type TlbContextsSnapshot } from './contexts.js';
 import { EMPTY } from './entry-store.js';
 import { geometryOf, MAX_ORDER, type TlbOptions } from './geometry.js';
 import { isPageNumber, NOT_MAPPED, TlbEdit } from './tlb-edit.js';
@@ -167,7 +168,8 @@ export class Tlb extends TlbEdit {
    * @throws `VmError` `unsupported` for another version, `bad-image` for another shape or what was tampered with.
    */
   static restore(snapshot: TlbSnapshot, options: TlbOptions): Tlb {
-    return new Tlb(withContexts(snapshot, options)).load(snapshot);
+    checkVersion(snapshot, 1, 'tlb');
+    return inContexts(snapshot, options, (all) => new Tlb(all)).load(snapshot);
   }
 
   /** Takes over a snapshot, into a new TLB, which is of no use when it is bad. @internal */
@@ -201,11 +203,12 @@ export class Tlb extends TlbEdit {
     savedIn('slots', slot!, 0, this.entries - 1);
     savedIn('slots', tag!, 0, PAGE_NUMBER_END - 1);
     savedIn('slots', kind!, 0, 2 ** 25 - 1);
-    savedIn('slots', pageOrder!, 0, MAX_ORDER);
+    const order = kind! & 31;
     // Not mapped, a group that begins below frame 0, or a frame.
-    savedIn('slots', pfn!, -(2 ** (kind! & 31)) - 2, PAGE_NUMBER_END - 1);
-    savedIn('slots', pageOrder!, this.smallestPage(kind! & 31), MAX_ORDER);
-    if (this.kinds[slot!] !== EMPTY || (kind! & 31) > MAX_ORDER) {
+    savedIn('slots', pfn!, -(2 ** order) - 2, PAGE_NUMBER_END - 1);
+    savedIn('slots', pageOrder!, this.smallestPage(order), MAX_ORDER);
+    for (const word of [rights!, memoryType!]) savedIn('slots', word, -(2 ** 31), 2 ** 31 - 1);
+    if (this.kinds[slot!] !== EMPTY || order > MAX_ORDER) {
       throw damagedTlb('slots', record, 'each slot once, with an order up to 30');
     }
     this.place(slot!, tag!, kind!, pageOrder!);
@@ -262,11 +265,19 @@ export class Tlb extends TlbEdit {
   }
 }
 
-/** The options of a restored TLB: its own contexts unless it shares some. */
-export function withContexts<Options extends TlbOptions>(
-  snapshot: TlbSnapshot,
+/**
+ * Makes what is to be restored: in its own contexts unless it shares some, of which none is interned for it.
+ *
+ * @internal
+ */
+export function inContexts<Options extends { readonly contexts?: TlbContexts }, Made>(
+  saved: { readonly context: number; readonly contexts: TlbContextsSnapshot },
   options: Options,
-): Options {
-  if (options?.contexts !== undefined) return options;
-  return { ...options, contexts: TlbContexts.restore(snapshot?.contexts) };
+  make: (options: Options) => Made,
+): Made {
+  const contexts = options?.contexts ?? TlbContexts.restore(saved.contexts);
+  const all = { ...options, contexts };
+  // What is no table is refused by whoever is made.
+  if (!(contexts instanceof TlbContexts)) return make(all);
+  return contexts.beginIn(saved.context, () => make(all));
 }
