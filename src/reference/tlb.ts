@@ -1,4 +1,5 @@
 import type { ReferencePolicy } from './replacement.js';
+import type { ReferenceSpace } from './tlb-contexts.js';
 
 /** Whose translations. */
 export interface ReferenceContext {
@@ -23,6 +24,7 @@ export interface ReferenceEntry {
   /** Names it to the policy of its set. */
   readonly name: number;
   readonly set: number;
+  readonly way: number;
   readonly first: number;
   /** 2^order pages are covered; a group may have some of them only. */
   readonly order: number;
@@ -61,7 +63,10 @@ export class ReferenceTlb {
   misses = 0;
   fills = 0;
   evictions = 0;
-  private names = 0;
+  /** Hits, misses and evictions of each set. */
+  readonly perSet: readonly { hits: number; misses: number; evictions: number }[];
+  /** By what an entry is for. */
+  private readonly names: Map<string, number> = new Map();
   private readonly sets: number;
   private readonly groupOrder: number;
   private readonly policies: readonly ReferencePolicy[];
@@ -71,6 +76,7 @@ export class ReferenceTlb {
     this.sets = sets;
     this.groupOrder = groupOrder;
     this.policies = Array.from({ length: sets }, (_, set) => policy(set));
+    this.perSet = this.policies.map(() => ({ hits: 0, misses: 0, evictions: 0 }));
   }
 
   /** The entry that answers for a page: the smallest, and of those one of the context itself before a global one. */
@@ -86,9 +92,11 @@ export class ReferenceTlb {
     const entry = this.entryFor(vpn);
     if (entry === null) {
       this.misses++;
+      this.perSet[Math.floor(vpn / 2 ** this.groupOrder) % this.sets]!.misses++;
       return 'miss';
     }
     this.hits++;
+    this.perSet[entry.set]!.hits++;
     this.policies[entry.set]!.access(entry.name);
     if ((entry.rights & need) !== need) return 'denied';
     return entry.distance === null ? 'not-present' : vpn + entry.distance;
@@ -129,15 +137,17 @@ export class ReferenceTlb {
     // 2. An entry that is there is used; otherwise somebody may have to go, and it comes into the set.
     const { memoryType, pageOrder, rights } = fill;
     const distance = fill.pfn === null ? null : fill.pfn - fill.vpn;
-    const name = known?.name ?? this.names++;
+    const name = known?.name ?? this.nameFor(fill);
     const { victim } = this.policies[set]!.access(name);
     if (victim !== null) {
       this.entries = this.entries.filter((entry) => entry.name !== victim);
       this.evictions++;
+      this.perSet[set]!.evictions++;
     }
     if (known === null) {
       const { context } = this;
-      const place = { name, set, first, order, group, context, global: fill.global };
+      const way = this.freeWay(set);
+      const place = { name, set, way, first, order, group, context, global: fill.global };
       known = { ...place, distance, rights, memoryType, pageOrder, pages: new Set<number>() };
       this.entries.push(known);
     }
@@ -171,6 +181,33 @@ export class ReferenceTlb {
       }
     }
     return dropped;
+  }
+
+  /** Drops all that belongs to a space. */
+  forget({ asid, root, vmid }: ReferenceSpace): void {
+    for (const entry of [...this.entries]) {
+      const { context, global } = entry;
+      if (context.root !== root || context.vmid !== vmid) continue;
+      if (global ? asid === null : asid === context.asid) this.remove(entry);
+    }
+  }
+
+  /** Policies that remember know an entry again; but of one group there may be several, each another. */
+  private nameFor(fill: ReferenceFill): number {
+    const { asid, root, vmid } = this.context;
+    const { first, order } = this.placeOf(fill);
+    const alone = this.isGroup(fill) ? this.names.size : 'alone';
+    const key = [first, order, fill.global ? 'every' : asid, vmid, root, alone].join();
+    const name = this.names.get(key) ?? this.names.size;
+    this.names.set(key, name);
+    return name;
+  }
+
+  private freeWay(set: number): number {
+    const taken = this.entries.filter((entry) => entry.set === set).map(({ way }) => way);
+    let way = 0;
+    while (taken.includes(way)) way++;
+    return way;
   }
 
   private isGroup(fill: ReferenceFill): boolean {
