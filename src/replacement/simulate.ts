@@ -206,7 +206,7 @@ class SimulatedCache {
   }
 
   private fill(page: number, pageIndex: number, write: boolean): void {
-    // Pages may exceed 2^31, and a remainder of such numbers is a seventh of the whole time (measured).
+    // A remainder of doubles, as pages may be, is a seventh of the whole time where most references miss (measured).
     const set = this.sets === 1 ? 0 : page % this.sets;
     const policy = this.policies[set]!;
     const full = this.used[set] === this.ways;
