@@ -17,7 +17,13 @@ export { nextUses } from './next-use.js';
 export { nfu } from './nfu.js';
 export { type NruOptions, nru } from './nru.js';
 export { type OptOptions, opt, unopt } from './opt.js';
-export type { PolicyKind, PolicySnapshot, ReplacementPolicy } from './policy.js';
+export type {
+  PolicyKind,
+  PolicySnapshot,
+  ReplacementPolicy,
+  SimulatedKind,
+  SimulatedPolicy,
+} from './policy.js';
 export { type RandomOptions, random } from './random.js';
 export { type S3FifoOptions, s3Fifo } from './s3-fifo.js';
 export { secondChance } from './second-chance.js';

@@ -135,8 +135,11 @@ function pushOnOptStack(stack: Float64Array, size: number, now: number, next: nu
  */
 export function missesAt(curve: MissCurve, frames: number): number {
   checkInteger('frames', frames, 0, Number.MAX_SAFE_INTEGER);
-  const misses = curve?.kind === 'miss-curve' && Array.isArray(curve.misses) ? curve.misses : [];
-  const found: unknown = misses[Math.min(frames, misses.length - 1)];
+  const whole =
+    curve?.kind === 'miss-curve' &&
+    Array.isArray(curve.misses) &&
+    curve.misses.length === curve.pages + 1;
+  const found: unknown = whole ? curve.misses[Math.min(frames, curve.pages)] : undefined;
   if (typeof found === 'number') return found;
   throw new VmError('bad-argument', { argument: 'curve', value: curve, expected: 'a miss curve' });
 }

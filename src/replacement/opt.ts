@@ -75,6 +75,7 @@ function futureKind(rule: FutureRule): PolicyKind {
     new FuturePolicy(slots, checkFuture(rule.name, future), rule);
   return {
     name: rule.name,
+    looksAhead: true,
     create,
     restore: (snapshot, future) =>
       create(checkSnapshot(snapshot).pages.length, future).load(snapshot),

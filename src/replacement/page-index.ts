@@ -1,11 +1,14 @@
 /** Int32 words of an entry of the table: the low word of a page number, and 1 + its index, or 0. */
 const WORDS = 2;
 const FIRST_BITS = 6;
+/** Entries that are looked at for a page; random pages need more once in many millions, pages made to collide always. */
+const PROBES = 128;
 
 /**
  * Numbers pages in the order in which they first come: 0, 1, 2 ... An open-addressing table in a typed array, a third of
  * whose entries or more are free. An entry's place is the top bits of its hash, so that the entries of a table that grows
- * are written in the order in which they are read.
+ * are written in the order in which they are read. What is not found near its place is in a Map, so that pages made to
+ * collide cost no more than a Map does.
  */
 export class PageIndex {
   /** Pages that have come. */
@@ -15,6 +18,8 @@ export class PageIndex {
   /** The high words, by index: most programs have none but 0, and then nobody reads them. */
   private highs: Int32Array = new Int32Array(1 << FIRST_BITS);
   private allLow = true;
+  /** Pages that are too far from their place. */
+  private readonly far: Map<number, number> = new Map();
 
   /**
    * The number of a page, which is given to it now if it has none.
@@ -28,13 +33,22 @@ export class PageIndex {
     const { allLow, highs, table } = this;
     const end = table.length;
     let at = this.placeOf(low, high);
-    for (;;) {
+    for (let left = PROBES; left > 0; left--) {
       const found = table[at + 1]!;
-      if (found === 0) return this.add(at, low, high);
+      if (found === 0) return this.far.get(page) ?? this.add(at, low, high);
       if (table[at] === low && (allLow || highs[found - 1] === high)) return found - 1;
       at = (at + WORDS) | 0;
       if (at === end) at = 0;
     }
+    return this.far.get(page) ?? this.addFar(page, high);
+  }
+
+  private addFar(page: number, high: number): number {
+    const index = this.size++;
+    this.far.set(page, index);
+    this.highs[index] = high;
+    if (this.size * 3 > this.table.length) this.grow();
+    return index;
   }
 
   private add(at: number, low: number, high: number): number {
@@ -60,10 +74,17 @@ export class PageIndex {
   }
 
   private move(low: number, found: number): void {
-    let at = this.placeOf(low, this.highs[found - 1]!);
-    while (this.table[at + 1] !== 0) at = (at + WORDS) % this.table.length;
-    this.table[at] = low;
-    this.table[at + 1] = found;
+    const high = this.highs[found - 1]!;
+    let at = this.placeOf(low, high);
+    for (let left = PROBES; left > 0; left--) {
+      if (this.table[at + 1] === 0) {
+        this.table[at] = low;
+        this.table[at + 1] = found;
+        return;
+      }
+      at = (at + WORDS) % this.table.length;
+    }
+    this.far.set(high * 2 ** 32 + (low >>> 0), found - 1);
   }
 
   private placeOf(low: number, high: number): number {

@@ -6,7 +6,8 @@ import type { InlineRule } from './inline-rule.js';
  *
  * The owner tells it everything that happens, in this order. A page that is there: `onHit`. A page that is not, while a
  * slot is free: `onFill` with any free slot. A page that is not, and no slot is free: `victim`, which empties a slot, and
- * then `onFill` with that slot. A page that goes for another reason - a flush, an unmapping - : `onRemove`.
+ * then `onFill` with that slot. A page that goes for another reason - a flush, an unmapping - : `onRemove`. A page is in one
+ * slot at a time. Which slots may not go - pinned, locked - a policy cannot be told: the owner keeps those out of it.
  *
  * @public
  */
@@ -113,6 +114,9 @@ export interface PolicyKind {
    */
   readonly inline?: (ways: number) => InlineRule | null;
 
+  /** Whether `create` wants the future; `simulate` gives it to nobody else. @defaultValue false */
+  readonly looksAhead?: boolean;
+
   /**
    * Puts it to work on empty slots.
    *
@@ -133,4 +137,27 @@ export interface PolicyKind {
    * @throws `VmError` `unsupported` for another version, `bad-image` for what was tampered with.
    */
   restore(snapshot: PolicySnapshot, future?: ArrayLike<number>): ReplacementPolicy;
+}
+
+/**
+ * As much of a policy as a simulation calls.
+ *
+ * @public
+ */
+export type SimulatedPolicy = Pick<ReplacementPolicy, 'onFill' | 'onHit' | 'onTick' | 'victim'>;
+
+/**
+ * As much of a policy's kind as a simulation needs: any {@link PolicyKind}, or less.
+ *
+ * @public
+ */
+export interface SimulatedKind extends Pick<PolicyKind, 'looksAhead' | 'name'> {
+  /**
+   * Makes the policy of a set, when its first page comes.
+   *
+   * @param slots - Frames of the set.
+   * @param future - What the set will be asked for, where `looksAhead` is true: a list of its own.
+   * @returns The policy.
+   */
+  create(slots: number, future?: ArrayLike<number>): SimulatedPolicy;
 }

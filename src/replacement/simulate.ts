@@ -7,7 +7,7 @@ import {
   VmError,
 } from '../core/index.js';
 import { PageIndex } from './page-index.js';
-import type { PolicyKind, ReplacementPolicy } from './policy.js';
+import type { SimulatedKind, SimulatedPolicy } from './policy.js';
 
 /**
  * How a simulation is run.
@@ -87,20 +87,20 @@ const OPTIONS: OptionNames<SimulateOptions> = { sets: true, writes: true, tickEv
  * @public
  */
 export function simulate(
-  kind: PolicyKind,
+  kind: SimulatedKind,
   frames: number,
   references: ArrayLike<number>,
   options: SimulateOptions = {},
 ): Plain<Simulation> {
   const cache = new SimulatedCache(kind, frames, references, options);
   const steps: SimulationStep[] = [];
-  for (let index = 0; index < references.length; index++) {
+  for (let index = 0; index < cache.length; index++) {
     const hit = cache.step(index);
     const { slot, victim } = cache;
-    steps.push({ page: references[index]!, hit, victim: victim < 0 ? null : victim, slot });
+    steps.push({ page: cache.pageOf(index), hit, victim: victim < 0 ? null : victim, slot });
   }
   const { hits, sets } = cache;
-  const misses = references.length - hits;
+  const misses = cache.length - hits;
   return plain({ kind: 'simulation', policy: kind.name, frames, sets, hits, misses, steps });
 }
 
@@ -125,14 +125,14 @@ export function simulate(
  * @public
  */
 export function countMisses(
-  kind: PolicyKind,
+  kind: SimulatedKind,
   frames: number,
   references: ArrayLike<number>,
   options: SimulateOptions = {},
 ): number {
   const cache = new SimulatedCache(kind, frames, references, options);
-  for (let index = 0; index < references.length; index++) cache.step(index);
-  return references.length - cache.hits;
+  for (let index = 0; index < cache.length; index++) cache.step(index);
+  return cache.length - cache.hits;
 }
 
 /** Slots with pages in them, and a policy for each set. */
@@ -144,10 +144,15 @@ class SimulatedCache {
   victim = -1;
   readonly sets: number;
   private readonly ways: number;
-  private readonly references: ArrayLike<number>;
+  /** A copy: a policy may be somebody else's. */
+  private readonly references: Float64Array;
   private readonly writes: ArrayLike<boolean | number> | null;
   private readonly tickEvery: number;
-  private readonly policies: readonly ReplacementPolicy[];
+  private readonly kind: SimulatedKind;
+  /** By set; made when the first page comes. */
+  private readonly policies: (SimulatedPolicy | null)[];
+  /** By set, what it will be asked for; empty unless the policy looks ahead. */
+  private readonly futures: readonly Float64Array[];
   private readonly pageIndex: PageIndex = new PageIndex();
   /** The slot of a page by its index, or -1. A Map of pages takes twice as long (measured). */
   private slots: Int32Array = new Int32Array(64).fill(-1);
@@ -158,29 +163,38 @@ class SimulatedCache {
   private readonly used: Int32Array;
 
   constructor(
-    kind: PolicyKind,
+    kind: SimulatedKind,
     ways: number,
     references: ArrayLike<number>,
     options: SimulateOptions,
   ) {
     checkOptions('options', options, OPTIONS);
     const { sets = 1, tickEvery = 0, writes = null } = options;
-    if (typeof kind?.create !== 'function') {
-      const expected = 'a policy, such as lru()';
+    if (typeof kind?.create !== 'function' || typeof kind.name !== 'string') {
+      const expected = 'a policy with a name, such as lru()';
       throw new VmError('bad-argument', { argument: 'kind', value: kind, expected });
     }
-    checkPages(references);
     this.sets = checkInteger('sets', sets, 1, 2 ** 24);
     this.ways = checkInteger('frames', ways, 1, Math.floor(2 ** 24 / sets));
     this.tickEvery = checkInteger('tickEvery', tickEvery, 0, Number.MAX_SAFE_INTEGER);
-    this.references = references;
+    this.kind = kind;
+    this.references = pagesOf(references);
     this.writes = writes === null ? null : checkWrites(writes);
     this.pages = new Float64Array(sets * ways);
     this.indexes = new Int32Array(sets * ways);
     this.used = new Int32Array(sets);
-    this.policies = Array.from({ length: sets }, (_, set) => {
-      return checkPolicy(kind.create(ways, sets === 1 ? references : ofSet(references, sets, set)));
-    });
+    this.policies = Array<null>(sets).fill(null);
+    this.futures = kind.looksAhead === true ? divided(this.references, sets) : [];
+  }
+
+  /** References there are. */
+  get length(): number {
+    return this.references.length;
+  }
+
+  /** The page of a reference. */
+  pageOf(index: number): number {
+    return this.references[index]!;
   }
 
   /** Does one reference, and tells whether its page was there. */
@@ -200,7 +214,8 @@ class SimulatedCache {
       this.fill(page, pageIndex, write);
     }
     if (this.tickEvery > 0 && (index + 1) % this.tickEvery === 0) {
-      for (const policy of this.policies) policy.onTick();
+      // A policy that is not there has no page to look at.
+      for (const policy of this.policies) policy?.onTick();
     }
     return found >= 0;
   }
@@ -208,7 +223,7 @@ class SimulatedCache {
   private fill(page: number, pageIndex: number, write: boolean): void {
     // A remainder of doubles, as pages may be, is a seventh of the whole time where most references miss (measured).
     const set = this.sets === 1 ? 0 : page % this.sets;
-    const policy = this.policies[set]!;
+    const policy = this.policies[set] ?? this.makePolicy(set);
     const full = this.used[set] === this.ways;
     // A policy may be somebody else's: it must not reach into another set.
     const way = full
@@ -223,6 +238,12 @@ class SimulatedCache {
     policy.onFill(way, page, write);
   }
 
+  private makePolicy(set: number): SimulatedPolicy {
+    const policy = checkPolicy(this.kind.create(this.ways, this.futures[set]));
+    this.policies[set] = policy;
+    return policy;
+  }
+
   private grow(): void {
     const old = this.slots;
     this.slots = new Int32Array(2 * old.length).fill(-1);
@@ -230,13 +251,19 @@ class SimulatedCache {
   }
 }
 
-/** What a set sees of the references: its policy may look ahead. */
-function ofSet(references: ArrayLike<number>, sets: number, set: number): number[] {
-  return Array.from(references).filter((page) => page % sets === set);
+/** What each set sees of the references, in copies. */
+function divided(references: Float64Array, sets: number): readonly Float64Array[] {
+  if (sets === 1) return [references.slice()];
+  const counts = new Float64Array(sets);
+  for (const page of references) counts[page % sets]!++;
+  const lists = Array.from(counts, (count) => new Float64Array(count));
+  counts.fill(0);
+  for (const page of references) lists[page % sets]![counts[page % sets]!++] = page;
+  return lists;
 }
 
 /** A policy may be somebody else's: it must have what will be called. */
-function checkPolicy(policy: ReplacementPolicy): ReplacementPolicy {
+function checkPolicy(policy: SimulatedPolicy): SimulatedPolicy {
   const wanted = ['onFill', 'onHit', 'victim', 'onTick'] as const;
   if (typeof policy === 'object' && policy !== null) {
     if (wanted.every((name) => typeof policy[name] === 'function')) return policy;
@@ -251,6 +278,12 @@ function checkWrites(writes: ArrayLike<boolean | number>): ArrayLike<boolean | n
     throw new VmError('bad-argument', { argument: 'writes', value: writes, expected });
   }
   return writes;
+}
+
+/** A list of page numbers, checked and copied. */
+function pagesOf(references: ArrayLike<number>): Float64Array {
+  checkPages(references);
+  return Float64Array.from(references);
 }
 
 /** Refuses what is no list of page numbers, before anything is done with it. */

@@ -44,8 +44,6 @@ class WsClockPolicy extends SlotPolicy {
   private readonly referenced: Uint8Array;
   /** The M bit: written since it came, was sent to be written back, or was reported clean. */
   private readonly modified: Uint8Array;
-  /** Sent to be written back, which is done when the hand comes round again, or when `onClean` says so. */
-  private readonly writing: Uint8Array;
   /** When it came, or when the hand last found R set. */
   private readonly lastUses: Float64Array;
   private now = 0;
@@ -59,7 +57,6 @@ class WsClockPolicy extends SlotPolicy {
     this.onWriteback = options.onWriteback ?? (() => {});
     this.referenced = new Uint8Array(slots);
     this.modified = new Uint8Array(slots);
-    this.writing = new Uint8Array(slots);
     this.lastUses = new Float64Array(slots);
   }
 
@@ -77,7 +74,6 @@ class WsClockPolicy extends SlotPolicy {
 
   protected override cleaned(slot: number): void {
     this.modified[slot] = 0;
-    this.writing[slot] = 0;
   }
 
   protected choose(): number {
@@ -95,9 +91,9 @@ class WsClockPolicy extends SlotPolicy {
   }
 
   protected checkState(): void {
-    const { lastUses, modified, now, pages, referenced, writing } = this;
+    const { lastUses, modified, now, pages, referenced } = this;
     for (const [slot, page] of pages.entries()) {
-      const bits = referenced[slot]! + modified[slot]! + writing[slot]!;
+      const bits = referenced[slot]! + modified[slot]!;
       if (page === FREE && bits + lastUses[slot]! > 0) throw new Error(`slot ${slot} is not free`);
       if (page !== FREE && !(lastUses[slot]! > 0 && lastUses[slot]! <= now)) {
         throw new Error(`slot ${slot} was used at ${lastUses[slot]}, it is ${now}`);
@@ -112,7 +108,6 @@ class WsClockPolicy extends SlotPolicy {
       now: [this.now],
       referenced: [...this.referenced],
       modified: [...this.modified],
-      writing: [...this.writing],
       lastUses: [...this.lastUses],
     };
   }
@@ -122,7 +117,6 @@ class WsClockPolicy extends SlotPolicy {
     this.now = savedNumber(state, 'now', Number.MAX_SAFE_INTEGER);
     this.referenced.set(savedVector(state, 'referenced', this.slots, 1));
     this.modified.set(savedVector(state, 'modified', this.slots, 1));
-    this.writing.set(savedVector(state, 'writing', this.slots, 1));
     this.lastUses.set(savedVector(state, 'lastUses', this.slots, this.now));
   }
 
@@ -131,7 +125,6 @@ class WsClockPolicy extends SlotPolicy {
     let writes = 0;
     for (let step = 0; step < this.slots; step++) {
       const slot = this.hand;
-      this.writing[slot] = 0; // sent when the hand was here last
       if (this.isOld(slot)) {
         if (this.modified[slot] === 0) return slot;
         if (writes < this.writeLimit) {
@@ -157,7 +150,6 @@ class WsClockPolicy extends SlotPolicy {
   /** M is cleared when the write begins, as systems do: what is written from now on is not part of it. */
   private send(slot: number): void {
     this.modified[slot] = 0;
-    this.writing[slot] = 1;
     this.report(slot);
   }
 
@@ -169,7 +161,6 @@ class WsClockPolicy extends SlotPolicy {
   private searchClean(): number | null {
     for (let step = 0; step < this.slots; step++) {
       const slot = this.hand;
-      this.writing[slot] = 0;
       if (this.modified[slot] === 0) return slot;
       this.hand = this.after(this.hand);
     }
@@ -206,7 +197,7 @@ class WsClockPolicy extends SlotPolicy {
  * round again, in this search or a later one, or when `onClean` says so.
  *
  * @param options - The window, the limit, and who is told of writes.
- * @returns The policy. Its snapshot's state has `hand`, `now`, and by slot `referenced`, `modified`, `writing` and `lastUses`.
+ * @returns The policy. Its snapshot's state has `hand`, `now`, and by slot `referenced`, `modified` and `lastUses`.
  * @throws `VmError` for a number out of range, an `onWriteback` that is no function, or another option; `victim` for an
  * `onWriteback` that took pages out.
  *

@@ -197,8 +197,8 @@ describe('worked by hand', () => {
     expect(run(new Cache(srrip(), 4), rows, show)).toEqual(rows);
   });
 
-  // 3 slots, window 3: page, R, M, W for a write that is under way, time of last use; < is the hand. Virtual time after a
-  // row is its number; during a search it is one less.
+  // 3 slots, window 3: page, R, M, time of last use; < is the hand. Virtual time after a row is its number; during
+  // a search it is one less. A page that was sent to be written back is clean from then on.
   it('WSClock', () => {
     const rows: readonly Row[] = [
       ['1w', 'free', '1 RM 1 <'],
@@ -208,8 +208,8 @@ describe('worked by hand', () => {
       [4, 'hit', '1 M 3; 4 R 4; 3 M 3 <'],
       [4, 'hit', '1 M 3; 4 R 4; 3 M 3 <'],
       [4, 'hit', '1 M 3; 4 R 4; 3 M 3 <'],
-      [5, 3, '1 W 3 <; 4  7; 5 R 8'], // 3 and 1 are 4 old and dirty: both are sent; 3 is clean when the hand is back
-      ['1w', 'hit', '1 RMW 3 <; 4  7; 5 R 8'],
+      [5, 3, '1  3 <; 4  7; 5 R 8'], // 3 and 1 are 4 old and dirty: both are sent; 3 is clean when the hand is back
+      ['1w', 'hit', '1 RM 3 <; 4  7; 5 R 8'],
       [6, 4, '1 M 9; 6 R 10; 5  9 <'], // the write of 1 is done, but 1 is dirty again; 4 is 2 old; any clean page, 4
       ['5w', 'hit', '1 M 9; 6 R 10; 5 RM 9 <'],
       ['6w', 'hit', '1 M 9; 6 RM 10; 5 RM 9 <'],
@@ -219,16 +219,16 @@ describe('worked by hand', () => {
       [8, 'hit', '8 R 15; 6 M 14 <; 7 M 14'],
       [8, 'hit', '8 R 15; 6 M 14 <; 7 M 14'],
       [8, 'hit', '8 R 15; 6 M 14 <; 7 M 14'],
-      [9, 6, '8  18; 9 R 19; 7 W 14 <'], // 6 and 7 are sent; 6 is clean when the hand is back
+      [9, 6, '8  18; 9 R 19; 7  14 <'], // 6 and 7 are sent; 6 is clean when the hand is back
       [10, 7, '8  18 <; 9 R 19; 10 R 20'], // the write of 7 is done: old and clean
     ];
     const written: number[] = [];
     const kind = wsClock({ window: 3, onWriteback: (_slot, page) => written.push(page) });
     const show = (cache: Cache): string => {
-      const flags = ['referenced', 'modified', 'writing'].map((name) => part(cache, name));
+      const flags = ['referenced', 'modified'].map((name) => part(cache, name));
       const times = part(cache, 'lastUses');
       const bits = (slot: number): string =>
-        flags.map((list, bit) => (list[slot] === 1 ? 'RMW'.charAt(bit) : '')).join('');
+        flags.map((list, bit) => (list[slot] === 1 ? 'RM'.charAt(bit) : '')).join('');
       const [hand] = part(cache, 'hand');
       const pages = cache.pages.map((page, slot) => `${page} ${bits(slot)} ${times[slot]}`);
       return pages.map((text, slot) => (slot === hand ? `${text} <` : text)).join('; ');

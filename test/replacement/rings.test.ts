@@ -137,7 +137,7 @@ describe('WSClock', () => {
     const cache = oldAndDirty({ window: 4 }, written);
     expect(cache.access(6).victim).toBe(0);
     expect(written).toEqual([0, 1, 2, 3]);
-    expect(stateOf(cache)).toMatchObject({ hand: [1], writing: [0, 1, 1, 1, 0] });
+    expect(stateOf(cache)).toMatchObject({ hand: [1], modified: [0, 0, 0, 0, 0] });
     // The next one need not be sent again.
     for (let use = 0; use < 9; use++) cache.access(6);
     expect(cache.access(7).victim).toBe(1);
@@ -250,7 +250,7 @@ describe('WSClock', () => {
     refused('state', { lastUses: [0, 0] });
     refused('state.lastUses', { lastUses: [3, 0] }); // it is 2
     refused('state', { referenced: [1, 1] });
-    refused('state', { writing: [0, 1] });
+    refused('state', { modified: [1, 1] });
     refused('state.hand', { hand: [2] });
     refused('state.now', { now: [-1] });
   });

@@ -41,6 +41,19 @@ describe('stackDistances', () => {
     fc.assert(property, { numRuns: 120 });
   });
 
+  it('is the same of pages whose hashes were made to collide', () => {
+    // The table of pages hashes low ^ high * 0x9e3779b1, which is 7 for all of these.
+    const colliding = Array.from({ length: 2000 }, (_, high) => {
+      return high * 2 ** 32 + ((7 ^ Math.imul(high, 0x9e3779b1)) >>> 0);
+    });
+    const others = Array.from({ length: 2000 }, (_, index) => index * 3);
+    const all = [...colliding, ...others, ...[...colliding].reverse(), ...others];
+    expect([...stackDistances(all)]).toEqual(referenceStackDistances(all));
+    const { pages, misses } = missCurve(all);
+    expect(pages).toBe(4000);
+    expect(countMisses(lru(), 3000, all)).toBe(misses[3000]);
+  });
+
   it('is the number of pages in a loop, from the second time on', () => {
     const loop = Array.from({ length: 9000 }, (_, index) => (index % 3000) * 2 ** 20);
     const distances = stackDistances(loop);
