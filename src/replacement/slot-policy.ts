@@ -97,6 +97,9 @@ export abstract class SlotPolicy implements ReplacementPolicy {
     } catch (error) {
       throw damaged('state', state, `a state that holds together: ${String(error)}`);
     }
+    const known = Object.keys(this.save());
+    const unknown = Object.keys(state ?? {}).find((key) => !known.includes(key));
+    if (unknown !== undefined) throw damaged(`state.${unknown}`, state[unknown], 'nothing');
     return this;
   }
 
@@ -191,7 +194,9 @@ export function policyKind(
     name,
     create,
     restore: (snapshot) => ofSavedSize(snapshot, create).load(snapshot),
-    ...(inline && { inline }),
+    ...(inline && {
+      inline: (ways: number) => inline(checkInteger('ways', ways, 1, MAX_SLOTS)),
+    }),
   };
 }
 

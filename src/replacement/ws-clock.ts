@@ -24,9 +24,10 @@ export interface WsClockOptions {
   readonly writeLimit?: number;
   /**
    * Called for each page that is to be written back. It may say at once that this is done, by `onClean`; it must not take
-   * pages out.
+   * pages out. When it throws, so does `victim`: no page has gone, this one may count as sent, and the hand stays at it with
+   * what it has cleared.
    *
-   * @param slot - The slot.
+   * @param slot - The slot; of a cache of several sets, within its set.
    * @param page - The page in it.
    */
   readonly onWriteback?: (slot: number, page: number) => void;

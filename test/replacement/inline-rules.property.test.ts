@@ -101,6 +101,12 @@ describe('the other inline forms', () => {
     });
   }
 
+  it('are refused for no ways', () => {
+    for (const ways of [0, -1, 1.5, 2 ** 25, Number.NaN]) {
+      for (const kind of [lru(), fifo(), random({ seed: 1 })]) errorOf(() => kind.inline?.(ways));
+    }
+  });
+
   it("random's is the seed of core's generator", () => {
     const generator = new Random(9);
     const victims = new Cache(random({ seed: 9 }), 4).run([0, 1, 2, 3, 4, 5, 6]).slice(4);

@@ -144,6 +144,21 @@ describe('WSClock', () => {
     expect(written).toHaveLength(4);
   });
 
+  it('has lost no page, and goes on, when the write of one throws', () => {
+    const failures = [new Error('disk')];
+    const onWriteback = (): void => {
+      const failure = failures.pop();
+      if (failure !== undefined) throw failure;
+    };
+    const policy = wsClock({ window: 1, onWriteback }).create(2);
+    policy.onFill(0, 7, true);
+    policy.onFill(1, 8, true);
+    expect(() => policy.victim(9)).toThrow('disk');
+    policy.checkInvariants();
+    expect(policy.snapshot().pages).toEqual([7, 8]);
+    expect([0, 1]).toContain(policy.victim(9));
+  });
+
   it('sends no more pages in a search than it may', () => {
     const written: number[] = [];
     expect(oldAndDirty({ window: 4, writeLimit: 2 }, written).access(6).victim).toBe(0);

@@ -80,6 +80,12 @@ describe('every snapshot', () => {
   const futures = fc.array(fc.nat({ max: 6 }), { minLength: 1, maxLength: 40, size: 'max' });
 
   for (const { name, kind } of [...CLASSICAL, ...ADAPTIVE]) {
+    it(`with more in its state than there is to know is refused: ${name}`, () => {
+      const snapshot = somewhere(kind, [1, 2, 3, 1]).policy.snapshot();
+      const more = { ...snapshot, state: { ...snapshot.state, more: [1] } };
+      expectError(() => kind.restore(more, [1, 2, 3, 1]), 'bad-image', 'snapshot.state.more');
+    });
+
     it(`that was tampered with is refused, or is that of another sound state: ${name}`, () => {
       const runs = futures.chain((future) => {
         const { policy } = somewhere(kind, future);
