@@ -245,6 +245,7 @@ export const tlb: Component = {
       text: 'both, of a TLB that is no constant of the code that asks',
       cases: either.map(({ name }) => name),
       against: 'c',
+      atMost: 2.2,
     },
     {
       text: '4-way LRU against a Map of bigints and objects',
