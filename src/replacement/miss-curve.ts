@@ -64,7 +64,7 @@ export function missCurve(references: ArrayLike<number>): Plain<MissCurve> {
  * The misses of OPT for every number of frames, from one pass with the stack of Mattson et al. (IBM Systems Journal 9(2),
  * 1970), where of two pages the one that is used again earlier stays above: each number is what
  * `countMisses(opt(), frames, references)` counts, whatever decides between pages that are never used again. A reference
- * takes as long as its page is deep: O(references x pages) at worst.
+ * takes as long as its page is deep, without the pages below that are never used again: O(references x pages) at worst.
  *
  * @param references - Page numbers, 0 to 2^53 - 1.
  * @returns The curve, as plain data.
@@ -85,10 +85,13 @@ export function optMissCurve(references: ArrayLike<number>): Plain<MissCurve> {
   const stack = new Float64Array(pages);
   const histogram = new Histogram();
   histogram.reserve(pages);
-  let size = 0;
-  for (let now = 0; now < next.length; now++) {
-    const depth = pushOnOptStack(stack, size, now, next[now]!);
-    if (depth === 0) size++;
+  // Behind the deepest page that is used again. Those below are all alike, and need no places.
+  let end = 0;
+  const never = next.length;
+  for (let now = 0; now < never; now++) {
+    const depth = pushOnOptStack(stack, end, now, next[now]!);
+    if (depth === 0) end++;
+    while (end > 0 && stack[end - 1] === never) end--;
     histogram.count(depth);
   }
   return curveOf('OPT', references.length, pages, histogram);
@@ -100,9 +103,9 @@ export function optMissCurve(references: ArrayLike<number>): Plain<MissCurve> {
  *
  * @returns How deep the page was, or 0.
  */
-function pushOnOptStack(stack: Float64Array, size: number, now: number, next: number): number {
+function pushOnOptStack(stack: Float64Array, end: number, now: number, next: number): number {
   let sinking = next;
-  for (let depth = 0; depth < size; depth++) {
+  for (let depth = 0; depth < end; depth++) {
     const here = stack[depth]!;
     if (here === now) {
       stack[depth] = sinking;
@@ -113,7 +116,7 @@ function pushOnOptStack(stack: Float64Array, size: number, now: number, next: nu
       sinking = here;
     }
   }
-  stack[size] = sinking;
+  stack[end] = sinking;
   return 0;
 }
 

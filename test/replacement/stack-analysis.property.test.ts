@@ -63,6 +63,12 @@ describe('stackDistances', () => {
 });
 
 describe('curves', () => {
+  it('of OPT pass by what is never used again', () => {
+    const scan = Array.from({ length: 200_000 }, (_, index) => index);
+    // Half a minute, if each page had to pass all those before it.
+    expect(missesAt(optMissCurve([...scan, 7, 7]), 1)).toBe(200_001);
+  });
+
   const policies = [
     ['LRU', missCurve, lru()],
     ['OPT', optMissCurve, opt()],
