@@ -13,9 +13,6 @@ const NOT_PRESENT = TlbAnswer.NotPresent;
 /** Stamps end here, and start again. */
 export const CLOCK_END = 0x7fffffff;
 
-/** V8 keeps arrays of up to 64 bytes where they may move, and loads their address at each use (measured: 8 %). */
-const CLOCK_WORDS = 17;
-
 /** Events of a TLB, without what they all have. */
 type TlbEventType = 'tlb-evict' | 'tlb-fill' | 'tlb-flush' | 'tlb-hit' | 'tlb-miss';
 
@@ -27,13 +24,12 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
   private global = 0;
   /** A page has, or may have, a global entry beside one of a context: global entries are invisible to the fast path. */
   protected twins = false;
-  /**
-   * Counts hits and fills, in its first word: V8 keeps a small integer in the upper half of a field's word, and what is
-   * stored as a word and loaded as a half takes a detour in some processors (measured: a fifth of a lookup).
-   */
-  private readonly clock: Int32Array = new Int32Array(CLOCK_WORDS);
-  /** A hit is stamped while the clock is below, and is more than a stamp otherwise. Declared as in entry-store.ts. */
-  declare private readonly stampEnd: number;
+  /** Counts hits and fills, where a hit is a stamp; elsewhere it stands at its end, so that the fast path goes no further. */
+  private clock = 0;
+  /** Counts hits and fills where a hit is more than a stamp. */
+  private told = 0;
+  /** Which of the two counts. Declared as in entry-store.ts. */
+  declare private readonly stamped: boolean;
   declare private readonly stamps: Int32Array;
   /** What the clock had counted when it started again. */
   private earlier = 0;
@@ -53,8 +49,8 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
     super(geometry);
     this.setCounts = new Float64Array(geometry.countSets ? 3 * this.sets : 0);
     this.stamps = this.wayOrder.hitStamps;
-    const stamped = this.stamps.length > 0 && !geometry.countSets;
-    this.stampEnd = stamped ? CLOCK_END : -1;
+    this.stamped = this.stamps.length > 0 && !geometry.countSets;
+    if (!this.stamped) this.clock = CLOCK_END - 1;
     this.context = geometry.contexts.first;
     geometry.contexts.attach(this);
   }
@@ -96,7 +92,7 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
    */
   statistics(): TlbStatistics {
     const { evictions, fills, misses, setCounts } = this;
-    const hits = this.earlier + this.clock[0]! - fills;
+    const hits = this.earlier + this.time - fills;
     if (setCounts.length === 0) return { hits, misses, fills, evictions };
     const sets = Array.from({ length: this.sets }, (_, set) => {
       const [inSet, missed, evicted] = setCounts.subarray(3 * set, 3 * set + 3);
@@ -115,20 +111,20 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
    */
   lookup(vpn: number, need: number): number {
     // The same loop as in `find`, so that a lookup in a hot loop is one function that V8 inlines (measured: 2x). It looks at
-    // one entry before it counts (measured: 7 %), which is right where none is scanned, too: what is visible answers. The
-    // rare kind of hit returns by itself: where it joins the other again, V8 knows less than before (measured: a fifth). -2
-    // is Denied, by its number: bundlers make variables of a module's constants, a variable may hold anything, and a frame
-    // that is returned beside it becomes an object (measured: 1.5x).
+    // one entry before it counts (measured: 7 %), which is right where none is scanned, too: what is visible answers. A hit
+    // that is more than a stamp returns by itself: where it joins the other again, V8 knows less than before (measured: a
+    // fifth). Numbers stand here for CLOCK_END and Denied: bundlers make variables of a module's constants, a variable may
+    // hold anything, and a frame that is returned beside it becomes an object (measured: 1.5x).
     let slot = Math.imul(vpn & this.setMask, this.scannedWays);
     let left = this.scannedWays;
     do {
       if (this.visible[slot] === vpn) {
-        const now = (this.clock[0]! + 1) | 0;
-        if (now >= this.stampEnd) {
+        const now = (this.clock + 1) | 0;
+        if (now >= 0x7fffffff) {
           this.hit(slot);
           return (this.rights[slot]! & need) === need ? this.pfns[slot]! : -2;
         }
-        this.stamps[slot] = this.clock[0] = now;
+        this.stamps[slot] = this.clock = now;
         return (this.rights[slot]! & need) === need ? this.pfns[slot]! : -2;
       }
       slot = (slot + 1) | 0;
@@ -150,12 +146,12 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
     let left = this.scannedWays;
     do {
       if (this.visible[slot] === vpn) {
-        const now = (this.clock[0]! + 1) | 0;
-        if (now >= this.stampEnd) {
+        const now = (this.clock + 1) | 0;
+        if (now >= 0x7fffffff) {
           this.hit(slot);
           return slot;
         }
-        this.stamps[slot] = this.clock[0] = now;
+        this.stamps[slot] = this.clock = now;
         return slot;
       }
       slot = (slot + 1) | 0;
@@ -287,13 +283,23 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
 
   /** The clock's next time; in the end it starts again. */
   protected tick(): number {
-    const { clock } = this;
-    if (clock[0]! >= CLOCK_END - 1) {
+    if (this.time >= CLOCK_END - 1) {
       const restarted = this.wayOrder.restamp();
-      this.earlier += clock[0]! - restarted;
-      clock[0] = restarted;
+      this.earlier += this.time - restarted;
+      this.time = restarted;
     }
-    return ++clock[0]!;
+    this.time = (this.time + 1) | 0;
+    return this.time;
+  }
+
+  /** Hits and fills since the clock started, or started again. */
+  private get time(): number {
+    return this.stamped ? this.clock : this.told;
+  }
+
+  private set time(time: number) {
+    if (this.stamped) this.clock = time;
+    else this.told = time;
   }
 
   protected isVisible(kind: number): boolean {
@@ -332,12 +338,12 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
 
   /** Every number that is saved beside the entries. */
   protected get counts(): readonly number[] {
-    return [this.clock[0]!, this.earlier, this.misses, this.fills, this.evictions];
+    return [this.time, this.earlier, this.misses, this.fills, this.evictions];
   }
 
   protected set counts(counts: readonly number[]) {
     const [clock, earlier, misses, fills, evictions] = counts;
-    this.clock[0] = clock!;
+    this.time = clock!;
     this.earlier = earlier!;
     this.misses = misses!;
     this.fills = fills!;
