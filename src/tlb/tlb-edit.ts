@@ -148,6 +148,23 @@ export abstract class TlbEdit extends TlbLookup {
     return same;
   }
 
+  /** Whether there is an entry of the current context in just this size. @internal */
+  has(vpn: number, order: number, global: boolean): boolean {
+    return this.hasFor(this.kindOf(order, global) >> 5, vpn, 1 << order);
+  }
+
+  /** Whether an entry of the current context would be refused for what overlaps it. @internal */
+  overlaps(vpn: number, order: number, global: boolean): boolean {
+    const first = vpn - (vpn % 2 ** order);
+    return this.refusesOverlaps && this.overlapping(first, order, this.kindOf(order, global)) >= 0;
+  }
+
+  /** The same, with the refusal. @internal */
+  refuseOverlaps(vpn: number, order: number, global: boolean): void {
+    const first = vpn - (vpn % 2 ** order);
+    if (this.refusesOverlaps) this.refuseOverlap(first, order, this.kindOf(order, global));
+  }
+
   /** As hardware raises a machine check, or an abort of its own, where a lookup would find two entries. */
   protected refuseOverlap(first: number, order: number, kind: number): void {
     const other = this.overlapping(first, order, kind);

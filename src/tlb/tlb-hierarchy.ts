@@ -1,8 +1,8 @@
-import { Access, checkInteger, checkVersion } from '../core/index.js';
+import { Access, checkVersion } from '../core/index.js';
 import { TlbAnswer } from './answer.js';
 import { TlbContexts } from './contexts.js';
 import { checkScope, type FlushScope } from './flush-scope.js';
-import { bad, MAX_ORDER } from './geometry.js';
+import { bad } from './geometry.js';
 import {
   checkHierarchy,
   type TlbArray,
@@ -12,7 +12,21 @@ import {
 } from './hierarchy-options.js';
 import { PagingStructureCache } from './paging-structure-cache.js';
 import { inContexts, Tlb } from './tlb.js';
-import type { TlbEntry, TlbFill } from './tlb-entry.js';
+import type { TlbFill } from './tlb-entry.js';
+import {
+  checkExclusion,
+  checkFill,
+  checkInclusion,
+  checkInto,
+  demote,
+  fillOf,
+  forget,
+  holds,
+  insertInto,
+  overlapsIn,
+  type TlbLevel,
+  takenOf,
+} from './tlb-level.js';
 import { damagedTlb } from './tlb-snapshot.js';
 
 const MISS = TlbAnswer.Miss;
@@ -112,14 +126,14 @@ export class TlbHierarchy {
   }
 
   /**
-   * Translates a page, in the first level and then in the second, whose entry also goes into the first.
+   * Translates a page, in the first level and then in the second, whose entry also goes into the first; not where it
+   * overlaps one of another size there, as entries may that were filled for different kinds of access.
    *
    * @param vpn - The page.
    * @param need - The rights that the access needs.
    * @param access - `Access` bits; the kind chooses the arrays.
    * @returns The frame, or a negative `TlbAnswer`.
-   * @throws `VmError` for no kind of access; `overlap` when the second level's entry overlaps one of another size in the
-   * first, which hardware reports as a machine check.
+   * @throws `VmError` for no kind of access.
    */
   lookup(vpn: number, need: number, access: number): number {
     const first = this.firstFor(access);
@@ -150,16 +164,34 @@ export class TlbHierarchy {
    *
    * @param entry - The translation.
    * @param access - `Access` bits of the access that was walked for.
-   * @throws `VmError` as `Tlb.insert`. Nothing has changed then; but what only the first level refuses, because of an entry
-   * of another size that the second has not, is in the second.
+   * @throws `VmError` as `Tlb.insert`; `overlap` as well where an array for another page size has pages of it. Nothing has
+   * changed then.
    */
   fill(entry: TlbFill, access: number): void {
     const first = this.firstFor(access);
     const second = this.secondFor(access);
-    const order = checkInteger('order', entry?.order ?? 0, 0, MAX_ORDER);
-    // The second level first: what it gives up may be in the first.
-    if (this.fills !== 'exclusive' || takerOf(first, order) === null) insertInto(second, entry);
-    insertInto(first, entry);
+    checkFill(entry);
+    for (const level of [second, first]) checkInto(level, entry);
+    if (this.fills === 'exclusive') {
+      this.fillOne(first, second, entry);
+    } else {
+      // The second level first: what it gives up may be in the first.
+      insertInto(second, entry);
+      insertInto(first, entry);
+    }
+  }
+
+  /** The first level has it alone, unless it takes less of the page than the second does, and no other array there more. */
+  private fillOne(first: TlbLevel, second: TlbLevel, entry: TlbFill): void {
+    const { global = false, order = 0, vpn } = entry;
+    const below = takenOf(second, order);
+    if (takenOf(first, order) < below) {
+      const known = this.above(second).some((array) => array.has(vpn, below, global));
+      if (!known) insertInto(second, entry);
+    }
+    const filled = insertInto(first, entry);
+    if (filled === null || takenOf(first, order) < below) return;
+    forget(second, filled.tlb.contextOf(filled.slot), filled.tlb.entryAt(filled.slot));
   }
 
   /**
@@ -206,25 +238,9 @@ export class TlbHierarchy {
     this.structures?.checkInvariants();
     this.nested?.checkInvariants();
     this.nestedStructures?.checkInvariants();
-    if (this.fills === 'inclusive') this.checkInclusion();
-  }
-
-  private checkInclusion(): void {
     for (const tlb of this.firstArrays()) {
-      const second = this.below(tlb);
-      for (const { pages, slot, vpn } of tlb.content()) {
-        const context = tlb.contextOf(slot);
-        const holds = second.some((below) =>
-          below.content().some((entry) => {
-            const within = entry.vpn <= vpn && vpn + pages <= entry.vpn + entry.pages;
-            return within && below.contextOf(entry.slot) === context;
-          }),
-        );
-        // Of a page too large for the second level, only fragments are there.
-        const smaller = second.every((below) => !below.takesFrom(Math.log2(pages)));
-        if (holds || smaller) continue;
-        throw new Error(`${pages} pages from ${vpn} are in the first level alone`);
-      }
+      if (this.fills === 'inclusive') checkInclusion(tlb, this.below(tlb));
+      if (this.fills === 'exclusive') checkExclusion(tlb, this.below(tlb));
     }
   }
 
@@ -274,6 +290,11 @@ export class TlbHierarchy {
     }
     [tlbs.firstHits = 0, tlbs.secondHits = 0, tlbs.misses = 0] = counts;
     tlbs.context = snapshot.context;
+    try {
+      tlbs.checkInvariants();
+    } catch (error) {
+      throw damagedTlb('arrays', arrays, `levels that hold together: ${String(error)}`);
+    }
     return tlbs;
   }
 
@@ -296,6 +317,11 @@ export class TlbHierarchy {
   /** The second level of a first-level array. */
   private below(first: Tlb): readonly Tlb[] {
     return this.fetch.includes(first) ? this.secondFetch : this.second;
+  }
+
+  /** The first level of second-level arrays. */
+  private above(second: TlbLevel): TlbLevel {
+    return this.firstArrays().filter((first) => this.below(first) === second);
   }
 
   private firstArrays(): readonly Tlb[] {
@@ -323,57 +349,32 @@ export class TlbHierarchy {
     if (this.fills === 'exclusive') {
       for (const tlb of this.firstArrays()) {
         tlb.beforeEviction = (slot) => {
-          demote(tlb.contextOf(slot), tlb.entryAt(slot), this.below(tlb));
+          this.giveUp(tlb, slot);
         };
       }
     }
   }
 
-  /** An entry of the second level goes into the first, too, or altogether. */
-  private promote(tlb: Tlb, slot: number, vpn: number, first: readonly Tlb[]): void {
+  /** An entry of the second level goes into the first, too, or altogether, if the first takes all of it. */
+  private promote(tlb: Tlb, slot: number, vpn: number, first: TlbLevel): void {
     const entry = tlb.entryAt(slot);
-    if (this.fills === 'exclusive' && takerOf(first, Math.log2(entry.pages)) !== null) {
-      tlb.forgetPages(tlb.contextOf(slot), entry.vpn, entry.vpn + entry.pages);
+    const fill = fillOf(entry, vpn);
+    if (overlapsIn(first, fill)) return;
+    const order = Math.log2(entry.pages);
+    if (this.fills === 'exclusive' && takenOf(first, order) === order) {
+      forget([tlb], tlb.contextOf(slot), entry);
     }
-    insertInto(first, fillOf(entry, vpn));
+    insertInto(first, fill);
   }
-}
 
-/** What the first level gives up goes into the second, under the id that it had, instead of its fragments there. */
-function demote(id: number, entry: TlbEntry, second: readonly Tlb[]): void {
-  // A fragment of what is there in whole adds nothing.
-  if (second.some((tlb) => tlb.hasFor(id, entry.vpn))) return;
-  for (const tlb of second) tlb.forgetPages(id, entry.vpn, entry.vpn + entry.pages);
-  const fill = fillOf(entry, entry.vpn);
-  const taker = takerOf(second, Math.log2(entry.pages));
-  taker?.tlb.insertFor(id, { ...fill, order: taker.order });
-}
-
-/** An entry as it was put in, by one of its pages. */
-function fillOf(entry: TlbEntry, vpn: number): TlbFill {
-  const { global, memoryType, pageOfPages, pages, rights } = entry;
-  const frame = entry.pfn === null ? {} : { pfn: entry.pfn + (vpn - entry.vpn) };
-  const orders = { order: Math.log2(pages), pageOrder: Math.log2(pageOfPages) };
-  return { vpn, ...frame, rights, global, memoryType, ...orders };
-}
-
-/** Puts an entry into the array that takes its size, or a fragment into the one that takes most of it. */
-function insertInto(arrays: readonly Tlb[], entry: TlbFill): void {
-  const { order = 0, pageOrder = order } = entry;
-  const taker = takerOf(arrays, order);
-  taker?.tlb.insert({ ...entry, order: taker.order, pageOrder });
-}
-
-/** The array for a page of an order, and the order of its entry there. */
-function takerOf(
-  arrays: readonly Tlb[],
-  order: number,
-): { readonly tlb: Tlb; readonly order: number } | null {
-  for (let taken = order; taken >= 0; taken--) {
-    const tlb = arrays.find((array) => array.takes(taken));
-    if (tlb !== undefined) return { tlb, order: taken };
+  /** The last first-level array that has an entry gives it to the second level, where that is exclusive. */
+  private giveUp(tlb: Tlb, slot: number): void {
+    const id = tlb.contextOf(slot);
+    const entry = tlb.entryAt(slot);
+    const second = this.below(tlb);
+    const others = this.above(second).filter((each) => each !== tlb);
+    if (!holds(others, id, entry)) demote(id, entry, second);
   }
-  return null;
 }
 
 function makeArrays(

@@ -321,9 +321,9 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
     return (global ? this.global : this.own) | order;
   }
 
-  /** Whether an entry of a context, or a global one of a root, has a page; by id. @internal */
-  hasFor(id: number, vpn: number): boolean {
-    for (let rest = this.orders; rest !== 0; rest &= rest - 1) {
+  /** Whether an entry of a context, or a global one of a root, has a page: by id, and a bit for each order. @internal */
+  hasFor(id: number, vpn: number, orders: number): boolean {
+    for (let rest = this.orders & orders; rest !== 0; rest &= rest - 1) {
       const order = 31 - Math.clz32(rest & -rest);
       if (this.slotOf(vpn, order, id << 5, id << 5) >= 0) return true;
     }

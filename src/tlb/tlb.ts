@@ -67,13 +67,16 @@ export class Tlb extends TlbEdit {
    * of another size. Nothing has changed then.
    */
   insert(entry: TlbFill): number {
-    checkOptions('entry', entry, FILL);
-    const { global = false, memoryType = 0, order = 0, pfn, rights = 0, vpn } = entry;
-    checkBoolean('global', global);
-    if (pfn === undefined) {
-      return this.put(vpn, NOT_MAPPED, -1, order, global, memoryType, entry.pageOrder ?? order);
-    }
-    return this.fill(vpn, pfn, rights, order, global, memoryType, entry.pageOrder);
+    const { global, memoryType, order, pageOrder, pfn, rights, vpn } = filled(entry);
+    return this.put(vpn, pfn, rights, order, global, memoryType, pageOrder);
+  }
+
+  /** Refuses what `insert` would refuse. @internal */
+  check(entry: TlbFill): void {
+    const { global, memoryType, order, pageOrder, pfn, rights, vpn } = filled(entry);
+    this.checkEntry(vpn, rights, order, memoryType, pageOrder);
+    this.checkFrame(vpn, pfn, order);
+    this.refuseOverlaps(vpn, order, global);
   }
 
   /** Puts an entry in under the id that another cache kept it under. @internal */
@@ -108,10 +111,7 @@ export class Tlb extends TlbEdit {
     memoryType = 0,
     pageOrder: number = order,
   ): number {
-    if (!isPageNumber(pfn)) {
-      const expected = 'a frame number, 0 to 2^52 - 1';
-      throw new VmError('out-of-range', { argument: 'pfn', value: pfn, expected });
-    }
+    checkFrameNumber(pfn);
     return this.put(vpn, pfn, rights, order, global, memoryType, pageOrder);
   }
   /**
@@ -263,6 +263,23 @@ export class Tlb extends TlbEdit {
       pageOfPages: 2 ** this.pageOrders[slot]!,
     };
   }
+}
+
+function checkFrameNumber(pfn: number): void {
+  if (isPageNumber(pfn)) return;
+  const expected = 'a frame number, 0 to 2^52 - 1';
+  throw new VmError('out-of-range', { argument: 'pfn', value: pfn, expected });
+}
+
+/** An entry with its defaults; a page that is not mapped allows everything, so that nothing else is answered. @internal */
+export function filled(entry: TlbFill): Required<TlbFill> {
+  checkOptions('entry', entry, FILL);
+  const { global = false, memoryType = 0, order = 0, pageOrder = order, vpn } = entry;
+  checkBoolean('global', global);
+  const shape = { vpn, order, global, memoryType, pageOrder };
+  if (entry.pfn === undefined) return { ...shape, pfn: NOT_MAPPED, rights: -1 };
+  checkFrameNumber(entry.pfn);
+  return { ...shape, pfn: entry.pfn, rights: entry.rights ?? 0 };
 }
 
 /**

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { Access, VmError } from 'pagewright/core';
 import { TlbAnswer, TlbContexts, TlbHierarchy, type TlbHierarchyOptions } from 'pagewright/tlb';
 import { describe, expect, it } from 'vitest';
+import { expectError } from '../core/errors.js';
 
 const { Fetch, Read, Write } = Access;
 
@@ -130,6 +131,122 @@ describe('a hierarchy of TLBs', () => {
         [2, 70],
         [2, 70],
       ]);
+    }
+  });
+
+  it('keeps a large page in the second level, where the first takes only fragments of it', () => {
+    for (const fills of ['exclusive', 'independent'] as const) {
+      const load = [{ entries: 2, orders: [0] }];
+      const tlbs = new TlbHierarchy({ fetch: [], load, second: [{ entries: 2 }], fills });
+      tlbs.fill({ vpn: 515, pfn: 8195, order: 9 }, Read);
+      for (const vpn of [516, 600, 1000]) {
+        expect(ask(tlbs, vpn)).toEqual([2, 7680 + vpn]);
+        expect(ask(tlbs, vpn)).toEqual([1, 7680 + vpn]);
+        tlbs.checkInvariants();
+      }
+      expect(tlbs.second[0]!.used).toBe(1);
+    }
+  });
+
+  it('has one copy of what is filled again, and the latest, when it is exclusive', () => {
+    const shape = { fetch: [], load: [{ entries: 1 }], second: [{ entries: 4 }] };
+    const tlbs = new TlbHierarchy({ ...shape, fills: 'exclusive' });
+    tlbs.fill({ vpn: 1, pfn: 1, rights: 1 }, Read);
+    tlbs.fill({ vpn: 2, pfn: 2 }, Read); // 1 goes down
+    tlbs.fill({ vpn: 1, pfn: 1, rights: 3 }, Read);
+    tlbs.checkInvariants();
+    expect(tlbs.second[0]!.content()).toMatchObject([{ vpn: 2 }]);
+    tlbs.fill({ vpn: 3, pfn: 3 }, Read);
+    expect(tlbs.lookup(1, 2, Read)).toBe(1);
+  });
+
+  it('gives a page to the second level when the last array of the first gives it up', () => {
+    const tlbs = new TlbHierarchy({
+      fetch: [{ entries: 1 }],
+      load: [{ entries: 1 }],
+      second: [{ entries: 4 }],
+      fills: 'exclusive',
+    });
+    for (const access of [Fetch, Read]) tlbs.fill({ vpn: 1, pfn: 1 }, access);
+    tlbs.fill({ vpn: 2, pfn: 2 }, Fetch);
+    tlbs.checkInvariants();
+    expect(tlbs.second[0]!.used).toBe(0);
+    tlbs.fill({ vpn: 2, pfn: 2 }, Read);
+    expect(tlbs.second[0]!.content()).toMatchObject([{ vpn: 1 }]);
+    tlbs.checkInvariants();
+  });
+
+  it('answers from the second level alone what overlaps an entry of the first', () => {
+    const tlbs = new TlbHierarchy({
+      fetch: [{ entries: 1 }],
+      load: [{ entries: 2 }],
+      second: [{ entries: 1 }],
+    });
+    tlbs.fill({ vpn: 515, pfn: 7 }, Read);
+    tlbs.fill({ vpn: 5, pfn: 5 }, Fetch); // 515 is no longer in the second level
+    tlbs.fill({ vpn: 512, pfn: 8192, order: 9 }, Fetch);
+    for (const _ of [1, 2]) expect(ask(tlbs, 516)).toEqual([2, 8196]);
+    expect(ask(tlbs, 515)).toEqual([1, 7]);
+  });
+
+  it('refuses what overlaps an entry in an array for another size, and nothing has changed', () => {
+    const split = [
+      { entries: 2, orders: [0] },
+      { entries: 2, orders: [9] },
+    ];
+    const small = { vpn: 515, pfn: 1 };
+    const large = { vpn: 512, pfn: 8192, order: 9 };
+    for (const [first, then] of [
+      [small, large],
+      [large, small],
+    ] as const) {
+      for (const levels of [{ load: split }, { load: [], second: split }]) {
+        const tlbs = new TlbHierarchy({ fetch: [], ...levels });
+        tlbs.fill(first, Read);
+        const before = tlbs.snapshot();
+        expectError(() => tlbs.fill(then, Read), 'overlap', 'vpn');
+        expect(tlbs.snapshot()).toEqual(before);
+        tlbs.contexts.intern({ asid: 1 });
+        tlbs.context = tlbs.contexts.intern({ asid: 1 });
+        tlbs.fill(then, Read); // another's
+      }
+    }
+  });
+
+  it('fills both levels or none', () => {
+    const load = [{ entries: 2 }];
+    const tlbs = new TlbHierarchy({ fetch: [{ entries: 1 }], load, second: [{ entries: 1 }] });
+    tlbs.fill({ vpn: 515, pfn: 7 }, Read);
+    tlbs.fill({ vpn: 5, pfn: 5 }, Fetch);
+    const before = tlbs.snapshot();
+    expectError(() => tlbs.fill({ vpn: 512, pfn: 512, order: 9 }, Read), 'overlap', 'vpn');
+    expect(tlbs.snapshot()).toEqual(before);
+  });
+
+  it('allows overlaps where an array does', () => {
+    const load = [
+      { entries: 2, orders: [0], overlaps: 'allow' },
+      { entries: 2, orders: [9], overlaps: 'allow' },
+    ] as const;
+    const tlbs = new TlbHierarchy({ fetch: [], load });
+    tlbs.fill({ vpn: 515, pfn: 1 }, Read);
+    tlbs.fill({ vpn: 512, pfn: 8192, order: 9 }, Read);
+    expect([ask(tlbs, 515), ask(tlbs, 516)]).toEqual([
+      [1, 1],
+      [1, 8196],
+    ]);
+  });
+
+  it.each<[string, unknown]>([
+    ['null', null],
+    ['nothing', undefined],
+    ['a number', 5],
+    ['a field that there is not', { vpn: 1, pfn: 1, size: 3 }],
+    ['no page', { pfn: 1 }],
+  ])('refuses to be filled with %s, whatever its arrays', (_what, entry) => {
+    for (const load of [[], [{ entries: 2 }]]) {
+      const tlbs = new TlbHierarchy({ fetch: [], load });
+      expect(() => Reflect.apply(tlbs.fill, tlbs, [entry, Read])).toThrow(VmError);
     }
   });
 

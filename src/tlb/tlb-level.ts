@@ -1,0 +1,112 @@
+import { checkInteger, PAGE_NUMBER_END } from '../core/index.js';
+import { MAX_ORDER } from './geometry.js';
+import { filled, type Tlb } from './tlb.js';
+import type { TlbEntry, TlbFill } from './tlb-entry.js';
+
+/** The arrays of a level that serve one kind of access. */
+export type TlbLevel = readonly Tlb[];
+
+/** The array of a level for a page of an order - the one that takes most of it - and the order of its entry there. */
+export function takerOf(
+  level: TlbLevel,
+  order: number,
+): { readonly tlb: Tlb; readonly order: number } | null {
+  for (let taken = order; taken >= 0; taken--) {
+    const tlb = level.find((array) => array.takes(taken));
+    if (tlb !== undefined) return { tlb, order: taken };
+  }
+  return null;
+}
+
+/** Refuses what is no entry, before anybody asks who takes it. */
+export function checkFill(entry: TlbFill): void {
+  const { order, vpn } = filled(entry);
+  checkInteger('vpn', vpn, 0, PAGE_NUMBER_END - 1);
+  checkInteger('order', order, 0, MAX_ORDER);
+}
+
+/** Refuses an entry that a level would refuse, or of which another of its arrays has pages in another size. */
+export function checkInto(level: TlbLevel, entry: TlbFill): void {
+  const { global, order, pageOrder, vpn } = filled(entry);
+  const taker = takerOf(level, order);
+  if (taker === null) return;
+  taker.tlb.check({ ...entry, order: taker.order, pageOrder });
+  for (const array of level) array.refuseOverlaps(vpn, taker.order, global);
+}
+
+/** Whether a level would refuse an entry for what overlaps it. */
+export function overlapsIn(level: TlbLevel, entry: TlbFill): boolean {
+  const { global, order, vpn } = filled(entry);
+  const taker = takerOf(level, order);
+  return taker !== null && level.some((array) => array.overlaps(vpn, taker.order, global));
+}
+
+/**
+ * Puts an entry into the array that takes its size, or a fragment into the one that takes most of it.
+ *
+ * @returns The array and the slot, or `null` where none takes it.
+ */
+export function insertInto(
+  level: TlbLevel,
+  entry: TlbFill,
+): { readonly tlb: Tlb; readonly slot: number } | null {
+  const { order = 0, pageOrder = order } = entry;
+  const taker = takerOf(level, order);
+  if (taker === null) return null;
+  return { tlb: taker.tlb, slot: taker.tlb.insert({ ...entry, order: taker.order, pageOrder }) };
+}
+
+/** How much of a page a level takes, as an order; -1 for nothing. */
+export function takenOf(level: TlbLevel, order: number): number {
+  return takerOf(level, order)?.order ?? -1;
+}
+
+/** Whether an entry of a context, by id, is in a level in the same size. */
+export function holds(level: TlbLevel, id: number, { pages, vpn }: TlbEntry): boolean {
+  return level.some((array) => array.hasFor(id, vpn, pages));
+}
+
+/** Drops an entry and its fragments, by id of its context. */
+export function forget(level: TlbLevel, id: number, { pages, vpn }: TlbEntry): void {
+  for (const array of level) array.forgetPages(id, vpn, vpn + pages);
+}
+
+/** What the first level gives up goes into the second, under the id that it had, instead of what is there of it. */
+export function demote(id: number, entry: TlbEntry, second: TlbLevel): void {
+  const order = Math.log2(entry.pages);
+  const taker = takerOf(second, order);
+  // A fragment adds nothing to a level that takes, or has, more of its page.
+  if (taker === null || takenOf(second, Math.log2(entry.pageOfPages)) > order) return;
+  const larger = -2 * entry.pages;
+  if (second.some((array) => array.hasFor(id, entry.vpn, larger))) return;
+  forget(second, id, entry);
+  taker.tlb.insertFor(id, { ...fillOf(entry, entry.vpn), order: taker.order });
+}
+
+/** An entry as it was put in, by one of its pages. */
+export function fillOf(entry: TlbEntry, vpn: number): TlbFill {
+  const { global, memoryType, pageOfPages, pages, rights } = entry;
+  const frame = entry.pfn === null ? {} : { pfn: entry.pfn + (vpn - entry.vpn) };
+  const orders = { order: Math.log2(pages), pageOrder: Math.log2(pageOfPages) };
+  return { vpn, ...frame, rights, global, memoryType, ...orders };
+}
+
+/** What is in a first-level array is in the second level, too. */
+export function checkInclusion(first: Tlb, second: TlbLevel): void {
+  for (const { pages, slot, vpn } of first.content()) {
+    const order = Math.log2(pages);
+    const id = first.contextOf(slot);
+    // Of a page too large for the second level, only fragments are there.
+    const smaller = second.every((below) => !below.takesFrom(order));
+    if (smaller || second.some((below) => below.hasFor(id, vpn, -pages))) continue;
+    throw new Error(`${pages} pages from ${vpn} are in the first level alone`);
+  }
+}
+
+/** What is in a first-level array is not in the second level. */
+export function checkExclusion(first: Tlb, second: TlbLevel): void {
+  for (const entry of first.content()) {
+    if (!holds(second, first.contextOf(entry.slot), entry)) continue;
+    throw new Error(`${entry.pages} pages from ${entry.vpn} are in both levels`);
+  }
+}
