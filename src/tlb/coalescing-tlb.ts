@@ -71,7 +71,7 @@ export class CoalescingTlb extends Tlb {
 
   static override restore(snapshot: TlbSnapshot, options: CoalescingTlbOptions): CoalescingTlb {
     checkVersion(snapshot, 1, 'tlb');
-    return inContexts(snapshot, options, (all) => new CoalescingTlb(all)).load(snapshot);
+    return inContexts(snapshot, options, (all) => new CoalescingTlb(all).load(snapshot));
   }
 
   override content(): readonly CoalescedEntry[] {

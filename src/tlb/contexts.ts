@@ -196,7 +196,7 @@ export class TlbContexts {
   }
 
   /**
-   * Makes caches that begin in the context that they were saved in. In a full table the first context may have given its
+   * Restores caches, which begin in the context that they were saved in. In a full table the first context may have given its
    * id away, and would take another's if it were asked for.
    *
    * @internal
@@ -206,9 +206,15 @@ export class TlbContexts {
       const expected = 'a context that is known, with that of its global pages';
       throw new VmError('bad-image', { argument: 'snapshot.context', value: id, expected });
     }
+    const before = [...this.users];
     this.beginning = id;
     try {
       return make();
+    } catch (error) {
+      // What was refused must not keep contexts alive.
+      this.users.clear();
+      for (const user of before) this.users.add(user);
+      throw error;
     } finally {
       this.beginning = null;
     }

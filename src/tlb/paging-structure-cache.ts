@@ -154,7 +154,7 @@ export class PagingStructureCache {
     // Without levels there is nothing to restore, and nobody to be in a context.
     if (first === undefined) return new PagingStructureCache(options).load(snapshot);
     checkVersion(first, 1, 'tlb');
-    return inContexts(first, options, (all) => new PagingStructureCache(all)).load(snapshot);
+    return inContexts(first, options, (all) => new PagingStructureCache(all).load(snapshot));
   }
 
   /** Takes over a snapshot, into a new cache, which is of no use when it is bad. @internal */

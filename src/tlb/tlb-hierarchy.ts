@@ -271,31 +271,35 @@ export class TlbHierarchy {
    */
   static restore(snapshot: TlbHierarchySnapshot, options: TlbHierarchyOptions): TlbHierarchy {
     checkVersion(snapshot, 1, 'tlb-hierarchy');
-    const tlbs = inContexts(snapshot, options, (all) => new TlbHierarchy(all));
+    return inContexts(snapshot, options, (all) => new TlbHierarchy(all).takeOver(snapshot));
+  }
+
+  private takeOver(snapshot: TlbHierarchySnapshot): this {
     const { arrays, counts, nested, nestedStructures, structures } = snapshot;
-    const all = tlbs.arrays();
+    const all = this.arrays();
     const sound =
       Array.isArray(arrays) &&
       arrays.length === all.length &&
-      (nested === null) === (tlbs.nested === null) &&
-      (nestedStructures === null) === (tlbs.nestedStructures === null) &&
-      (structures === null) === (tlbs.structures === null);
+      (nested === null) === (this.nested === null) &&
+      (nestedStructures === null) === (this.nestedStructures === null) &&
+      (structures === null) === (this.structures === null);
     if (!sound) throw damagedTlb('arrays', arrays, 'the caches of the hierarchy');
     for (const [index, tlb] of all.entries()) tlb.load(arrays[index]!);
-    if (structures !== null) tlbs.structures?.load(structures);
-    if (nested !== null) tlbs.nested?.load(nested);
-    if (nestedStructures !== null) tlbs.nestedStructures?.load(nestedStructures);
-    if (!Array.isArray(counts) || !counts.every((count) => Number.isSafeInteger(count))) {
-      throw damagedTlb('counts', counts, 'integers');
+    if (structures !== null) this.structures?.load(structures);
+    if (nested !== null) this.nested?.load(nested);
+    if (nestedStructures !== null) this.nestedStructures?.load(nestedStructures);
+    const counted = (count: unknown): boolean => Number.isSafeInteger(count) && Number(count) >= 0;
+    if (!Array.isArray(counts) || counts.length !== 3 || !counts.every(counted)) {
+      throw damagedTlb('counts', counts, 'three counts');
     }
-    [tlbs.firstHits = 0, tlbs.secondHits = 0, tlbs.misses = 0] = counts;
-    tlbs.context = snapshot.context;
+    [this.firstHits = 0, this.secondHits = 0, this.misses = 0] = counts;
+    this.context = snapshot.context;
     try {
-      tlbs.checkInvariants();
+      this.checkInvariants();
     } catch (error) {
       throw damagedTlb('arrays', arrays, `levels that hold together: ${String(error)}`);
     }
-    return tlbs;
+    return this;
   }
 
   private firstFor(access: number): readonly Tlb[] {

@@ -169,7 +169,7 @@ export class Tlb extends TlbEdit {
    */
   static restore(snapshot: TlbSnapshot, options: TlbOptions): Tlb {
     checkVersion(snapshot, 1, 'tlb');
-    return inContexts(snapshot, options, (all) => new Tlb(all)).load(snapshot);
+    return inContexts(snapshot, options, (all) => new Tlb(all).load(snapshot));
   }
 
   /** Takes over a snapshot, into a new TLB, which is of no use when it is bad. @internal */
@@ -283,7 +283,8 @@ export function filled(entry: TlbFill): Required<TlbFill> {
 }
 
 /**
- * Makes what is to be restored: in its own contexts unless it shares some, of which none is interned for it.
+ * Restores a cache: in its own contexts unless it shares some, of which none is interned for it, and which know nothing of
+ * it when it is refused.
  *
  * @internal
  */

@@ -165,3 +165,33 @@ describe.each(ALL.map((saved) => [saved.name, saved] as const))(
     });
   },
 );
+
+it('a cache that was refused keeps no context of the shared table alive', () => {
+  const before = filled(
+    new Tlb({ entries: 12, contexts: new TlbContexts({ limit: 4 }) }),
+  ).snapshot();
+  const caches: readonly [string, object, (snapshot: object, contexts: TlbContexts) => unknown][] =
+    [
+      [
+        'Tlb',
+        { ...before, slots: [[1]] },
+        (snapshot, contexts) =>
+          Reflect.apply(Tlb.restore, Tlb, [snapshot, { entries: 12, contexts }]),
+      ],
+      [
+        'TlbHierarchy',
+        { v: 1, type: 'tlb-hierarchy', context: before.context, arrays: [] },
+        (snapshot, contexts) =>
+          Reflect.apply(TlbHierarchy.restore, null, [snapshot, { ...HIERARCHY, contexts }]),
+      ],
+    ];
+  for (const [name, snapshot, restore] of caches) {
+    const contexts = TlbContexts.restore(before.contexts);
+    expect(() => restore(snapshot, contexts), name).toThrow(VmError);
+    // Four ids are enough for the two of a new cache and the two to which it goes, if nobody else is there.
+    const tlb = new Tlb({ entries: 1, contexts });
+    expect(() => {
+      tlb.context = contexts.intern({ asid: 8, root: 1 });
+    }, name).not.toThrow();
+  }
+});
