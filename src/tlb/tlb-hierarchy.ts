@@ -126,8 +126,9 @@ export class TlbHierarchy {
   }
 
   /**
-   * Translates a page, in the first level and then in the second, whose entry also goes into the first; not where it
-   * overlaps one of another size there, as entries may that were filled for different kinds of access.
+   * Translates a page, in the first level and then in the second, whose entry also goes into the first. It does not where it
+   * overlaps one of another size there, as entries may that were filled for different kinds of access, nor where it is a
+   * fragment and the first level takes more of its page.
    *
    * @param vpn - The page.
    * @param need - The rights that the access needs.
@@ -363,8 +364,9 @@ export class TlbHierarchy {
   private promote(tlb: Tlb, slot: number, vpn: number, first: TlbLevel): void {
     const entry = tlb.entryAt(slot);
     const fill = fillOf(entry, vpn);
-    if (overlapsIn(first, fill)) return;
     const order = Math.log2(entry.pages);
+    // A fragment would be in the way of its page, which the first level takes.
+    if (takenOf(first, Math.log2(entry.pageOfPages)) > order || overlapsIn(first, fill)) return;
     if (this.fills === 'exclusive' && takenOf(first, order) === order) {
       forget([tlb], tlb.contextOf(slot), entry);
     }
