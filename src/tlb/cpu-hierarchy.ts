@@ -38,7 +38,8 @@ export interface CpuTlbsOptions {
 const PAGE_BYTES = 4096;
 
 /**
- * The TLBs of a real CPU, from its row in `PUBLISHED_CPUS`. Replacement policies are not published; they are LRU.
+ * The TLBs of a real CPU, from its row in `PUBLISHED_CPUS`. Replacement policies are not published; they are LRU. Where two
+ * arrays of a level take pages of a size, all of them go into the first; see the row's `notes`.
  *
  * @param cpu - The row.
  * @param options - What the row leaves open.

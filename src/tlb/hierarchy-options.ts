@@ -20,7 +20,10 @@ export type TlbArray = Omit<TlbOptions, 'contexts'>;
  * @public
  */
 export interface TlbHierarchyOptions {
-  /** First-level arrays for instruction fetches: one, or one for each page size, told apart by their `orders`. */
+  /**
+   * First-level arrays for instruction fetches: one, or one for each page size, told apart by their `orders`. Of several that
+   * take a size the first one does, here and in the other levels.
+   */
   readonly fetch: readonly TlbArray[];
   /** First-level arrays for loads, and for stores as well unless those have their own. */
   readonly load: readonly TlbArray[];
