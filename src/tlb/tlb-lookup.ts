@@ -330,10 +330,14 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
     return false;
   }
 
-  protected tell(type: TlbEventType, slot: number, vpn: number): void {
-    if (this.watcher === null) return;
-    const order = slot < 0 ? 0 : this.kinds[slot]! & 31;
-    this.watcher({ type, step: this.step++, slot, vpn, pages: 2 ** order });
+  /** An event, of all pages of the entry unless another order is given. */
+  protected tell(
+    type: TlbEventType,
+    slot: number,
+    vpn: number,
+    order = slot < 0 ? 0 : this.kinds[slot]! & 31,
+  ): void {
+    this.watcher?.({ type, step: this.step++, slot, vpn, pages: 2 ** order });
   }
 
   /** Every number that is saved beside the entries. */
