@@ -195,3 +195,15 @@ it('a cache that was refused keeps no context of the shared table alive', () => 
     }, name).not.toThrow();
   }
 });
+
+it('a TLB that was restored tells global entries from others of their page by what it holds', () => {
+  for (const options of [{ entries: 4 }, { entries: 32 }]) {
+    const tlb = new Tlb(options);
+    tlb.fill(7, 70, 1, 0, true);
+    tlb.fill(7, 71, 1);
+    const restored = Tlb.restore(Object.assign(tlb.snapshot(), { twins: false }), options);
+    expect(restored.lookup(7, 1)).toBe(71);
+    expect(restored.flush({ asid: 0, globals: false })).toBe(1);
+    expect(restored.lookup(7, 1)).toBe(70);
+  }
+});
