@@ -2,7 +2,7 @@ import type { TlbContexts } from './contexts.js';
 import type { Geometry } from './geometry.js';
 import { ListOrder } from './list-order.js';
 import { StampOrder } from './stamp-order.js';
-import type { WayOrder } from './way-order.js';
+import { checkOrder, type WayOrder } from './way-order.js';
 
 /** No slot. */
 export const NO_SLOT = -1;
@@ -91,7 +91,7 @@ export abstract class EntryStore {
     this.pageOrders = new Uint8Array(entries);
     this.hashed = sets === 1 && ways > SCANNED_WAYS;
     const lru = this.hashed ? new ListOrder(ways) : new StampOrder(sets, ways);
-    this.wayOrder = policy === null ? lru : policy(sets, ways);
+    this.wayOrder = policy === null ? lru : checkOrder(policy(sets, ways), entries);
     const masked = (sets & (sets - 1)) === 0;
     this.setMask = masked ? sets - 1 : 0;
     this.scannedWays = this.hashed || !masked ? 0 : ways;

@@ -126,7 +126,9 @@ export abstract class TlbEdit extends TlbLookup {
   private room(set: number, tag: number, kind: number): number {
     const empty = this.emptySlot(set);
     if (empty >= 0) return empty;
+    const first = set * this.ways;
     const slot = this.wayOrder.victim(set, tag, kind);
+    checkInteger('victim', slot, first, first + this.ways - 1);
     this.evictions++;
     if (this.setCounts.length > 0) this.setCounts[3 * set + 2]!++;
     this.beforeEviction?.(slot);

@@ -1,5 +1,10 @@
 import { Random, VmError } from 'pagewright/core';
-import { PagingStructureCache, TableEntryCache, x86Structures } from 'pagewright/tlb';
+import {
+  PagingStructureCache,
+  structureLevels,
+  TableEntryCache,
+  x86Structures,
+} from 'pagewright/tlb';
 import { describe, expect, it } from 'vitest';
 
 const X86 = x86Structures({ pde: 32, pdpte: 4, pml4e: 2 });
@@ -115,6 +120,19 @@ describe('a paging-structure cache', () => {
     ['an option that there is not', { tableLevels: 4, levels: [], level: 3 }],
   ])('refuses %s', (_what, options) => {
     expect(() => Reflect.construct(PagingStructureCache, [options])).toThrow(VmError);
+  });
+
+  it.each([-1, 0.5, Number.NaN, 2 ** 21])('has no levels of %s entries', (entries) => {
+    expect(() => x86Structures({ pde: 1, pdpte: 1, pml4e: entries })).toThrow(VmError);
+    expect(() => structureLevels({ indexBits: 9, entries: [entries] })).toThrow(VmError);
+  });
+
+  it.each([null, 5, {}])('has no contexts that are %s, also without levels', (contexts) => {
+    for (const options of [X86, { tableLevels: 4, levels: [] }]) {
+      const make = (): unknown =>
+        Reflect.construct(PagingStructureCache, [{ ...options, contexts }]);
+      expect(make).toThrow(VmError);
+    }
   });
 
   it('refuses to be filled with what is no entry above the leaves', () => {

@@ -1,5 +1,5 @@
 import { VmError, type VmEvent } from 'pagewright/core';
-import { sieve, treePlru } from 'pagewright/replacement';
+import { lru, sieve, treePlru } from 'pagewright/replacement';
 import { CoalescingTlb, Tlb, TlbAnswer, TlbContexts, tlbPolicy } from 'pagewright/tlb';
 import { describe, expect, it } from 'vitest';
 
@@ -15,6 +15,11 @@ function codeOf(action: () => unknown): string {
     throw error;
   }
   return 'nothing thrown';
+}
+
+/** An object with some of its properties replaced, and its methods. */
+function replacing(order: object, instead: object): object {
+  return Object.assign(Object.create(order), instead);
 }
 
 describe('the shape of a TLB', () => {
@@ -36,7 +41,7 @@ describe('the shape of a TLB', () => {
     }
   });
 
-  it.each<[string, object | undefined, string]>([
+  it.each<[string, object | null | undefined, string]>([
     ['zero entries', { entries: 0 }, 'out-of-range'],
     ['zero ways', { entries: 4, ways: 0 }, 'out-of-range'],
     ['ways that do not divide the entries', { entries: 10, ways: 4 }, 'bad-argument'],
@@ -47,6 +52,7 @@ describe('the shape of a TLB', () => {
     ['a negative number', { entries: -4 }, 'out-of-range'],
     ['a string', { entries: '4' }, 'bad-argument'],
     ['no options', undefined, 'bad-argument'],
+    ['null', null, 'bad-argument'],
     ['an option that there is not', { entries: 4, way: 2 }, 'bad-argument'],
     ['no sizes', { entries: 4, orders: [] }, 'bad-argument'],
     ['a size that there is not', { entries: 4, orders: [31] }, 'out-of-range'],
@@ -198,7 +204,8 @@ describe('entries that say that a page is not mapped', () => {
 });
 
 describe('what is inserted', () => {
-  it.each<[string, object, string]>([
+  it.each<[string, object | null, string]>([
+    ['nothing', null, 'bad-argument'],
     ['no page', {}, 'out-of-range'],
     ['a page of 2^52', { vpn: 2 ** 52, pfn: 1 }, 'out-of-range'],
     ['a negative page', { vpn: -1, pfn: 1 }, 'out-of-range'],
@@ -222,7 +229,8 @@ describe('what is inserted', () => {
     }
   });
 
-  it.each<[string, object]>([
+  it.each<[string, object | null]>([
+    ['null', null],
     ['nothing', {}],
     ['pages without a first one', { globals: true, pages: 3 }],
     ['zero pages', { globals: true, vpn: 1, pages: 0 }],
@@ -358,8 +366,56 @@ describe('a policy of somebody else', () => {
     tlb.checkInvariants();
   });
 
-  it('must be a policy', () => {
-    expect(codeOf(() => Reflect.apply(tlbPolicy, null, [{}]))).toBe('bad-argument');
+  it.each<[string, unknown]>([
+    ['nothing', null],
+    ['no object', 5],
+    ['an object without methods', {}],
+    ['nothing that restores', { create: () => lru().create(4) }],
+    ['an inline form that is no function', { ...sieve(), inline: 5 }],
+  ])('may not be %s', (_what, kind) => {
+    expect(codeOf(() => Reflect.apply(tlbPolicy, null, [kind]))).toBe('bad-argument');
+  });
+
+  it.each<[string, unknown]>([
+    ['nothing', null],
+    ['no object', 5],
+    ['an object that lacks a method', { ...sieve().create(4), victim: undefined }],
+  ])('may not create or restore %s', (_what, made) => {
+    const kind = sieve();
+    const entries = 4;
+    const creates = Reflect.apply(tlbPolicy, null, [{ ...kind, create: () => made }]);
+    const restores = Reflect.apply(tlbPolicy, null, [{ ...kind, restore: () => made }]);
+    const saved = new Tlb({ entries, policy: restores }).snapshot();
+    expect(codeOf(() => new Tlb({ entries, policy: creates }))).toBe('bad-argument');
+    expect(codeOf(() => Tlb.restore(saved, { entries, policy: restores }))).toBe('bad-argument');
+  });
+
+  const order = tlbPolicy(lru())(1, 4);
+
+  it.each<[string, unknown]>([
+    ['nothing', null],
+    ['no object', 5],
+    ['an order that lacks methods', { hitStamps: order.hitStamps }],
+    ['stamps that are none', replacing(order, { hitStamps: [0, 0, 0, 0] })],
+    ['stamps for some slots', replacing(order, { hitStamps: new Int32Array(3) })],
+  ])('may not give a TLB %s', (_what, made) => {
+    const options = { entries: 4, policy: () => made };
+    expect(codeOf(() => Reflect.construct(Tlb, [options]))).toBe('bad-argument');
+  });
+
+  it.each<[unknown, string]>([
+    [4, 'out-of-range'],
+    [1, 'out-of-range'],
+    [-1, 'out-of-range'],
+    [undefined, 'bad-argument'],
+  ])('may not choose slot %s for the second of two sets of two', (victim, code) => {
+    const policy = (): unknown => replacing(tlbPolicy(lru())(2, 2), { victim: () => victim });
+    const tlb: Tlb = Reflect.construct(Tlb, [{ entries: 4, ways: 2, policy }]);
+    for (const vpn of [0, 1, 2, 3]) tlb.fill(vpn, vpn, READ);
+    expect(codeOf(() => tlb.fill(5, 5, READ))).toBe(code);
+    expect([0, 1, 2, 3].map((vpn) => tlb.lookup(vpn, READ))).toEqual([0, 1, 2, 3]);
+    expect(tlb.statistics().evictions).toBe(0);
+    tlb.checkInvariants();
   });
 });
 
