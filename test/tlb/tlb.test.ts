@@ -234,6 +234,12 @@ describe('what is inserted', () => {
     ['nothing', {}],
     ['pages without a first one', { globals: true, pages: 3 }],
     ['zero pages', { globals: true, vpn: 1, pages: 0 }],
+    ...['vpn', 'pages', 'asid', 'vmid', 'root', 'exceptVmid', 'exceptRoot'].map(
+      (name): [string, object] => [
+        `${name} undefined`,
+        { globals: true, vpn: 1, [name]: undefined },
+      ],
+    ),
     ['a page that is none', { globals: true, vpn: -1 }],
     ['an ASID of 17 bits', { globals: true, asid: 65536 }],
     ['a word for globals', { globals: 'all' }],
