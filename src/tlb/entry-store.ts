@@ -25,7 +25,7 @@ const PER_PAGE: Float64Array = Float64Array.from({ length: 31 }, (_, order) => 2
  * ```
  * tags     the first page of the entry, aligned to its size; -1 when empty
  * kinds    31            5 4        0      one compare tells context and order; -1 when empty
- *         [  context id   |   order   ]    the size of the entry, 0 to 30
+ *         [ context place |   order   ]    the size of the entry, 0 to 30
  * pfns     the frame of that first page; -3, which is the answer, when the page is not mapped
  * rights   what the caller said; all of them when the page is not mapped
  * ```
@@ -41,7 +41,7 @@ export abstract class EntryStore {
   declare readonly ways: number;
   /** Sets. */
   declare readonly sets: number;
-  /** The ids that its entries carry. */
+  /** The table whose places its entries carry. */
   declare readonly contexts: TlbContexts;
   declare protected readonly tags: Float64Array;
   /**

@@ -79,9 +79,9 @@ export class Tlb extends TlbEdit {
     this.refuseOverlaps(vpn, order, global);
   }
 
-  /** Puts an entry in under the id that another cache kept it under. @internal */
-  insertFor(id: number, entry: TlbFill): void {
-    this.insertsAs = id;
+  /** Puts an entry in under the place that another cache kept it under. @internal */
+  insertFor(place: number, entry: TlbFill): void {
+    this.insertsAs = place;
     try {
       this.insert(entry);
     } finally {
@@ -183,7 +183,7 @@ export class Tlb extends TlbEdit {
     this.counts = snapshot.counts;
     this.wayOrder.load(snapshot.order, this.slotsInUse());
     try {
-      this.context = snapshot.context;
+      this.switchTo(snapshot.context);
       this.checkInvariants();
     } catch (error) {
       throw damagedTlb('slots', snapshot.slots, `entries that hold together: ${String(error)}`);

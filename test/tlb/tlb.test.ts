@@ -475,6 +475,41 @@ describe('contexts', () => {
     contexts.checkInvariants();
   });
 
+  it('that gave their place away are refused by the id that they had, also after a snapshot', () => {
+    const contexts = new TlbContexts({ limit: 4 });
+    const tlb = new Tlb({ entries: 8, contexts });
+    const ids = [1, 2, 3, 4, 5, 6, 7, 8].map((asid) => contexts.intern({ asid }));
+    expect(new Set(ids).size).toBe(8);
+    const restored = TlbContexts.restore(contexts.snapshot());
+    for (const table of [contexts, restored]) {
+      expect(ids.map((id) => codeOf(() => table.describe(id)))).toEqual([
+        ...Array.from({ length: 6 }, () => 'bad-argument'),
+        ...['nothing thrown', 'nothing thrown'],
+      ]);
+      expect([6, 7].map((at) => table.describe(ids[at]!).asid)).toEqual([7, 8]);
+    }
+    expect(codeOf(() => Reflect.set(tlb, 'context', ids[0]))).toBe('bad-argument');
+    expect(tlb.contexts.describe(tlb.context).asid).toBe(0);
+    // Of the same context, it is another id now.
+    const again = contexts.intern({ asid: 1 });
+    expect(codeOf(() => contexts.describe(ids[0]!))).toBe('bad-argument');
+    expect(contexts.describe(again).asid).toBe(1);
+    expect(codeOf(() => restored.describe(again))).toBe('bad-argument');
+    tlb.context = again;
+    expect(tlb.context).toBe(again);
+  });
+
+  it('are used when they become current, and when they are interned', () => {
+    const contexts = new TlbContexts({ limit: 5 });
+    const tlb = new Tlb({ entries: 8, contexts });
+    const [zero, one, two, three] = [0, 1, 2, 3].map((asid) => contexts.intern({ asid }));
+    tlb.context = one!;
+    tlb.context = zero!;
+    contexts.intern({ asid: 4 }); // not instead of 1, which was current after 2 and 3 were interned
+    const known = [one!, two!, three!].map((id) => codeOf(() => contexts.describe(id)));
+    expect(known).toEqual(['nothing thrown', 'bad-argument', 'nothing thrown']);
+  });
+
   it('that are all current somewhere leave no id', () => {
     const contexts = new TlbContexts({ limit: 3 });
     const tlbs = [new Tlb({ entries: 1, contexts }), new Tlb({ entries: 1, contexts })];
