@@ -133,20 +133,16 @@ export class TlbContexts {
       below.every(
         (end, at) => Number.isInteger(context[at]) && context[at] >= 0 && context[at] < end,
       );
-    if (!Array.isArray(contexts) || !contexts.every(sound)) {
-      const expected = 'ids, ASIDs, VMIDs and roots';
-      throw new VmError('bad-image', { argument: 'snapshot.contexts', value: contexts, expected });
-    }
-    for (const [id, asid, vmid, root] of contexts) {
+    const whole = Array.isArray(contexts) && contexts.every(sound);
+    for (const [id, asid, vmid, root] of whole ? contexts : []) {
       const key = keyOf(asid, vmid, root);
       table.ids.set(key, id);
       table.keys[placeOf(id)] = key;
     }
     // Places are taken from 0 on, so that none is missing below another.
-    const { length } = contexts;
-    const taken = table.keys.subarray(0, length);
-    if (length > table.limit || table.ids.size !== length || taken.includes(-1)) {
-      const expected = 'each context and each place once, from 0 on';
+    const taken = table.keys.filter((key, place) => key >= 0 && place < contexts.length).length;
+    if (!whole || table.ids.size !== contexts.length || taken !== contexts.length) {
+      const expected = 'contexts, each once, in places from 0 on';
       throw new VmError('bad-image', { argument: 'snapshot.contexts', value: contexts, expected });
     }
     return table;
