@@ -24,9 +24,9 @@ export interface TableEntryCacheOptions {
   /** Which goes. @defaultValue LRU */
   readonly policy?: TlbPolicy;
   /**
-   * Bits of an entry's number in its table, 1 to 16; tables are in frames below 2^(52 - indexBits). 12 are enough for 4 KiB
-   * frames of any x86 and RISC-V processor, with all 52 bits of a physical address (AMD64 APM Vol. 2, 5.1); tables of
-   * AArch64's 64 KiB granules have 13 (Arm ARM, D8.2). @defaultValue 12
+   * Bits of an entry's number in its table, 1 to 16; tables are in frames below 2^(52 - indexBits). With 12 there are all
+   * 4 KiB frames of a 52-bit physical address (AMD64 APM Vol. 2, 5.1 Page Translation Overview); tables of AArch64's 64 KiB
+   * granules have 13 (Arm ARM, D8.2 Translation process). @defaultValue 12
    */
   readonly indexBits?: number;
 }

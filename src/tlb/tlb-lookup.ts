@@ -340,7 +340,7 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
     type: TlbEventType,
     slot: number,
     vpn: number,
-    order = slot < 0 ? 0 : this.kinds[slot]! & 31,
+    order: number = slot < 0 ? 0 : this.kinds[slot]! & 31,
   ): void {
     this.watcher?.({ type, step: this.step++, slot, vpn, pages: 2 ** order });
   }
