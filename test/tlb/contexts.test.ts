@@ -1,4 +1,4 @@
-import { Tlb, TlbAnswer, TlbContexts } from 'pagewright/tlb';
+import { Tlb, TlbAnswer, TlbContexts, TlbHierarchy } from 'pagewright/tlb';
 import { describe, expect, it } from 'vitest';
 import { codeOf } from './code-of.js';
 
@@ -94,5 +94,38 @@ describe('contexts', () => {
     const tlbs = [new Tlb({ entries: 1, contexts }), new Tlb({ entries: 1, contexts })];
     tlbs[1]!.context = contexts.intern({ asid: 1 });
     expect(codeOf(() => contexts.intern({ asid: 2 }))).toBe('out-of-range');
+  });
+
+  it('are told apart by all levels and caches of a CPU, however often places were given away', () => {
+    const options = {
+      fetch: [],
+      load: [{ entries: 2 }],
+      second: [{ entries: 4 }],
+      fills: 'exclusive',
+      structures: { tableLevels: 2, levels: [{ level: 1, order: 9, entries: 4 }] },
+      nested: { entries: 4 },
+    } as const;
+    let tlbs = new TlbHierarchy({ ...options, contexts: new TlbContexts({ limit: 10 }) });
+    const ids: number[] = [];
+    for (let turn = 0; turn < 40; turn++) {
+      const id = tlbs.contexts.intern({ asid: turn % 7, vmid: turn % 3 });
+      tlbs.context = id;
+      expect(tlbs.lookup(5, READ, 0)).toBe(TlbAnswer.Miss);
+      for (const vpn of [5, 6, 7]) tlbs.fill({ vpn, pfn: 100 * turn + vpn, rights: READ }, 0);
+      tlbs.structures?.fill(1, 5, turn);
+      tlbs.nested?.fill(5, turn, READ);
+      const answers = [7, 6, 5].map((vpn) => tlbs.lookup(vpn, READ, 0));
+      expect(answers).toEqual([7, 6, 5].map((vpn) => 100 * turn + vpn));
+      tlbs.checkInvariants();
+      const known = ids.filter(
+        (old) => codeOf(() => tlbs.contexts.describe(old)) !== 'bad-argument',
+      );
+      expect(known.length).toBeLessThan(10);
+      ids.push(id);
+      const saved = tlbs.snapshot();
+      tlbs = TlbHierarchy.restore(saved, options);
+      expect(tlbs.snapshot()).toEqual(saved);
+    }
+    expect(Math.max(...ids)).toBeGreaterThan(2 ** 21);
   });
 });
