@@ -137,7 +137,8 @@ export interface InvalidationOwedEvent {
 
 /**
  * A TLB was asked, or an entry came or went. `tlb-evict` comes before the `tlb-fill` that it makes room for; both
- * `tlb-evict` and `tlb-flush` come while the entry is still there.
+ * `tlb-evict` and `tlb-flush` come while the entry is still there. Of a coalesced group that loses pages and stays, there
+ * is a `tlb-flush` of one page for each of them.
  *
  * @public
  */

@@ -28,7 +28,13 @@ export * from './error.js';
 export * from './event.js';
 export * from './fault.js';
 export * from './layout.js';
-export { checkBoolean, checkList, checkOptions, type OptionNames } from './options.js';
+export {
+  checkBoolean,
+  checkList,
+  checkMethods,
+  checkOptions,
+  type OptionNames,
+} from './options.js';
 export { type Plain, plain } from './plain.js';
 export * from './random.js';
 export * from './words.js';

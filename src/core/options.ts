@@ -49,6 +49,23 @@ export function checkBoolean(argument: string, value: unknown): boolean {
 }
 
 /**
+ * Checks that an object, which may be somebody else's, has the methods that will be called.
+ *
+ * @param argument - The name to report.
+ * @param value - What the caller gave.
+ * @param names - The methods.
+ * @throws {@link VmError} `bad-argument` for one that is missing.
+ * @internal
+ */
+export function checkMethods(argument: string, value: unknown, names: readonly string[]): void {
+  if (typeof value === 'object' && value !== null) {
+    if (names.every((name) => typeof Reflect.get(value, name) === 'function')) return;
+  }
+  const expected = `an object with ${names.join(', ')}`;
+  throw new VmError('bad-argument', { argument, value, expected });
+}
+
+/**
  * Checks that a caller gave an array.
  *
  * @param argument - The name to report.

@@ -7,7 +7,7 @@ export interface ReferenceSpace {
   readonly root: number;
 }
 
-/** Which spaces a CPU's caches can tell apart: a list, the one that was interned least recently first. */
+/** Which spaces a CPU's caches can tell apart: a list, the one that was used least recently first. */
 export class ReferenceContexts {
   private spaces: ReferenceSpace[] = [];
   private current: ReferenceContext | null = null;
@@ -32,6 +32,11 @@ export class ReferenceContexts {
     // 3. Until another is, it is current.
     this.current = context;
     return gone;
+  }
+
+  /** Whether a context is told apart from others now. */
+  knows(context: ReferenceContext): boolean {
+    return this.find(context) !== undefined;
   }
 
   private find(space: ReferenceSpace): ReferenceSpace | undefined {

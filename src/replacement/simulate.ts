@@ -1,5 +1,6 @@
 import {
   checkInteger,
+  checkMethods,
   checkOptions,
   type OptionNames,
   type Plain,
@@ -264,12 +265,8 @@ function divided(references: Float64Array, sets: number): readonly Float64Array[
 
 /** A policy may be somebody else's: it must have what will be called. */
 function checkPolicy(policy: SimulatedPolicy): SimulatedPolicy {
-  const wanted = ['onFill', 'onHit', 'victim', 'onTick'] as const;
-  if (typeof policy === 'object' && policy !== null) {
-    if (wanted.every((name) => typeof policy[name] === 'function')) return policy;
-  }
-  const expected = `a policy with ${wanted.join(', ')}`;
-  throw new VmError('bad-argument', { argument: 'kind.create()', value: policy, expected });
+  checkMethods('kind.create()', policy, ['onFill', 'onHit', 'victim', 'onTick']);
+  return policy;
 }
 
 function checkWrites(writes: ArrayLike<boolean | number>): ArrayLike<boolean | number> {

@@ -208,8 +208,14 @@ export class CoalescingTlb extends Tlb {
 
   private removeMembers(slot: number, members: number): void {
     const left = this.members[slot]! & ~members;
-    if (left === 0) this.drop(slot);
-    else this.members[slot] = left;
+    if (left === 0) {
+      this.drop(slot);
+      return;
+    }
+    for (let rest = this.members[slot]! & members; rest !== 0; rest &= rest - 1) {
+      this.tell('tlb-flush', slot, this.tags[slot]! + 31 - Math.clz32(rest & -rest), 0);
+    }
+    this.members[slot] = left;
   }
 
   protected override drop(slot: number): void {

@@ -46,7 +46,10 @@ export interface TlbContextsSnapshot {
   readonly type: 'tlb-contexts';
   /** Contexts known at a time. */
   readonly limit: number;
-  /** Id, ASID (65536 for the global pages of a root), VMID and root of each, the least recently interned first. */
+  /**
+   * Id, ASID (65536 for the global pages of a root), VMID and root of each, the least recently used first. An id is a
+   * place, counted from 0 on, and 2^20 times how often that was given away.
+   */
   readonly contexts: readonly (readonly [id: number, asid: number, vmid: number, root: number])[];
 }
 
@@ -54,23 +57,26 @@ export interface TlbContextsSnapshot {
 export interface ContextUser {
   /** The context that its lookups are for. */
   readonly context: number;
-  /** Forgets everything that was filled under an id, before the id means something else. */
-  forgetContext(id: number): void;
+  /** Forgets everything that was filled under a place, before another context has it. */
+  forgetContext(place: number): void;
 }
 
 const OPTIONS: OptionNames<TlbContextsOptions> = { limit: true };
 const CONTEXT: OptionNames<TlbContext> = { asid: true, vmid: true, root: true };
+
+/** Ids are places below this, and multiples of it: how often the place was given away. */
+const PLACES = 2 ** 20;
 
 /** Stands in the place of an ASID for the global pages of a root. */
 const EVERY_ASID = 2 ** 16;
 
 /**
  * Small numbers for contexts. A 57-bit page number, 16 bits of ASID and 16 of VMID do not fit one number, and a TLB that
- * compares three costs three compares; so each context that is alive has an id, and an entry one id. Caches of a CPU
- * share one table of them.
+ * compares three costs three compares; so each context that is alive has a place, and an entry one place. Caches of a
+ * CPU share one table of them.
  *
- * When there are more contexts than ids, the one that was interned least recently, and is current nowhere, gives its id
- * away, after every cache has flushed what it left behind.
+ * When there are more contexts than places, the one that was interned or made current least recently, and is current
+ * nowhere, gives its place away, after every cache has flushed what it left behind. Its id is refused from then on.
  *
  * @example
  * ```ts
@@ -91,8 +97,9 @@ const EVERY_ASID = 2 ** 16;
 export class TlbContexts {
   /** Contexts known at a time. */
   readonly limit: number;
-  /** Ids by key, the least recently interned first. */
+  /** Ids by key, the least recently used first. */
   private readonly ids: Map<number, number> = new Map();
+  /** By place; -1 where there is none. */
   private readonly keys: Float64Array;
   private readonly users: Set<ContextUser> = new Set();
   /** Where caches begin that are being restored; see `beginIn`. */
@@ -119,27 +126,23 @@ export class TlbContexts {
     checkVersion(snapshot, 1, 'tlb-contexts');
     const table = new TlbContexts({ limit: snapshot.limit });
     const { contexts } = snapshot;
-    const taken = new Set<number>();
-    const below = [table.limit, EVERY_ASID + 1, 2 ** 16, 2 ** 20];
+    const below = [2 ** 53, EVERY_ASID + 1, 2 ** 16, 2 ** 20];
     const sound = (context: unknown): boolean =>
       Array.isArray(context) &&
       context.length === 4 &&
       below.every(
         (end, at) => Number.isInteger(context[at]) && context[at] >= 0 && context[at] < end,
       );
-    if (!Array.isArray(contexts) || !contexts.every(sound)) {
-      const expected = 'ids, ASIDs, VMIDs and roots';
-      throw new VmError('bad-image', { argument: 'snapshot.contexts', value: contexts, expected });
-    }
-    for (const [id, asid, vmid, root] of contexts) {
+    const whole = Array.isArray(contexts) && contexts.every(sound);
+    for (const [id, asid, vmid, root] of whole ? contexts : []) {
       const key = keyOf(asid, vmid, root);
       table.ids.set(key, id);
-      table.keys[id] = key;
-      taken.add(id);
+      table.keys[placeOf(id)] = key;
     }
-    // Ids are handed out from 0 on, so that none is missing below another.
-    if (taken.size !== contexts.length || table.ids.size !== taken.size || taken.has(taken.size)) {
-      const expected = 'each context and each id once, from 0 on';
+    // Places are taken from 0 on, so that none is missing below another.
+    const taken = table.keys.filter((key, place) => key >= 0 && place < contexts.length).length;
+    if (!whole || table.ids.size !== contexts.length || taken !== contexts.length) {
+      const expected = 'contexts, each once, in places from 0 on';
       throw new VmError('bad-image', { argument: 'snapshot.contexts', value: contexts, expected });
     }
     return table;
@@ -164,7 +167,8 @@ export class TlbContexts {
    */
   checkInvariants(): void {
     for (const [key, id] of this.ids) {
-      if (this.keys[id] !== key) throw new Error(`id ${id} is of ${this.keys[id]}, not of ${key}`);
+      const found = this.keys[placeOf(id)];
+      if (found !== key) throw new Error(`id ${id} is of ${found}, not of ${key}`);
     }
     const known = this.keys.reduce((count, key) => count + Number(key >= 0), 0);
     if (known !== this.ids.size)
@@ -175,7 +179,7 @@ export class TlbContexts {
    * The id of a context. O(1).
    *
    * @param context - Its numbers.
-   * @returns The id, for `tlb.context`; it stays until the context has to give it away.
+   * @returns The id, for `tlb.context`; it stays until the context has to give its place away.
    * @throws `VmError` for numbers out of range, or when every id is current somewhere.
    */
   intern(context: TlbContext): number {
@@ -185,9 +189,13 @@ export class TlbContexts {
     checkInteger('vmid', vmid, 0, 65535);
     checkInteger('root', root, 0, 2 ** 20 - 1);
     const key = keyOf(asid, vmid, root);
-    this.refresh(keyOf(EVERY_ASID, vmid, root));
     this.refresh(key);
     return this.idOf(key);
+  }
+
+  /** Makes a context the one that was used last. @internal */
+  use(id: number): void {
+    this.refresh(this.keyOfId(id));
   }
 
   /** The id of the context in which a new cache begins: all zeros. @internal */
@@ -202,7 +210,8 @@ export class TlbContexts {
    * @internal
    */
   beginIn<Made>(id: number, make: () => Made): Made {
-    if (!this.isWhole(id)) {
+    const key = this.find(id);
+    if (key < 0 || !this.ids.has(globalKeyOf(key))) {
       const expected = 'a context that is known, with that of its global pages';
       throw new VmError('bad-image', { argument: 'snapshot.context', value: id, expected });
     }
@@ -234,24 +243,23 @@ export class TlbContexts {
    */
   describe(id: number): Required<TlbContext> {
     this.keyOfId(id);
-    return this.numbersOf(id);
+    return this.numbersOf(placeOf(id));
   }
 
-  /** The same of any id, those of global pages too, whose ASID means nothing. @internal */
-  numbersOf(id: number): Required<TlbContext> {
-    const key = this.keys[id]!;
+  /** The same of any place, those of global pages too, whose ASID means nothing. @internal */
+  numbersOf(place: number): Required<TlbContext> {
+    const key = this.keys[place]!;
     return { asid: asidOf(key) % EVERY_ASID, vmid: vmidOf(key), root: rootOf(key) };
   }
 
   /** The id under which the global pages of a context's root are kept. @internal */
   globalOf(id: number): number {
-    const key = this.keyOfId(id);
-    return this.idOf(keyOf(EVERY_ASID, vmidOf(key), rootOf(key)), [id]);
+    return this.idOf(globalKeyOf(this.keyOfId(id)), [id]);
   }
 
-  /** Whether pages of an id are in reach of a flush, as far as contexts decide. @internal */
-  reaches(id: number, scope: FlushScope): boolean {
-    const key = this.keys[id]!;
+  /** Whether pages of a place are in reach of a flush, as far as contexts decide. @internal */
+  reaches(place: number, scope: FlushScope): boolean {
+    const key = this.keys[place]!;
     const root = rootOf(key);
     const vmid = vmidOf(key);
     if (root !== (scope.root ?? root) || root === scope.exceptRoot) return false;
@@ -261,14 +269,14 @@ export class TlbContexts {
     return scope.asid === undefined || scope.asid === asid;
   }
 
-  /** Whether an id is in use. @internal */
-  knows(id: number): boolean {
-    return this.keys[id]! >= 0;
+  /** Whether a place is in use. @internal */
+  knows(place: number): boolean {
+    return this.keys[place]! >= 0;
   }
 
-  /** Whether an id is that of global pages. @internal */
-  isGlobal(id: number): boolean {
-    return asidOf(this.keys[id]!) === EVERY_ASID;
+  /** Whether a place is that of global pages. @internal */
+  isGlobal(place: number): boolean {
+    return asidOf(this.keys[place]!) === EVERY_ASID;
   }
 
   /** A cache whose entries carry ids of this table. @internal */
@@ -276,57 +284,61 @@ export class TlbContexts {
     this.users.add(user);
   }
 
-  /** Whether an id is that of a context whose global pages have an id, too: one that is current somewhere. */
-  private isWhole(id: number): boolean {
-    const key = Number.isInteger(id) ? (this.keys[id] ?? -1) : -1;
-    return key >= 0 && asidOf(key) !== EVERY_ASID && this.withGlobal(id).length === 2;
+  /** The key of a context by its id, or -1 for an id that is not known, or one of global pages. */
+  private find(id: number): number {
+    const key = this.keys[placeOf(id)]!;
+    return this.ids.get(key) === id && asidOf(key) !== EVERY_ASID ? key : -1;
   }
 
   private keyOfId(id: number): number {
-    const key = Number.isInteger(id) ? this.keys[id] : undefined;
-    if (key !== undefined && key >= 0 && asidOf(key) !== EVERY_ASID) return key;
+    const key = this.find(id);
+    if (key >= 0) return key;
     const expected = 'a context that intern returned, and that is still known';
     throw new VmError('bad-argument', { argument: 'context', value: id, expected });
   }
 
-  /** The id of a key; another may have to give its own away, but not one of those to keep. */
+  /** The id of a key; another context may have to give its place away, but not one of those to keep. */
   private idOf(key: number, keep: readonly number[] = []): number {
     const known = this.ids.get(key);
     if (known !== undefined) return known;
     const id = this.ids.size < this.limit ? this.ids.size : this.recycled(keep);
     this.ids.set(key, id);
-    this.keys[id] = key;
+    this.keys[placeOf(id)] = key;
     return id;
   }
 
-  /** Makes a key the one that was interned last, if it is known. */
+  /** Makes a key, with that of its global pages, the one that was used last, if it is known. */
   private refresh(key: number): void {
-    const id = this.ids.get(key);
-    if (id === undefined) return;
-    this.ids.delete(key);
-    this.ids.set(key, id);
+    for (const one of [globalKeyOf(key), key]) {
+      const id = this.ids.get(one);
+      if (id === undefined) continue;
+      this.ids.delete(one);
+      this.ids.set(one, id);
+    }
   }
 
-  /** Takes an id away from the context that was interned least recently and is current nowhere. */
+  /** Takes a place away from the context that was used least recently and is current nowhere; returns its next id. */
   private recycled(keep: readonly number[]): number {
-    const used = [...this.users].flatMap(({ context }) => this.withGlobal(context));
-    const current = new Set([...used, ...keep]);
+    const current = new Set(keep);
+    for (const { context } of this.users) {
+      const global = this.ids.get(globalKeyOf(this.keys[placeOf(context)]!));
+      current.add(context).add(global ?? context);
+    }
     for (const [key, id] of this.ids) {
       if (current.has(id)) continue;
-      for (const user of this.users) user.forgetContext(id);
+      for (const user of this.users) user.forgetContext(placeOf(id));
       this.ids.delete(key);
-      this.keys[id] = -1;
-      return id;
+      this.keys[placeOf(id)] = -1;
+      return id + PLACES;
     }
     const expected = `fewer than ${this.limit} contexts that are current at a time`;
     throw new VmError('out-of-range', { argument: 'context', expected });
   }
+}
 
-  private withGlobal(id: number): readonly number[] {
-    const key = this.keys[id]!;
-    const global = this.ids.get(keyOf(EVERY_ASID, vmidOf(key), rootOf(key)));
-    return global === undefined ? [id] : [id, global];
-  }
+/** The place of an id: what entries carry. */
+export function placeOf(id: number): number {
+  return id & (PLACES - 1);
 }
 
 /**
@@ -337,6 +349,10 @@ export class TlbContexts {
  */
 function keyOf(asid: number, vmid: number, root: number): number {
   return (root * 2 ** 16 + vmid) * 2 ** 17 + asid;
+}
+
+function globalKeyOf(key: number): number {
+  return key - asidOf(key) + EVERY_ASID;
 }
 
 function asidOf(key: number): number {

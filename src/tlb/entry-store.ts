@@ -2,7 +2,7 @@ import type { TlbContexts } from './contexts.js';
 import type { Geometry } from './geometry.js';
 import { ListOrder } from './list-order.js';
 import { StampOrder } from './stamp-order.js';
-import type { WayOrder } from './way-order.js';
+import { checkOrder, type WayOrder } from './way-order.js';
 
 /** No slot. */
 export const NO_SLOT = -1;
@@ -25,7 +25,7 @@ const PER_PAGE: Float64Array = Float64Array.from({ length: 31 }, (_, order) => 2
  * ```
  * tags     the first page of the entry, aligned to its size; -1 when empty
  * kinds    31            5 4        0      one compare tells context and order; -1 when empty
- *         [  context id   |   order   ]    the size of the entry, 0 to 30
+ *         [ context place |   order   ]    the size of the entry, 0 to 30
  * pfns     the frame of that first page; -3, which is the answer, when the page is not mapped
  * rights   what the caller said; all of them when the page is not mapped
  * ```
@@ -41,7 +41,7 @@ export abstract class EntryStore {
   declare readonly ways: number;
   /** Sets. */
   declare readonly sets: number;
-  /** The ids that its entries carry. */
+  /** The table whose places its entries carry. */
   declare readonly contexts: TlbContexts;
   declare protected readonly tags: Float64Array;
   /**
@@ -91,7 +91,7 @@ export abstract class EntryStore {
     this.pageOrders = new Uint8Array(entries);
     this.hashed = sets === 1 && ways > SCANNED_WAYS;
     const lru = this.hashed ? new ListOrder(ways) : new StampOrder(sets, ways);
-    this.wayOrder = policy === null ? lru : policy(sets, ways);
+    this.wayOrder = policy === null ? lru : checkOrder(policy(sets, ways), entries);
     const masked = (sets & (sets - 1)) === 0;
     this.setMask = masked ? sets - 1 : 0;
     this.scannedWays = this.hashed || !masked ? 0 : ways;

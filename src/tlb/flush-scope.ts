@@ -1,10 +1,5 @@
-import {
-  checkBoolean,
-  checkInteger,
-  checkOptions,
-  type OptionNames,
-  VmError,
-} from '../core/index.js';
+import { checkBoolean, checkInteger, checkOptions, type OptionNames } from '../core/index.js';
+import { bad } from './geometry.js';
 
 /**
  * What an invalidation reaches, as data: every instruction of every architecture is one or two of these, and every cache
@@ -70,26 +65,29 @@ const CACHES: OptionNames<FlushedCaches> = {
   secondStructures: true,
 };
 
+const RANGES = [
+  ['asid', 0, 2 ** 16 - 1],
+  ['vmid', 0, 2 ** 16 - 1],
+  ['exceptVmid', 0, 2 ** 16 - 1],
+  ['root', 0, 2 ** 20 - 1],
+  ['exceptRoot', 0, 2 ** 20 - 1],
+  ['vpn', 0, 2 ** 52 - 1],
+  ['pages', 1, 2 ** 52],
+] as const;
+
 /** Checks a scope, and returns its pages: from the first to an end that may be infinite. */
 export function checkScope(scope: FlushScope): { readonly first: number; readonly end: number } {
   checkOptions('', scope, SCOPE, 'scope');
-  const { caches, globals, pages, vpn } = scope;
+  const { caches, globals, pages = 1, vpn } = scope;
   checkBoolean('globals', globals);
-  for (const name of ['asid', 'vmid', 'exceptVmid', 'root', 'exceptRoot'] as const) {
-    const end = name === 'root' || name === 'exceptRoot' ? 2 ** 20 : 2 ** 16;
-    if (scope[name] !== undefined) checkInteger(name, scope[name], 0, end - 1);
+  for (const [name, low, high] of RANGES) {
+    // What is there and undefined was forgotten: as no restriction, it would reach everything.
+    if (name in scope) checkInteger(name, scope[name] ?? Number.NaN, low, high);
   }
   if (caches !== undefined) checkCaches(caches);
-  if (vpn === undefined) {
-    if (pages === undefined) return { first: 0, end: Infinity };
-    throw new VmError('bad-argument', {
-      argument: 'pages',
-      value: pages,
-      expected: 'no pages without a vpn',
-    });
-  }
-  checkInteger('vpn', vpn, 0, 2 ** 52 - 1);
-  return { first: vpn, end: vpn + checkInteger('pages', pages ?? 1, 1, 2 ** 52) };
+  if (vpn !== undefined) return { first: vpn, end: vpn + pages };
+  if (!('pages' in scope)) return { first: 0, end: Infinity };
+  throw bad('pages', pages, 'no pages without a vpn');
 }
 
 function checkCaches(caches: FlushedCaches): void {
@@ -99,6 +97,6 @@ function checkCaches(caches: FlushedCaches): void {
   for (const value of [caches.structures, caches.secondStructures ?? 'none']) {
     if (value === 'none' || value === 'pages' || value === 'all') continue;
     const expected = "'none', 'pages' or 'all'";
-    throw new VmError('bad-argument', { argument: 'caches.structures', value, expected });
+    throw bad('caches.structures', value, expected);
   }
 }

@@ -27,18 +27,7 @@ export type {
   TlbHierarchyStatistics,
 } from './hierarchy-options.js';
 export type { InvalidationRule } from './invalidation-rule.js';
-export {
-  type AArch64GuestPage,
-  type AArch64Page,
-  type AArch64PageOfAll,
-  type AArch64Range,
-  type AArch64RangeOfAll,
-  type AArch64RangeOfOne,
-  AArch64Regime,
-  type AArch64RegimePage,
-  type AArch64Vm,
-  aarch64Invalidations,
-} from './invalidations-aarch64.js';
+export { aarch64Invalidations } from './invalidations-aarch64.js';
 export {
   type RiscvFence,
   type RiscvGStageFence,
@@ -52,6 +41,21 @@ export {
   type X86Place,
   x86Invalidations,
 } from './invalidations-x86.js';
+export {
+  type AArch64El2,
+  type AArch64El2Page,
+  type AArch64El2Range,
+  type AArch64El3Page,
+  type AArch64GuestPage,
+  type AArch64GuestRange,
+  type AArch64Page,
+  type AArch64PageOfAll,
+  type AArch64Range,
+  type AArch64RangeOfAll,
+  type AArch64RangeOfOne,
+  AArch64Regime,
+  type AArch64Vm,
+} from './operands-aarch64.js';
 export {
   PagingStructureCache,
   type PagingStructureCacheOptions,

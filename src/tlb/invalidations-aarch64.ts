@@ -1,111 +1,21 @@
 import { checkInteger } from '../core/index.js';
 import type { FlushedCaches, FlushScope } from './flush-scope.js';
-import { firstStage, type InvalidationRule, secondStage } from './invalidation-rule.js';
+import { checked, firstStage, type InvalidationRule, secondStage } from './invalidation-rule.js';
 
-/**
- * The `root` of a context: the translation regime.
- *
- * @public
- */
-export const AArch64Regime = {
-  /** EL1&0, with or without a second stage. */
-  EL10: 0,
-  /** EL2. */
-  EL2: 1,
-  /** EL2&0: EL2 with HCR_EL2.E2H. */
-  EL20: 2,
-  /** EL3. */
-  EL3: 3,
-} as const;
-
-/**
- * A page of an address space of the EL1&0 regime.
- *
- * @public
- */
-export interface AArch64Page extends AArch64Vm {
-  /** The page number, in granules. */
-  readonly vpn: number;
-  /** The ASID of the operand. */
-  readonly asid: number;
-}
-
-/**
- * The virtual machine.
- *
- * @public
- */
-export interface AArch64Vm {
-  /** VTTBR_EL2.VMID; 0 while EL2 is off. @defaultValue 0 */
-  readonly vmid?: number;
-  /** HCR_EL2.E2H and TGE are both set: the instruction is about EL2&0, which has no VMIDs. @defaultValue false */
-  readonly host?: boolean;
-}
-
-/**
- * The range of a TLBI by range: from its base, (NUM + 1) x 2^(5 x SCALE + 1) granules.
- *
- * @public
- */
-export interface AArch64Range {
-  /** BaseADDR: the first page, in granules. */
-  readonly vpn: number;
-  /** SCALE, 0 to 3. */
-  readonly scale: number;
-  /** NUM, 0 to 31. */
-  readonly num: number;
-}
-
-/**
- * A page of every address space of the EL1&0 regime.
- *
- * @public
- */
-export interface AArch64PageOfAll extends AArch64Vm {
-  /** The page number, in granules. */
-  readonly vpn: number;
-}
-
-/**
- * A range of an address space of the EL1&0 regime.
- *
- * @public
- */
-export interface AArch64RangeOfOne extends AArch64Range, AArch64Vm {
-  /** The ASID of the operand. */
-  readonly asid: number;
-}
-
-/**
- * A range of every address space of the EL1&0 regime; for RIPAS2E1, of guest frames.
- *
- * @public
- */
-export interface AArch64RangeOfAll extends AArch64Range, AArch64Vm {}
-
-/**
- * A guest frame.
- *
- * @public
- */
-export interface AArch64GuestPage {
-  /** VTTBR_EL2.VMID. @defaultValue 0 */
-  readonly vmid?: number;
-  /** The guest frame number: the intermediate physical address, in granules. */
-  readonly ipn: number;
-}
-
-/**
- * A page of EL2's or EL3's own regime.
- *
- * @public
- */
-export interface AArch64RegimePage {
-  /** The page number, in granules. */
-  readonly vpn: number;
-  /** With HCR_EL2.E2H, of VAE2 and VALE2: the ASID in EL2&0. */
-  readonly asid?: number;
-}
+import {
+  type AArch64El2Page,
+  type AArch64El2Range,
+  type AArch64El3Page,
+  type AArch64GuestPage,
+  type AArch64GuestRange,
+  type AArch64Page,
+  type AArch64PageOfAll,
+  type AArch64Range,
+  type AArch64RangeOfAll,
+  type AArch64RangeOfOne,
+  AArch64Regime,
+  type AArch64Vm,
+} from './operands-aarch64.js';
 
 const ARM = 'Arm ARM (DDI 0487), chapter D8';
 const TLBI = `${ARM}, TLB maintenance instructions`;
@@ -139,12 +49,12 @@ function byPage(
   caches: FlushedCaches,
   effect: string,
 ): InvalidationRule<AArch64Page> {
-  return {
+  return checked({
     instruction: `TLBI ${name}, Xt`,
     source: TLBI,
     effect,
     scopes: ({ asid, vpn, ...vm }) => stage1(vm, { asid, vpn, caches }),
-  };
+  });
 }
 
 function byPageOfAll(
@@ -152,12 +62,12 @@ function byPageOfAll(
   caches: FlushedCaches,
   effect: string,
 ): InvalidationRule<AArch64PageOfAll> {
-  return {
+  return checked({
     instruction: `TLBI ${name}, Xt`,
     source: TLBI,
     effect,
     scopes: ({ vpn, ...vm }) => stage1(vm, { vpn, caches }),
-  };
+  });
 }
 
 function byRange(
@@ -165,13 +75,13 @@ function byRange(
   caches: FlushedCaches,
   effect: string,
 ): InvalidationRule<AArch64RangeOfOne> {
-  return {
+  return checked({
     instruction: `TLBI ${name}, Xt`,
     source: RANGE,
     effect,
     scopes: ({ asid, host, vmid, ...range }) =>
       stage1(placeOf(host, vmid), { asid, ...pagesOf(range), caches }),
-  };
+  });
 }
 
 function byRangeOfAll(
@@ -179,28 +89,49 @@ function byRangeOfAll(
   caches: FlushedCaches,
   effect: string,
 ): InvalidationRule<AArch64RangeOfAll> {
-  return {
+  return checked({
     instruction: `TLBI ${name}, Xt`,
     source: RANGE,
     effect,
     scopes: ({ host, vmid, ...range }) =>
       stage1(placeOf(host, vmid), { ...pagesOf(range), caches }),
-  };
+  });
+}
+
+/** Second-stage entries of guest frames: EL2&0 has no second stage, so that HCR_EL2.{E2H, TGE} do not matter. */
+function stage2(
+  vmid: number,
+  structures: FlushedCaches['structures'],
+  frames: Pick<FlushScope, 'pages' | 'vpn'>,
+): readonly FlushScope[] {
+  const caches = secondStage(structures);
+  return [{ root: AArch64Regime.EL10, vmid, globals: true, ...frames, caches }];
 }
 
 function byGuestPage(
   name: string,
   structures: FlushedCaches['structures'],
 ): InvalidationRule<AArch64GuestPage> {
-  return {
+  return checked({
     instruction: `TLBI ${name}, Xt`,
     source: TLBI,
     effect:
       'second-stage translations of the address alone; what was combined from them stays until a stage 1 TLBI drops it',
-    scopes: ({ ipn, vmid = 0 }) => [
-      { root: AArch64Regime.EL10, vmid, globals: true, vpn: ipn, caches: secondStage(structures) },
-    ],
-  };
+    scopes: ({ ipn, vmid = 0 }) => stage2(vmid, structures, { vpn: ipn }),
+  });
+}
+
+function byGuestRange(
+  name: string,
+  structures: FlushedCaches['structures'],
+  effect: string,
+): InvalidationRule<AArch64GuestRange> {
+  return checked({
+    instruction: `TLBI ${name}, Xt`,
+    source: RANGE,
+    effect,
+    scopes: ({ vmid = 0, ...range }) => stage2(vmid, structures, pagesOf(range)),
+  });
 }
 
 /** All of a regime that has no virtual machines. */
@@ -208,28 +139,66 @@ function wholeRegime(root: number): readonly FlushScope[] {
   return [{ root, globals: true, caches: firstStage('all') }];
 }
 
-/** A page of EL3, whose regime has one address space, or of EL2, which has several with HCR_EL2.E2H. */
-function ofRegime(
-  name: string,
-  root: number,
+/** What goes of EL2's regime, or of EL2&0, which has ASIDs. */
+function el2(
+  asid: number | undefined,
+  pages: Pick<FlushScope, 'pages' | 'vpn'>,
   caches: FlushedCaches,
-): InvalidationRule<AArch64RegimePage> {
-  return {
+): readonly FlushScope[] {
+  const place =
+    asid === undefined ? { root: AArch64Regime.EL2 } : { root: AArch64Regime.EL20, asid };
+  return [{ ...place, globals: true, ...pages, caches }];
+}
+
+function byEl2Page(name: string, caches: FlushedCaches): InvalidationRule<AArch64El2Page> {
+  return checked({
     instruction: `TLBI ${name}, Xt`,
     source: TLBI,
-    effect:
-      "the page in the exception level's own regime; in the ASID, or global, where there are ASIDs",
-    scopes: ({ asid, vpn }) => [
-      asid === undefined
-        ? { root, globals: true, vpn, caches }
-        : { root: AArch64Regime.EL20, asid, globals: true, vpn, caches },
-    ],
-  };
+    effect: "the page in EL2's regime; with HCR_EL2.E2H in the ASID of EL2&0, or global",
+    scopes: ({ asid, vpn }) => el2(asid, { vpn }, caches),
+  });
+}
+
+function byEl2Range(
+  name: string,
+  caches: FlushedCaches,
+  effect: string,
+): InvalidationRule<AArch64El2Range> {
+  return checked({
+    instruction: `TLBI ${name}, Xt`,
+    source: RANGE,
+    effect,
+    scopes: ({ asid, ...range }) => el2(asid, pagesOf(range), caches),
+  });
+}
+
+/** EL3's regime has one address space. */
+function byEl3Page(name: string, caches: FlushedCaches): InvalidationRule<AArch64El3Page> {
+  return checked({
+    instruction: `TLBI ${name}, Xt`,
+    source: TLBI,
+    effect: "the page in EL3's regime",
+    scopes: ({ vpn }) => [{ root: AArch64Regime.EL3, globals: true, vpn, caches }],
+  });
+}
+
+function byEl3Range(
+  name: string,
+  caches: FlushedCaches,
+  effect: string,
+): InvalidationRule<AArch64Range> {
+  return checked({
+    instruction: `TLBI ${name}, Xt`,
+    source: RANGE,
+    effect,
+    scopes: (range) => [{ root: AArch64Regime.EL3, globals: true, ...pagesOf(range), caches }],
+  });
 }
 
 /**
  * What AArch64's TLB maintenance instructions invalidate, on the PE that executes them; those with IS or OS do the same on
- * every PE of the domain, and those with nXS wait for less.
+ * every PE of the domain, those with nXS wait for less, and a TLBIP does what its TLBI does. PAALL and RPAOS are about
+ * granule protection, and VMALLWS2E1 about dirty state: these caches have neither.
  *
  * @example
  * ```ts
@@ -254,7 +223,7 @@ export const aarch64Invalidations: {
   /** All of stage 1, in the current VMID. */
   readonly vmalle1: InvalidationRule<AArch64Vm>;
   /** Both stages, in the current VMID. */
-  readonly vmalls12e1: InvalidationRule<AArch64Vm>;
+  readonly vmalls12e1: InvalidationRule<Pick<AArch64Vm, 'vmid'>>;
   /** Both stages, every VMID. */
   readonly alle1: InvalidationRule<unknown>;
   /** By address and ASID, a range. */
@@ -270,20 +239,30 @@ export const aarch64Invalidations: {
   /** By intermediate physical address, last level. */
   readonly ipas2le1: InvalidationRule<AArch64GuestPage>;
   /** By intermediate physical address, a range. */
-  readonly ripas2e1: InvalidationRule<AArch64RangeOfAll>;
+  readonly ripas2e1: InvalidationRule<AArch64GuestRange>;
+  /** By intermediate physical address, a range, last level. */
+  readonly ripas2le1: InvalidationRule<AArch64GuestRange>;
   /** By address, in EL2's regime. */
-  readonly vae2: InvalidationRule<AArch64RegimePage>;
+  readonly vae2: InvalidationRule<AArch64El2Page>;
   /** By address, in EL2's regime, last level. */
-  readonly vale2: InvalidationRule<AArch64RegimePage>;
+  readonly vale2: InvalidationRule<AArch64El2Page>;
+  /** By address, in EL2's regime, a range. */
+  readonly rvae2: InvalidationRule<AArch64El2Range>;
+  /** By address, in EL2's regime, a range, last level. */
+  readonly rvale2: InvalidationRule<AArch64El2Range>;
   /** All of EL2's regime. */
   readonly alle2: InvalidationRule<{
     /** HCR_EL2.E2H: the regime is EL2&0. @defaultValue false */
     readonly e2h?: boolean;
   }>;
   /** By address, in EL3's regime. */
-  readonly vae3: InvalidationRule<AArch64RegimePage>;
+  readonly vae3: InvalidationRule<AArch64El3Page>;
   /** By address, in EL3's regime, last level. */
-  readonly vale3: InvalidationRule<AArch64RegimePage>;
+  readonly vale3: InvalidationRule<AArch64El3Page>;
+  /** By address, in EL3's regime, a range. */
+  readonly rvae3: InvalidationRule<AArch64Range>;
+  /** By address, in EL3's regime, a range, last level. */
+  readonly rvale3: InvalidationRule<AArch64Range>;
   /** All of EL3's regime. */
   readonly alle3: InvalidationRule<unknown>;
 } = {
@@ -291,28 +270,29 @@ export const aarch64Invalidations: {
   vale1: byPage('VALE1', LAST_LEVEL, 'the page in the ASID, or global; last-level entries only'),
   vaae1: byPageOfAll('VAAE1', ANY_LEVEL, 'the page in every ASID, and the entries above it'),
   vaale1: byPageOfAll('VAALE1', LAST_LEVEL, 'the page in every ASID; last-level entries only'),
-  aside1: {
+  aside1: checked({
     instruction: 'TLBI ASIDE1, Xt',
     source: TLBI,
     effect: 'everything of the ASID, except global entries',
     scopes: ({ asid, ...vm }) => stage1(vm, { asid, caches: firstStage('all') }, false),
-  },
-  vmalle1: {
+  }),
+  vmalle1: checked({
     instruction: 'TLBI VMALLE1',
     source: TLBI,
     effect: 'all of stage 1 in the current VMID, with what was combined from both stages',
     scopes: (vm) => stage1(vm, { caches: firstStage('all') }),
-  },
-  vmalls12e1: {
+  }),
+  vmalls12e1: checked({
     instruction: 'TLBI VMALLS12E1',
     source: TLBI,
     effect: 'all of both stages in the current VMID',
+    // Of EL1&0 even where VMALLE1 would be about EL2&0 (C5.5.80: its pseudocode names no other regime).
     scopes: ({ vmid = 0 }) => [
       ...stage1({ vmid }, { caches: firstStage('all') }),
-      ...stage1({ vmid }, { caches: secondStage('all') }),
+      ...stage2(vmid, 'all', {}),
     ],
-  },
-  alle1: {
+  }),
+  alle1: checked({
     instruction: 'TLBI ALLE1',
     source: TLBI,
     effect: 'all of both stages of the EL1&0 regime, in every VMID',
@@ -320,34 +300,33 @@ export const aarch64Invalidations: {
       { root: AArch64Regime.EL10, globals: true, caches: firstStage('all') },
       { root: AArch64Regime.EL10, globals: true, caches: secondStage('all') },
     ],
-  },
+  }),
   rvae1: byRange('RVAE1', ANY_LEVEL, 'as VAE1, for a range'),
   rvale1: byRange('RVALE1', LAST_LEVEL, 'as VALE1, for a range'),
   rvaae1: byRangeOfAll('RVAAE1', ANY_LEVEL, 'as VAAE1, for a range'),
   rvaale1: byRangeOfAll('RVAALE1', LAST_LEVEL, 'as VAALE1, for a range'),
   ipas2e1: byGuestPage('IPAS2E1', 'pages'),
   ipas2le1: byGuestPage('IPAS2LE1', 'none'),
-  ripas2e1: {
-    instruction: 'TLBI RIPAS2E1, Xt',
-    source: RANGE,
-    effect: 'as IPAS2E1, for a range',
-    scopes: ({ vmid = 0, ...range }) =>
-      stage1({ vmid }, { ...pagesOf(range), caches: secondStage('pages') }),
-  },
-  vae2: ofRegime('VAE2', AArch64Regime.EL2, ANY_LEVEL),
-  vale2: ofRegime('VALE2', AArch64Regime.EL2, LAST_LEVEL),
-  alle2: {
+  ripas2e1: byGuestRange('RIPAS2E1', 'pages', 'as IPAS2E1, for a range'),
+  ripas2le1: byGuestRange('RIPAS2LE1', 'none', 'as IPAS2LE1, for a range'),
+  vae2: byEl2Page('VAE2', ANY_LEVEL),
+  vale2: byEl2Page('VALE2', LAST_LEVEL),
+  rvae2: byEl2Range('RVAE2', ANY_LEVEL, 'as VAE2, for a range'),
+  rvale2: byEl2Range('RVALE2', LAST_LEVEL, 'as VALE2, for a range'),
+  alle2: checked({
     instruction: 'TLBI ALLE2',
     source: TLBI,
     effect: "all of EL2's regime, with HCR_EL2.E2H of EL2&0",
     scopes: ({ e2h = false }) => wholeRegime(e2h ? AArch64Regime.EL20 : AArch64Regime.EL2),
-  },
-  vae3: ofRegime('VAE3', AArch64Regime.EL3, ANY_LEVEL),
-  vale3: ofRegime('VALE3', AArch64Regime.EL3, LAST_LEVEL),
-  alle3: {
+  }),
+  vae3: byEl3Page('VAE3', ANY_LEVEL),
+  vale3: byEl3Page('VALE3', LAST_LEVEL),
+  rvae3: byEl3Range('RVAE3', ANY_LEVEL, 'as VAE3, for a range'),
+  rvale3: byEl3Range('RVALE3', LAST_LEVEL, 'as VALE3, for a range'),
+  alle3: checked({
     instruction: 'TLBI ALLE3',
     source: TLBI,
     effect: "all of EL3's regime",
     scopes: () => wholeRegime(AArch64Regime.EL3),
-  },
+  }),
 };

@@ -1,5 +1,5 @@
 import type { FlushScope } from './flush-scope.js';
-import { firstStage, type InvalidationRule, secondStage } from './invalidation-rule.js';
+import { checked, firstStage, type InvalidationRule, secondStage } from './invalidation-rule.js';
 
 /**
  * The operands of a RISC-V fence, x0 left out. In a context of these caches `asid` is satp's or vsatp's ASID, `vmid` is
@@ -82,60 +82,60 @@ export const riscvInvalidations: {
   /** HINVAL.GVMA. */
   readonly hinvalGvma: InvalidationRule<RiscvGStageFence>;
 } = {
-  sfenceVma: {
+  sfenceVma: checked({
     instruction: 'SFENCE.VMA rs1, rs2',
     source: SFENCE,
     effect:
       'neither operand: everything; an ASID: all of it but global entries; an address: its leaf entries in every address space; both: its leaf entries in the address space, but no global ones',
     scopes: (fence) => firstStageFence(fence),
-  },
-  sinvalVma: {
+  }),
+  sinvalVma: checked({
     instruction: 'SINVAL.VMA rs1, rs2',
     source: SVINVAL,
     effect: 'as SFENCE.VMA with the same operands, without its ordering',
     scopes: (fence) => firstStageFence(fence),
-  },
-  sfenceWInval: {
+  }),
+  sfenceWInval: checked({
     instruction: 'SFENCE.W.INVAL',
     source: SVINVAL,
     effect: 'nothing: earlier stores come before later SINVAL.VMA',
     scopes: () => [],
-  },
-  sfenceInvalIr: {
+  }),
+  sfenceInvalIr: checked({
     instruction: 'SFENCE.INVAL.IR',
     source: SVINVAL,
     effect: 'nothing: earlier SINVAL.VMA come before later implicit accesses',
     scopes: () => [],
-  },
-  hfenceVvma: {
+  }),
+  hfenceVvma: checked({
     instruction: 'HFENCE.VVMA rs1, rs2',
     source: HFENCE,
     effect: "as SFENCE.VMA executed by the guest that hgatp's VMID names",
     scopes: ({ vmid, ...fence }) => firstStageFence({ ...fence, guest: { vmid } }),
-  },
-  hfenceGvma: {
+  }),
+  hfenceGvma: checked({
     instruction: 'HFENCE.GVMA rs1, rs2',
     source: HFENCE,
     effect:
       'second-stage translations of the guest-physical address, or of all, in the virtual machine, or in all; with them what was combined from them, which does not remember the guest-physical address',
     scopes: (fence) => secondStageFence(fence),
-  },
-  hinvalVvma: {
+  }),
+  hinvalVvma: checked({
     instruction: 'HINVAL.VVMA rs1, rs2',
     source: SVINVAL,
     effect: 'as HFENCE.VVMA with the same operands, without its ordering',
     scopes: ({ vmid, ...fence }) => firstStageFence({ ...fence, guest: { vmid } }),
-  },
-  hinvalGvma: {
+  }),
+  hinvalGvma: checked({
     instruction: 'HINVAL.GVMA rs1, rs2',
     source: SVINVAL,
     effect: 'as HFENCE.GVMA with the same operands, without its ordering',
     scopes: (fence) => secondStageFence(fence),
-  },
+  }),
 };
 
 function firstStageFence({ asid, guest, vpn }: RiscvFence): readonly FlushScope[] {
-  const place = guest === undefined ? { root: 0 } : { root: 1, vmid: guest.vmid };
+  const place = guest === undefined ? { root: 0 } : { root: 1, vmid: guest?.vmid };
   const space = asid === undefined ? { globals: true } : { asid, globals: false };
   if (vpn === undefined) return [{ ...place, ...space, caches: firstStage('all') }];
   return [{ ...place, ...space, vpn, caches: firstStage('none') }];

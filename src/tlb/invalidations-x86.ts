@@ -1,4 +1,5 @@
 import {
+  checked,
   firstStage,
   type InvalidationRule,
   STRUCTURES_ALONE,
@@ -108,6 +109,8 @@ export const x86Invalidations: {
       readonly noFlush?: boolean;
     }
   >;
+  /** A task switch that changes CR3. */
+  readonly taskSwitch: InvalidationRule<Pick<X86Place, 'vpid'>>;
   /** MOV to CR4 that changes PGE, or clears PCIDE. */
   readonly movToCr4Global: InvalidationRule<X86Place>;
   /** MOV to CR4 that changes PAE, or sets SMEP. */
@@ -159,7 +162,7 @@ export const x86Invalidations: {
     readonly asid: number;
   }>;
 } = {
-  invlpg: {
+  invlpg: checked({
     instruction: 'INVLPG m',
     source: SDM_OPERATIONS,
     effect:
@@ -168,8 +171,8 @@ export const x86Invalidations: {
       { vmid: vpid, asid: pcid, globals: true, vpn, caches: firstStage('none') },
       { vmid: vpid, asid: pcid, globals: false, caches: STRUCTURES_ALONE },
     ],
-  },
-  invpcidAddress: {
+  }),
+  invpcidAddress: checked({
     instruction: 'INVPCID, type 0 (individual address)',
     source: SDM_OPERATIONS,
     effect:
@@ -177,56 +180,63 @@ export const x86Invalidations: {
     scopes: ({ pcid = 0, vpid = 0, vpn }) => [
       { vmid: vpid, asid: pcid, globals: false, vpn, caches: firstStage('pages') },
     ],
-  },
-  invpcidContext: {
+  }),
+  invpcidContext: checked({
     instruction: 'INVPCID, type 1 (single context)',
     source: SDM_OPERATIONS,
     effect: 'everything of the PCID of the descriptor, except global entries',
     scopes: ({ pcid = 0, vpid = 0 }) => [
       { vmid: vpid, asid: pcid, globals: false, caches: firstStage('all') },
     ],
-  },
-  invpcidAll: {
+  }),
+  invpcidAll: checked({
     instruction: 'INVPCID, type 2 (all contexts, with globals)',
     source: SDM_OPERATIONS,
     effect: 'everything of every PCID',
     scopes: ({ vpid = 0 }) => [{ vmid: vpid, globals: true, caches: firstStage('all') }],
-  },
-  invpcidAllButGlobal: {
+  }),
+  invpcidAllButGlobal: checked({
     instruction: 'INVPCID, type 3 (all contexts, retaining globals)',
     source: SDM_OPERATIONS,
     effect: 'everything of every PCID, except global entries',
     scopes: ({ vpid = 0 }) => [{ vmid: vpid, globals: false, caches: firstStage('all') }],
-  },
-  movToCr3: {
+  }),
+  movToCr3: checked({
     instruction: 'MOV to CR3',
     source: SDM_OPERATIONS,
     effect:
       'everything of the new PCID (0 without CR4.PCIDE), except global entries; nothing with bit 63 of the operand',
     scopes: ({ noFlush = false, pcid = 0, vpid = 0 }) =>
       noFlush ? [] : [{ vmid: vpid, asid: pcid, globals: false, caches: firstStage('all') }],
-  },
-  movToCr4Global: {
+  }),
+  taskSwitch: checked({
+    instruction: 'Task switch, changing CR3',
+    source: SDM_OPERATIONS,
+    effect:
+      'everything of PCID 0, except global entries; there are no task switches in IA-32e mode, and no PCIDs without it',
+    scopes: ({ vpid = 0 }) => [{ vmid: vpid, asid: 0, globals: false, caches: firstStage('all') }],
+  }),
+  movToCr4Global: checked({
     instruction: 'MOV to CR4, changing PGE or clearing PCIDE',
     source: SDM_OPERATIONS,
     effect: 'everything of every PCID, with global entries',
     scopes: ({ vpid = 0 }) => [{ vmid: vpid, globals: true, caches: firstStage('all') }],
-  },
-  movToCr4Context: {
+  }),
+  movToCr4Context: checked({
     instruction: 'MOV to CR4, changing PAE or setting SMEP',
     source: SDM_OPERATIONS,
     effect: 'everything of the current PCID, with global entries',
     scopes: ({ pcid = 0, vpid = 0 }) => [
       { vmid: vpid, asid: pcid, globals: true, caches: firstStage('all') },
     ],
-  },
-  movToCr0: {
+  }),
+  movToCr0: checked({
     instruction: 'MOV to CR0, clearing PG',
     source: SDM_OPERATIONS,
     effect: 'everything of every PCID, with global entries',
     scopes: ({ vpid = 0 }) => [{ vmid: vpid, globals: true, caches: firstStage('all') }],
-  },
-  pageFault: {
+  }),
+  pageFault: checked({
     instruction: '#PF',
     source: SDM_OPERATIONS,
     effect:
@@ -234,39 +244,39 @@ export const x86Invalidations: {
     scopes: ({ pcid = 0, vpid = 0, vpn }) => [
       { vmid: vpid, asid: pcid, globals: true, vpn, caches: firstStage('pages') },
     ],
-  },
-  vmxTransition: {
+  }),
+  vmxTransition: checked({
     instruction: 'VM entry or VM exit with "enable VPID" 0',
     source: SDM_VMX,
     effect: 'linear and combined mappings of VPID 0, of every PCID and EPT pointer',
     scopes: () => [{ vmid: 0, globals: true, caches: firstStage('all') }],
-  },
-  invvpidAddress: {
+  }),
+  invvpidAddress: checked({
     instruction: 'INVVPID, type 0 (individual address)',
     source: SDM_VMX,
     effect:
       'linear and combined mappings of the address in the VPID, of every PCID and EPT pointer',
     scopes: ({ vpid, vpn }) => [{ vmid: vpid, globals: true, vpn, caches: firstStage('pages') }],
-  },
-  invvpidContext: {
+  }),
+  invvpidContext: checked({
     instruction: 'INVVPID, type 1 (single context)',
     source: SDM_VMX,
     effect: 'linear and combined mappings of the VPID, of every PCID and EPT pointer',
     scopes: ({ vpid }) => [{ vmid: vpid, globals: true, caches: firstStage('all') }],
-  },
-  invvpidAll: {
+  }),
+  invvpidAll: checked({
     instruction: 'INVVPID, type 2 (all contexts)',
     source: SDM_VMX,
     effect: 'linear and combined mappings of every VPID but 0',
     scopes: () => [{ exceptVmid: 0, globals: true, caches: firstStage('all') }],
-  },
-  invvpidContextButGlobal: {
+  }),
+  invvpidContextButGlobal: checked({
     instruction: 'INVVPID, type 3 (single context, retaining globals)',
     source: SDM_VMX,
     effect: 'linear and combined mappings of the VPID, except global ones',
     scopes: ({ vpid }) => [{ vmid: vpid, globals: false, caches: firstStage('all') }],
-  },
-  inveptContext: {
+  }),
+  inveptContext: checked({
     instruction: 'INVEPT, type 1 (single context)',
     source: SDM_VMX,
     effect: 'guest-physical and combined mappings of the EPT pointer, of every VPID and PCID',
@@ -274,8 +284,8 @@ export const x86Invalidations: {
       { root, globals: true, caches: firstStage('all') },
       { root, globals: true, caches: secondStage('all') },
     ],
-  },
-  inveptAll: {
+  }),
+  inveptAll: checked({
     instruction: 'INVEPT, type 2 (all contexts)',
     source: SDM_VMX,
     effect: 'guest-physical and combined mappings of every EPT pointer; linear ones stay',
@@ -283,8 +293,8 @@ export const x86Invalidations: {
       { exceptRoot: 0, globals: true, caches: firstStage('all') },
       { exceptRoot: 0, globals: true, caches: secondStage('all') },
     ],
-  },
-  eptViolation: {
+  }),
+  eptViolation: checked({
     instruction: 'EPT violation',
     source: SDM_VMX,
     effect:
@@ -293,8 +303,8 @@ export const x86Invalidations: {
       { root, globals: true, vpn: gpn, caches: secondStage('pages') },
       { root, vmid: vpid, asid: pcid, globals: true, vpn, caches: firstStage('pages') },
     ],
-  },
-  invlpga: {
+  }),
+  invlpga: checked({
     instruction: 'INVLPGA rAX, ECX',
     source: APM_TLB,
     effect:
@@ -302,8 +312,8 @@ export const x86Invalidations: {
     scopes: ({ asid, tce = false, vpn }) => [
       { vmid: asid, globals: true, vpn, caches: firstStage(tce ? 'pages' : 'all') },
     ],
-  },
-  invlpgb: {
+  }),
+  invlpgb: checked({
     instruction: 'INVLPGB',
     source: APM_TLB,
     effect:
@@ -322,8 +332,8 @@ export const x86Invalidations: {
       const first = { ...place, caches: firstStage(structures) };
       return nested ? [first, { ...machine, caches: secondStage('all') }] : [first];
     },
-  },
-  vmrunAll: {
+  }),
+  vmrunAll: checked({
     instruction: 'VMRUN, TLB_CONTROL 1',
     source: APM_SVM,
     effect: 'everything of every ASID, with global entries',
@@ -331,8 +341,8 @@ export const x86Invalidations: {
       { globals: true, caches: firstStage('all') },
       { globals: true, caches: secondStage('all') },
     ],
-  },
-  vmrunGuest: {
+  }),
+  vmrunGuest: checked({
     instruction: 'VMRUN, TLB_CONTROL 3',
     source: APM_SVM,
     effect: "everything of the guest's ASID, with global entries",
@@ -340,11 +350,11 @@ export const x86Invalidations: {
       { vmid: asid, globals: true, caches: firstStage('all') },
       { vmid: asid, globals: true, caches: secondStage('all') },
     ],
-  },
-  vmrunGuestButGlobal: {
+  }),
+  vmrunGuestButGlobal: checked({
     instruction: 'VMRUN, TLB_CONTROL 7',
     source: APM_SVM,
     effect: "everything of the guest's ASID, except global entries",
     scopes: ({ asid }) => [{ vmid: asid, globals: false, caches: firstStage('all') }],
-  },
+  }),
 };

@@ -8,6 +8,7 @@ import {
 import { TlbContexts } from './contexts.js';
 import type { FlushScope } from './flush-scope.js';
 import { checkScope } from './flush-scope.js';
+import { bad } from './geometry.js';
 import { inContexts, Tlb } from './tlb.js';
 import type { TlbSnapshot } from './tlb-snapshot.js';
 import type { TlbPolicy } from './way-order.js';
@@ -122,11 +123,13 @@ export class PagingStructureCache {
   constructor(options: PagingStructureCacheOptions) {
     checkOptions('', options, OPTIONS);
     this.tableLevels = checkInteger('tableLevels', options.tableLevels, 1, 16);
-    this.contexts = options.contexts ?? new TlbContexts();
+    const { contexts = new TlbContexts() } = options;
+    if (!(contexts instanceof TlbContexts)) throw bad('contexts', contexts, 'a TlbContexts');
+    this.contexts = contexts;
     if (!Array.isArray(options.levels)) {
       throw bad('levels', options.levels, 'an array');
     }
-    const { contexts, tableLevels } = this;
+    const { tableLevels } = this;
     this.levels = [...options.levels]
       .map((level) => makeLevel(level, tableLevels, contexts))
       .sort((a, b) => a.level - b.level);
@@ -296,7 +299,7 @@ export function structureLevels(shape: {
     .map((entries: number, index) => ({
       level: index + 1,
       order: indexBits * (index + 1),
-      entries,
+      entries: checkInteger('entries', entries, 0, 2 ** 20),
     }))
     .filter(({ entries }) => entries !== 0);
 }
@@ -355,8 +358,4 @@ function makeLevel(
   const shape = { entries, ways, orders: [0], contexts };
   const chosen = policy === undefined ? {} : { policy };
   return { level, pages, cache: new Tlb({ ...shape, ...chosen }) };
-}
-
-function bad(argument: string, value: unknown, expected: string): VmError {
-  return new VmError('bad-argument', { argument, value, expected });
 }

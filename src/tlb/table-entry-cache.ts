@@ -1,8 +1,14 @@
-import { checkInteger, checkOptions, checkVersion, type OptionNames } from '../core/index.js';
+import {
+  checkInteger,
+  checkOptions,
+  checkVersion,
+  type OptionNames,
+  PAGE_NUMBER_END,
+} from '../core/index.js';
 import type { FlushScope } from './flush-scope.js';
 import { checkScope } from './flush-scope.js';
 import { Tlb } from './tlb.js';
-import type { TlbSnapshot } from './tlb-snapshot.js';
+import { damagedTlb, type TlbSnapshot } from './tlb-snapshot.js';
 import type { TlbPolicy } from './way-order.js';
 
 /**
@@ -17,9 +23,20 @@ export interface TableEntryCacheOptions {
   readonly ways?: number;
   /** Which goes. @defaultValue LRU */
   readonly policy?: TlbPolicy;
+  /**
+   * Bits of an entry's number in its table, 1 to 16; tables are in frames below 2^(52 - indexBits). With 12 there are all
+   * 4 KiB frames of a 52-bit physical address (AMD64 APM Vol. 2, 5.1 Page Translation Overview); tables of AArch64's 64 KiB
+   * granules have 13 (Arm ARM, D8.2 Translation process). @defaultValue 12
+   */
+  readonly indexBits?: number;
 }
 
-const OPTIONS: OptionNames<TableEntryCacheOptions> = { entries: true, ways: true, policy: true };
+const OPTIONS: OptionNames<TableEntryCacheOptions> = {
+  entries: true,
+  ways: true,
+  policy: true,
+  indexBits: true,
+};
 
 /**
  * What {@link TableEntryCache.snapshot} returns.
@@ -31,12 +48,11 @@ export interface TableEntryCacheSnapshot {
   readonly v: 1;
   /** The tag. */
   readonly type: 'table-entry-cache';
-  /** The entries, each with the number `tablePfn * 65536 + index` for a page. */
+  /** Bits of an entry's number in its table. */
+  readonly indexBits: number;
+  /** The entries, each with the number `tablePfn * 2^indexBits + index` for a page. */
   readonly cache: TlbSnapshot;
 }
-
-/** More entries than a table has. */
-const ENTRIES_OF_A_TABLE = 2 ** 16;
 
 /**
  * A page-walk cache that is searched by the physical addresses of table entries, as AMD's was described (Bhargava et al.,
@@ -61,6 +77,8 @@ export class TableEntryCache {
   low = 0;
   /** After `find`: bits 63:32. */
   high = 0;
+  /** Entries that a table may have. */
+  private readonly span: number;
   private cache: Tlb;
 
   /**
@@ -69,7 +87,9 @@ export class TableEntryCache {
    */
   constructor(options: TableEntryCacheOptions) {
     checkOptions('', options, OPTIONS);
-    this.cache = new Tlb({ ...options, orders: [0] });
+    const { indexBits = 12, ...others } = options;
+    this.span = 2 ** checkInteger('indexBits', indexBits, 1, 16);
+    this.cache = new Tlb({ ...others, orders: [0] });
   }
 
   /**
@@ -86,20 +106,24 @@ export class TableEntryCache {
   ): TableEntryCache {
     checkVersion(snapshot, 1, 'table-entry-cache');
     const restored = new TableEntryCache(options);
-    restored.cache = Tlb.restore(snapshot.cache, { ...options, orders: [0] });
+    const { indexBits, ...others } = options;
+    if (snapshot.indexBits !== Math.log2(restored.span)) {
+      throw damagedTlb('indexBits', snapshot.indexBits, `those of the options, ${indexBits ?? 12}`);
+    }
+    restored.cache = Tlb.restore(snapshot.cache, { ...others, orders: [0] });
     return restored;
   }
 
   /**
    * Looks for an entry.
    *
-   * @param tablePfn - The frame of its table, 0 to 2^36 - 1.
-   * @param index - Its number there, 0 to 65535.
+   * @param tablePfn - The frame of its table, 0 to 2^(52 - indexBits) - 1.
+   * @param index - Its number there, 0 to 2^indexBits - 1.
    * @returns Whether it is there; `low` and `high` have it then.
    */
   find(tablePfn: number, index: number): boolean {
-    const own = index >= 0 && index < ENTRIES_OF_A_TABLE;
-    const slot = own ? this.cache.find(tablePfn * ENTRIES_OF_A_TABLE + index) : -1;
+    const own = index >= 0 && index < this.span && Number.isInteger(tablePfn);
+    const slot = own ? this.cache.find(tablePfn * this.span + index) : -1;
     if (slot < 0) return false;
     this.low = this.cache.rightsAt(slot);
     this.high = this.cache.memoryTypeAt(slot);
@@ -109,16 +133,16 @@ export class TableEntryCache {
   /**
    * Remembers an entry.
    *
-   * @param tablePfn - The frame of its table, 0 to 2^36 - 1.
-   * @param index - Its number there, 0 to 65535.
+   * @param tablePfn - The frame of its table, 0 to 2^(52 - indexBits) - 1.
+   * @param index - Its number there, 0 to 2^indexBits - 1.
    * @param low - Bits 31:0, as an int32.
    * @param high - Bits 63:32.
    * @throws `VmError` for numbers that are none.
    */
   fill(tablePfn: number, index: number, low: number, high: number): void {
-    checkInteger('tablePfn', tablePfn, 0, 2 ** 36 - 1);
-    checkInteger('index', index, 0, ENTRIES_OF_A_TABLE - 1);
-    this.cache.fill(tablePfn * ENTRIES_OF_A_TABLE + index, 0, low, 0, false, high);
+    checkInteger('tablePfn', tablePfn, 0, PAGE_NUMBER_END / this.span - 1);
+    checkInteger('index', index, 0, this.span - 1);
+    this.cache.fill(tablePfn * this.span + index, 0, low, 0, false, high);
   }
 
   /**
@@ -139,7 +163,8 @@ export class TableEntryCache {
    * @returns Plain data, versioned.
    */
   snapshot(): TableEntryCacheSnapshot {
-    return { v: 1, type: 'table-entry-cache', cache: this.cache.snapshot() };
+    const indexBits = Math.log2(this.span);
+    return { v: 1, type: 'table-entry-cache', indexBits, cache: this.cache.snapshot() };
   }
 
   /** Entries in use. */

@@ -43,19 +43,19 @@ export abstract class TlbEdit extends TlbLookup {
     return dropped;
   }
 
-  /** Forgets everything that was filled under an id. @internal */
-  forgetContext(id: number): void {
+  /** Forgets everything that was filled under a place. @internal */
+  forgetContext(place: number): void {
     for (let slot = 0; slot < this.entries; slot++) {
-      if (this.kinds[slot]! >> 5 === id) this.drop(slot);
+      if (this.kinds[slot]! >> 5 === place) this.drop(slot);
     }
   }
 
   /** Drops the entries of a context that have any of some pages, and no other fragments of theirs. @internal */
-  forgetPages(id: number, first: number, end: number): void {
+  forgetPages(place: number, first: number, end: number): void {
     for (let slot = 0; slot < this.entries; slot++) {
       const tag = this.tags[slot]!;
       const kind = this.kinds[slot]!;
-      if (kind >> 5 === id && tag < end && tag + 2 ** (kind & 31) > first) this.drop(slot);
+      if (kind >> 5 === place && tag < end && tag + 2 ** (kind & 31) > first) this.drop(slot);
     }
   }
 
@@ -69,7 +69,7 @@ export abstract class TlbEdit extends TlbLookup {
     return this.takenOrders >>> order !== 0;
   }
 
-  /** The context of an entry, and that of global pages where it is global. @internal */
+  /** The place of an entry's context, or that of global pages where it is global. @internal */
   contextOf(slot: number): number {
     return this.kinds[slot]! >> 5;
   }
@@ -126,7 +126,9 @@ export abstract class TlbEdit extends TlbLookup {
   private room(set: number, tag: number, kind: number): number {
     const empty = this.emptySlot(set);
     if (empty >= 0) return empty;
+    const first = set * this.ways;
     const slot = this.wayOrder.victim(set, tag, kind);
+    checkInteger('victim', slot, first, first + this.ways - 1);
     this.evictions++;
     if (this.setCounts.length > 0) this.setCounts[3 * set + 2]!++;
     this.beforeEviction?.(slot);

@@ -1,6 +1,6 @@
 import { PAGE_NUMBER_END, type VmObserver } from '../core/index.js';
 import { TlbAnswer } from './answer.js';
-import type { ContextUser } from './contexts.js';
+import { type ContextUser, placeOf } from './contexts.js';
 import { EntryStore, NO_SLOT } from './entry-store.js';
 import { bad, type Geometry } from './geometry.js';
 import type { TlbStatistics } from './tlb-statistics.js';
@@ -18,7 +18,7 @@ type TlbEventType = 'tlb-evict' | 'tlb-fill' | 'tlb-flush' | 'tlb-hit' | 'tlb-mi
 
 /** The side of a TLB that is asked: contexts, lookups and counts. */
 export abstract class TlbLookup extends EntryStore implements ContextUser {
-  private contextId = 0;
+  private contextId = -1;
   /** Kinds that answer: those of the context, and those of global pages of its root, both without an order. */
   private own = -1;
   private global = 0;
@@ -40,7 +40,7 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
   declare protected readonly setCounts: Float64Array;
   /** A page on its way into the slow path, and the answer on its way back: a number in a call is a number on the heap. */
   private readonly exchange: Float64Array = new Float64Array(2);
-  /** The id under which entries are put in, whatever the current context; -1 for the current one. */
+  /** The place under which entries are put in, whatever the current context; -1 for the current one. */
   protected insertsAs = -1;
   private watcher: VmObserver | null = null;
   private step = 0;
@@ -51,11 +51,11 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
     this.stamps = this.wayOrder.hitStamps;
     this.stamped = this.stamps.length > 0 && !geometry.countSets;
     if (!this.stamped) this.clock = CLOCK_END - 1;
-    this.context = geometry.contexts.first;
+    this.switchTo(geometry.contexts.first);
     geometry.contexts.attach(this);
   }
 
-  abstract forgetContext(id: number): void;
+  abstract forgetContext(place: number): void;
 
   /** The context of lookups and insertions: what `contexts.intern` returned. Setting it is a context switch, O(entries) unless it is the same. */
   get context(): number {
@@ -63,11 +63,16 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
   }
 
   set context(id: number) {
-    const global = this.contexts.globalOf(id) << 5;
+    if (id === this.contextId) return;
+    this.contexts.use(id);
+    this.switchTo(id);
+  }
+
+  /** The same for what is made or restored, which uses nothing. */
+  protected switchTo(id: number): void {
+    this.global = placeOf(this.contexts.globalOf(id)) << 5;
+    this.own = placeOf(id) << 5;
     this.contextId = id;
-    if (this.own === id << 5) return;
-    this.own = id << 5;
-    this.global = global;
     this.showEntries();
   }
 
@@ -321,19 +326,23 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
     return (global ? this.global : this.own) | order;
   }
 
-  /** Whether an entry of a context, or a global one of a root, has a page: by id, and a bit for each order. @internal */
-  hasFor(id: number, vpn: number, orders: number): boolean {
+  /** Whether an entry of a context, or a global one of a root, has a page: by place, and a bit for each order. @internal */
+  hasFor(place: number, vpn: number, orders: number): boolean {
     for (let rest = this.orders & orders; rest !== 0; rest &= rest - 1) {
       const order = 31 - Math.clz32(rest & -rest);
-      if (this.slotOf(vpn, order, id << 5, id << 5) >= 0) return true;
+      if (this.slotOf(vpn, order, place << 5, place << 5) >= 0) return true;
     }
     return false;
   }
 
-  protected tell(type: TlbEventType, slot: number, vpn: number): void {
-    if (this.watcher === null) return;
-    const order = slot < 0 ? 0 : this.kinds[slot]! & 31;
-    this.watcher({ type, step: this.step++, slot, vpn, pages: 2 ** order });
+  /** An event, of all pages of the entry unless another order is given. */
+  protected tell(
+    type: TlbEventType,
+    slot: number,
+    vpn: number,
+    order: number = slot < 0 ? 0 : this.kinds[slot]! & 31,
+  ): void {
+    this.watcher?.({ type, step: this.step++, slot, vpn, pages: 2 ** order });
   }
 
   /** Every number that is saved beside the entries. */

@@ -1,4 +1,4 @@
-import { checkInteger, Random, VmError } from '../core/index.js';
+import { checkInteger, checkMethods, Random, VmError } from '../core/index.js';
 import type {
   PolicyKind,
   PolicySnapshot,
@@ -32,10 +32,7 @@ const NO_STAMPS: Int32Array = new Int32Array(0);
  * @public
  */
 export function tlbPolicy(kind: PolicyKind): TlbPolicy {
-  if (typeof kind?.create !== 'function') {
-    const expected = 'a policy, such as treePlru()';
-    throw new VmError('bad-argument', { argument: 'kind', value: kind, expected });
-  }
+  checkMethods('kind', kind, ['create', 'restore', ...(kind?.inline ? ['inline'] : [])]);
   return (sets, ways) => {
     const rule = kind.inline?.(ways) ?? null;
     switch (rule?.kind) {
@@ -130,6 +127,12 @@ class RandomOrder implements WayOrder {
   }
 }
 
+/** A policy may be somebody else's: it must have what will be called. */
+function checkPolicy(policy: ReplacementPolicy): ReplacementPolicy {
+  checkMethods('policy', policy, ['onFill', 'onHit', 'onRemove', 'victim', 'snapshot']);
+  return policy;
+}
+
 /** A policy object for each set. */
 class PolicyOrder implements WayOrder {
   readonly hitStamps: Int32Array = NO_STAMPS;
@@ -144,7 +147,7 @@ class PolicyOrder implements WayOrder {
   constructor(sets: number, ways: number, kind: PolicyKind) {
     this.ways = ways;
     this.kind = kind;
-    this.policies = Array.from({ length: sets }, () => kind.create(ways));
+    this.policies = Array.from({ length: sets }, () => checkPolicy(kind.create(ways)));
     this.names = new Float64Array(sets * ways).fill(-1);
   }
 
@@ -197,7 +200,7 @@ class PolicyOrder implements WayOrder {
     if (saved.length !== this.policies.length) throw this.damaged(saved, 'a policy for each set');
     // Each is of any shape: `restore` refuses what is no snapshot.
     const snapshots = saved.map((policy) => policy as PolicySnapshot);
-    this.policies = snapshots.map((snapshot) => this.kind.restore(snapshot));
+    this.policies = snapshots.map((snapshot) => checkPolicy(this.kind.restore(snapshot)));
     const held = snapshots.flatMap(({ pages }, set) =>
       pages.flatMap((page, way) => (page < 0 ? [] : [set * this.ways + way])),
     );

@@ -20,8 +20,6 @@ export interface TlbSnapshot {
   readonly context: number;
   /** The table of contexts, which caches may share. */
   readonly contexts: TlbContextsSnapshot;
-  /** Whether global entries are told apart from others of the same page. */
-  readonly twins: boolean;
   /** Clock, its earlier rounds, misses, fills and evictions. */
   readonly counts: readonly number[];
   /** Hits, misses and evictions of each set, where they are counted. */

@@ -79,9 +79,9 @@ export class Tlb extends TlbEdit {
     this.refuseOverlaps(vpn, order, global);
   }
 
-  /** Puts an entry in under the id that another cache kept it under. @internal */
-  insertFor(id: number, entry: TlbFill): void {
-    this.insertsAs = id;
+  /** Puts an entry in under the place that another cache kept it under. @internal */
+  insertFor(place: number, entry: TlbFill): void {
+    this.insertsAs = place;
     try {
       this.insert(entry);
     } finally {
@@ -150,13 +150,13 @@ export class Tlb extends TlbEdit {
    * @returns Plain data, versioned. O(entries).
    */
   snapshot(): TlbSnapshot {
-    const { context, counts, entries, twins, ways } = this;
+    const { context, counts, entries, ways } = this;
     const contexts = this.contexts.snapshot();
     const slots = this.slotsInUse().map((slot) => this.record(slot));
     const setCounts = [...this.setCounts];
     const order = this.wayOrder.save();
     const head = { v: 1, type: 'tlb', entries, ways, context, contexts } as const;
-    return { ...head, twins, counts, setCounts, slots, order };
+    return { ...head, counts, setCounts, slots, order };
   }
 
   /**
@@ -182,9 +182,8 @@ export class Tlb extends TlbEdit {
     this.setCounts.set(snapshot.setCounts);
     this.counts = snapshot.counts;
     this.wayOrder.load(snapshot.order, this.slotsInUse());
-    this.setTwins(snapshot.twins === true);
     try {
-      this.context = snapshot.context;
+      this.switchTo(snapshot.context);
       this.checkInvariants();
     } catch (error) {
       throw damagedTlb('slots', snapshot.slots, `entries that hold together: ${String(error)}`);
@@ -211,6 +210,8 @@ export class Tlb extends TlbEdit {
     if (this.kinds[slot!] !== EMPTY || order > MAX_ORDER) {
       throw damagedTlb('slots', record, 'each slot once, with an order up to 30');
     }
+    // Tells global entries apart where there are others of the same page: a snapshot could say otherwise.
+    this.sameEntry(tag!, kind!);
     this.place(slot!, tag!, kind!, pageOrder!);
     this.pfns[slot!] = pfn!;
     this.rights[slot!] = rights!;

@@ -1,3 +1,7 @@
+import { bad } from './geometry.js';
+
+const METHODS = ['hit', 'filled', 'removed', 'victim', 'restamp', 'save', 'load'] as const;
+
 /**
  * What decides which entry of a full set goes. A TLB tells it of every hit, fill and removal.
  *
@@ -34,3 +38,15 @@ export interface WayOrder {
  * @public
  */
 export type TlbPolicy = (sets: number, ways: number) => WayOrder;
+
+/** A policy may be somebody else's: its order must have what will be called, and stamps for every slot or for none. */
+export function checkOrder(order: WayOrder, entries: number): WayOrder {
+  if (
+    order?.hitStamps instanceof Int32Array &&
+    order.hitStamps.length % entries === 0 &&
+    METHODS.every((name) => typeof order[name] === 'function')
+  ) {
+    return order;
+  }
+  throw bad('policy', order, 'what tlbPolicy returned');
+}

@@ -100,6 +100,25 @@ describe('coalesced groups', () => {
     }
   });
 
+  it('tell their observer of each page that leaves, by a flush or to another group', () => {
+    const tlb = new CoalescingTlb({ entries: 4, coalesce: 32 });
+    for (let page = 0; page < 32; page++) tlb.fill(64 + page, 100 + page, READ);
+    const events: unknown[] = [];
+    tlb.observer = ({ step: _, ...event }) => events.push(event);
+    tlb.flush({ globals: true, vpn: 94, pages: 4 });
+    tlb.fill(65, 7, READ);
+    tlb.flush({ globals: true, asid: 0, vpn: 64, pages: 32 });
+    const [group, other] = [{ slot: 0 }, { slot: 1, vpn: 64, pages: 32 }];
+    expect(events).toEqual([
+      { type: 'tlb-flush', ...group, vpn: 94, pages: 1 },
+      { type: 'tlb-flush', ...group, vpn: 95, pages: 1 },
+      { type: 'tlb-flush', ...group, vpn: 65, pages: 1 },
+      { type: 'tlb-fill', ...other },
+      { type: 'tlb-flush', ...group, vpn: 64, pages: 32 },
+      { type: 'tlb-flush', ...other },
+    ]);
+  });
+
   it.each<[string, PolicyKind]>([
     ['ARC', arc()],
     ['2Q', twoQ()],

@@ -109,26 +109,27 @@ function check(contexts: Contexts, { gone, scopes }: Row): void {
 const title = ({ gone, rule }: Row): string => `${rule.instruction}: ${gone || 'nothing'}`;
 
 describe('x86, without virtual machines', () => {
-  // Two PCIDs of one root, which share their global pages.
-  const contexts: Contexts = { p1: { asid: 1 }, p2: { asid: 2 } };
+  // PCIDs of one root, which share their global pages.
+  const contexts: Contexts = { p0: {}, p1: { asid: 1 }, p2: { asid: 2 } };
   const p = x86Invalidations;
   const at = { pcid: 1 };
   const rows: readonly Row[] = [
     row(p.invlpg, { ...at, vpn: A }, 'p1.a/a/S'),
     row(p.invlpg, { ...at, vpn: SUPERPAGE + 77 }, 'p1.S/a/S'),
-    row(p.invlpg, { ...at, vpn: G }, 'p1.g/a/S p2.g'),
+    row(p.invlpg, { ...at, vpn: G }, 'p0.g p1.g/a/S p2.g'),
     row(p.invpcidAddress, { ...at, vpn: A }, 'p1.a/a'),
     row(p.invpcidAddress, { ...at, vpn: G }, 'p1/a'),
     row(p.invpcidContext, at, 'p1.a.b.S/a/S'),
-    row(p.invpcidAll, {}, 'p1.a.b.S.g/a/S p2.a.b.S.g/a/S'),
-    row(p.invpcidAllButGlobal, {}, 'p1.a.b.S/a/S p2.a.b.S/a/S'),
+    row(p.invpcidAll, {}, 'p0.a.b.S.g/a/S p1.a.b.S.g/a/S p2.a.b.S.g/a/S'),
+    row(p.invpcidAllButGlobal, {}, 'p0.a.b.S/a/S p1.a.b.S/a/S p2.a.b.S/a/S'),
     row(p.movToCr3, { pcid: 2 }, 'p2.a.b.S/a/S'),
     row(p.movToCr3, { pcid: 2, noFlush: true }, ''),
-    row(p.movToCr4Global, at, 'p1.a.b.S.g/a/S p2.a.b.S.g/a/S'),
-    row(p.movToCr4Context, at, 'p1.a.b.S.g/a/S p2.g'),
-    row(p.movToCr0, at, 'p1.a.b.S.g/a/S p2.a.b.S.g/a/S'),
+    row(p.taskSwitch, {}, 'p0.a.b.S/a/S'),
+    row(p.movToCr4Global, at, 'p0.a.b.S.g/a/S p1.a.b.S.g/a/S p2.a.b.S.g/a/S'),
+    row(p.movToCr4Context, at, 'p0.g p1.a.b.S.g/a/S p2.g'),
+    row(p.movToCr0, at, 'p0.a.b.S.g/a/S p1.a.b.S.g/a/S p2.a.b.S.g/a/S'),
     row(p.pageFault, { ...at, vpn: A }, 'p1.a/a'),
-    row(p.pageFault, { ...at, vpn: G }, 'p1.g/a p2.g'),
+    row(p.pageFault, { ...at, vpn: G }, 'p0.g p1.g/a p2.g'),
   ];
   it.each(rows.map((one) => [title(one), one] as const))('%s', (_title, one) => {
     check(contexts, one);
@@ -253,6 +254,8 @@ describe('AArch64', () => {
     row(t.ipas2e1, { ...vm, ipn: 0x50 }, 'm1:f^f m2:f^f'),
     row(t.ipas2le1, { vmid: 6, ipn: 0x290 }, 'n1:h'),
     row(t.ripas2e1, { ...vm, vpn: 0x40, scale: 0, num: 15 }, 'm1:f^f m2:f^f'),
+    row(t.ripas2e1, { vmid: 6, vpn: 0x280, scale: 1, num: 0 }, 'n1:h^h'),
+    row(t.ripas2le1, { ...vm, vpn: 0x40, scale: 0, num: 15 }, 'm1:f m2:f'),
     row(t.vae2, { vpn: A }, 'e2.a/a'),
     row(t.vale2, { vpn: A }, 'e2.a'),
     row(t.alle2, {}, `e2${first}`),
@@ -260,6 +263,10 @@ describe('AArch64', () => {
     row(t.vae2, { asid: 1, vpn: A }, 'h1.a/a'),
     row(t.vae2, { asid: 2, vpn: A }, ''),
     row(t.vale2, { asid: 2, vpn: G }, 'h1.g'),
+    row(t.rvae2, { ...wide, vpn: 0x200 }, 'e2.a.b.g/a'),
+    row(t.rvae2, { asid: 2, ...wide, vpn: 0x200 }, 'h1.g'),
+    row(t.rvale2, { ...wide, vpn: 0x201 }, 'e2.b.g'),
+    row(t.rvale2, { asid: 1, ...wide, vpn: 0x201 }, 'h1.b.g'),
     row(t.vae1, { host: true, asid: 1, vpn: B }, 'h1.b/a'),
     row(t.rvaale1, { host: true, ...wide, vpn: 0x201 }, 'h1.b.g'),
     row(t.rvale1, { host: true, asid: 2, ...wide, vpn: 0x201 }, 'h1.g'),
@@ -267,6 +274,8 @@ describe('AArch64', () => {
     row(t.vmalle1, { host: true }, `h1${first}`),
     row(t.vae3, { vpn: G }, 'e3.g/a'),
     row(t.vale3, { vpn: G }, 'e3.g'),
+    row(t.rvae3, { ...wide, vpn: 0x201 }, 'e3.b.g/a'),
+    row(t.rvale3, { ...wide, vpn: 0x200 }, 'e3.a.b.g'),
     row(t.alle3, {}, `e3${first}`),
   ];
   it.each(rows.map((one) => [title(one), one] as const))('%s', (_title, one) => {
@@ -279,10 +288,89 @@ describe('AArch64', () => {
   });
 });
 
+describe('operands', () => {
+  const tables = [x86Invalidations, riscvInvalidations, aarch64Invalidations];
+  const rules = tables.flatMap((table) => Object.entries<InvalidationRule<never>>(table));
+  const scopesOf = (rule: InvalidationRule<never>, operands: unknown): readonly FlushScope[] =>
+    Reflect.apply(rule.scopes, rule, [operands]);
+  // More than any row takes. None is the default of one that may be left out.
+  const all = {
+    ...{ vpn: 3, ipn: 4, gpn: 5, asid: 6, vmid: 7, vpid: 8, pcid: 9, root: 10 },
+    ...{ num: 1, scale: 1 },
+  };
+  const without = ['vmxTransition', 'invvpidAll', 'inveptAll', 'vmrunAll', 'alle1', 'alle3'];
+  const orders = ['sfenceWInval', 'sfenceInvalIr'];
+  const everyPage = ['invlpgb', 'sfenceVma', 'sinvalVma', 'hfenceVvma', 'hinvalVvma'];
+  /** The operands that a row goes by. */
+  const operandsOf = (rule: InvalidationRule<never>): readonly (keyof typeof all)[] => {
+    const scopes = JSON.stringify(scopesOf(rule, all));
+    const names = [
+      'vpn',
+      'ipn',
+      'gpn',
+      'asid',
+      'vmid',
+      'vpid',
+      'pcid',
+      'root',
+      'num',
+      'scale',
+    ] as const;
+    return names.filter(
+      (name) => JSON.stringify(scopesOf(rule, { ...all, [name]: all[name] + 1 })) !== scopes,
+    );
+  };
+
+  it.each(rules)('of %s are refused unless they are numbers in range', (name, rule) => {
+    const operands = operandsOf(rule);
+    expect(operands.length === 0).toBe([...without, ...orders, 'alle2'].includes(name));
+    for (const operand of operands) {
+      for (const wrong of [-1, 0.5, 2 ** 53, Number.NaN, null, 'x']) {
+        expect(() => scopesOf(rule, { ...all, [operand]: wrong })).toThrow(VmError);
+      }
+    }
+  });
+
+  it.each(rules)(
+    'of %s that name a page may not be missing, unless that means every page',
+    (name, rule) => {
+      for (const operand of operandsOf(rule)) {
+        if (!['vpn', 'ipn', 'num', 'scale'].includes(operand) || everyPage.includes(name)) continue;
+        for (const missing of [{}, { ...all, [operand]: undefined }]) {
+          expect(() => scopesOf(rule, missing)).toThrow(VmError);
+        }
+      }
+    },
+  );
+
+  it.each(rules.filter(([name]) => ![...without, ...orders].includes(name)))(
+    'of %s are an object of operands that there are',
+    (_name, rule) => {
+      for (const wrong of [null, undefined, 5, 'x', [], { ...all, page: 3 }]) {
+        expect(() => scopesOf(rule, wrong)).toThrow(VmError);
+      }
+    },
+  );
+
+  it('of a fence in a guest are the virtual machine', () => {
+    for (const guest of [null, 5, {}, { vmid: 2 ** 16 }]) {
+      expect(() => scopesOf(riscvInvalidations.sfenceVma, { guest })).toThrow(VmError);
+    }
+  });
+
+  it('that say that EL2 is a host are nothing to what has a second stage', () => {
+    const { ipas2e1, vmalls12e1 } = aarch64Invalidations;
+    for (const rule of [ipas2e1, vmalls12e1]) {
+      const operands = { vmid: 5, ipn: 3 };
+      expect(scopesOf(rule, { ...operands, host: true })).toEqual(scopesOf(rule, operands));
+    }
+  });
+});
+
 it('every row of every table says where it is from, and what it does', () => {
   const tables = [x86Invalidations, riscvInvalidations, aarch64Invalidations];
   const rules = tables.flatMap((table) => Object.values<{ source: string; effect: string }>(table));
-  expect(rules).toHaveLength(23 + 8 + 21);
+  expect(rules).toHaveLength(24 + 8 + 26);
   for (const { effect, source } of rules) {
     expect(source).toMatch(/^(Intel SDM|AMD64 APM|RISC-V Privileged|Arm ARM)/);
     expect(effect).not.toBe('');

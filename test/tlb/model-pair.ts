@@ -13,6 +13,7 @@ import {
 import { expect } from 'vitest';
 import {
   type ReferenceAnswer,
+  type ReferenceContext,
   type ReferenceEntry,
   type ReferenceFill,
   ReferenceTlb,
@@ -51,6 +52,7 @@ export const SITUATIONS = [
   'gigantic page hit',
   'global hit',
   'group hit',
+  'kept id',
   'miss',
   'not-present',
   'observed',
@@ -60,6 +62,7 @@ export const SITUATIONS = [
   'page leaves its group',
   'recycled id',
   'split group',
+  'stale id refused',
   'superpage hit',
 ] as const;
 type Situation = (typeof SITUATIONS)[number];
@@ -78,6 +81,8 @@ export class Pair {
   private readonly contexts: ReferenceContexts;
   private readonly shape: Shape;
   private readonly options: TlbOptions;
+  /** The last id of each context. */
+  private readonly ids: Map<string, number> = new Map();
   private events: VmEvent[] | null = null;
   /** Hits that the clock was put forward by. */
   private skipped = 0;
@@ -184,13 +189,39 @@ export class Pair {
     );
   }
 
-  private switchTo({ asid, root, vmid }: Step): void {
+  private switchTo({ asid, root, vmid, which }: Step): void {
     const context = { asid, vmid, root };
-    this.tlb.context = this.tlb.contexts.intern(context);
+    this.tlb.context = this.idOf(context, (which & 1) !== 0);
     const before = this.model.entries.length;
     for (const space of this.contexts.switchTo(context)) this.model.forget(space);
     this.model.context = context;
     note('recycled id', this.model.entries.length < before);
+  }
+
+  /** The id of a context: the one that it was given before, if that is still its own, or a new one. */
+  private idOf(context: ReferenceContext, mayKeep: boolean): number {
+    const { contexts } = this.tlb;
+    const name = Object.values(context).join();
+    const kept = this.ids.get(name);
+    const known = this.contexts.knows(context);
+    if (kept !== undefined && !known) {
+      note('stale id refused');
+      const refused = expect.objectContaining({ code: 'bad-argument' });
+      expect(() => contexts.describe(kept)).toThrow(refused);
+      expect(() => Reflect.set(this.tlb, 'context', kept)).toThrow(refused);
+    }
+    if (kept !== undefined && known) {
+      expect(contexts.describe(kept)).toEqual(context);
+      // To be current already is no use.
+      if (mayKeep && kept !== this.tlb.context) {
+        note('kept id');
+        return kept;
+      }
+    }
+    const id = contexts.intern(context);
+    if (kept !== undefined) expect(id === kept).toBe(known);
+    this.ids.set(name, id);
+    return id;
   }
 
   private flush({ asid, global, pages, root, vmid, vpn, which }: Step): void {

@@ -1,5 +1,10 @@
 import { Random, VmError } from 'pagewright/core';
-import { PagingStructureCache, TableEntryCache, x86Structures } from 'pagewright/tlb';
+import {
+  PagingStructureCache,
+  structureLevels,
+  TableEntryCache,
+  x86Structures,
+} from 'pagewright/tlb';
 import { describe, expect, it } from 'vitest';
 
 const X86 = x86Structures({ pde: 32, pdpte: 4, pml4e: 2 });
@@ -117,6 +122,19 @@ describe('a paging-structure cache', () => {
     expect(() => Reflect.construct(PagingStructureCache, [options])).toThrow(VmError);
   });
 
+  it.each([-1, 0.5, Number.NaN, 2 ** 21])('has no levels of %s entries', (entries) => {
+    expect(() => x86Structures({ pde: 1, pdpte: 1, pml4e: entries })).toThrow(VmError);
+    expect(() => structureLevels({ indexBits: 9, entries: [entries] })).toThrow(VmError);
+  });
+
+  it.each([null, 5, {}])('has no contexts that are %s, also without levels', (contexts) => {
+    for (const options of [X86, { tableLevels: 4, levels: [] }]) {
+      const make = (): unknown =>
+        Reflect.construct(PagingStructureCache, [{ ...options, contexts }]);
+      expect(make).toThrow(VmError);
+    }
+  });
+
   it('refuses to be filled with what is no entry above the leaves', () => {
     const cache = new PagingStructureCache(X86);
     expect(() => cache.fill(0, 0, 0)).toThrow(VmError);
@@ -146,12 +164,33 @@ describe('a table-entry cache', () => {
 
   it('has no entry for what is no place of one', () => {
     const cache = new TableEntryCache({ entries: 4 });
-    cache.fill(0, 65535, 1, 1);
-    expect([cache.find(1, -1), cache.find(0, -1), cache.find(-1, 65535)]).toEqual([
-      false,
-      false,
-      false,
-    ]);
+    cache.fill(0, 4095, 1, 1);
+    cache.fill(1, 0, 1, 1);
+    const places: readonly (readonly [number, number])[] = [
+      [1, -1],
+      [0, -1],
+      [-1, 4095],
+      [0, 4096],
+      [0.5, 2048],
+      [Number.NaN, 0],
+    ];
+    expect(places.map(([pfn, index]) => cache.find(pfn, index))).toEqual(places.map(() => false));
+  });
+
+  it.each([
+    ['4 KiB frames and 52 bits of a physical address', {}, 2 ** 40 - 1, 4095],
+    ['64 KiB frames, whose tables have 8192 entries', { indexBits: 13 }, 2 ** 36 - 1, 8191],
+  ])('reaches every entry of %s, and none above', (_what, options, pfn, index) => {
+    const cache = new TableEntryCache({ entries: 2, ...options });
+    cache.fill(pfn, index, 7, 8);
+    cache.fill(0, 0, 1, 1);
+    expect([cache.find(pfn, index), cache.low, cache.high]).toEqual([true, 7, 8]);
+    const outOfRange = expect.objectContaining({ code: 'out-of-range' });
+    expect(() => cache.fill(2 ** 40, 0, 0, 0)).toThrow(outOfRange);
+    expect(() => cache.fill(pfn, index + 1, 0, 0)).toThrow(outOfRange);
+    const saved = cache.snapshot();
+    expect(TableEntryCache.restore(saved, { entries: 2, ...options }).snapshot()).toEqual(saved);
+    expect(() => TableEntryCache.restore(saved, { entries: 2, indexBits: 9 })).toThrow(VmError);
   });
 
   it('is the same after a snapshot', () => {
@@ -170,8 +209,9 @@ describe('a table-entry cache', () => {
 
   it('refuses what is no place of an entry', () => {
     const cache = new TableEntryCache({ entries: 4 });
-    expect(() => cache.fill(2 ** 36, 0, 0, 0)).toThrow(VmError);
-    expect(() => cache.fill(0, 65536, 0, 0)).toThrow(VmError);
+    expect(() => cache.fill(-1, 0, 0, 0)).toThrow(VmError);
+    expect(() => cache.fill(0, -1, 0, 0)).toThrow(VmError);
+    expect(() => new TableEntryCache({ entries: 4, indexBits: 17 })).toThrow(VmError);
     expect(() => cache.fill(0, 0, 2 ** 31, 0)).toThrow(VmError);
     expect(() => new TableEntryCache({ entries: 4, ways: 3 })).toThrow(VmError);
   });

@@ -195,3 +195,28 @@ it('a cache that was refused keeps no context of the shared table alive', () => 
     }, name).not.toThrow();
   }
 });
+
+it('a TLB that was restored tells global entries from others of their page by what it holds', () => {
+  for (const options of [{ entries: 4 }, { entries: 32 }]) {
+    const tlb = new Tlb(options);
+    tlb.fill(7, 70, 1, 0, true);
+    tlb.fill(7, 71, 1);
+    const restored = Tlb.restore(Object.assign(tlb.snapshot(), { twins: false }), options);
+    expect(restored.lookup(7, 1)).toBe(71);
+    expect(restored.flush({ asid: 0, globals: false })).toBe(1);
+    expect(restored.lookup(7, 1)).toBe(70);
+  }
+});
+
+it.each<[string, readonly number[]]>([
+  ['with a gap', [0, 1, 5]],
+  ['beyond its limit', [0, 1, 8]],
+  ['one of which is taken twice', [0, 1, 2 ** 20 + 1]],
+  ['that no number can say', [0, 1, 2 ** 53]],
+])('a table of contexts in places %s is refused', (_what, ids) => {
+  const saved = new TlbContexts({ limit: 8 }).snapshot();
+  const restore = (all: readonly number[]): TlbContexts =>
+    TlbContexts.restore({ ...saved, contexts: all.map((id, asid) => [id, asid, 0, 0] as const) });
+  restore([2 ** 20 + 1, 0, 2 ** 53 - 2 ** 20 + 2]).checkInvariants();
+  expect(() => restore(ids)).toThrow(VmError);
+});

@@ -1,21 +1,11 @@
 import { VmError, type VmEvent } from 'pagewright/core';
-import { sieve, treePlru } from 'pagewright/replacement';
-import { CoalescingTlb, Tlb, TlbAnswer, TlbContexts, tlbPolicy } from 'pagewright/tlb';
+import { treePlru } from 'pagewright/replacement';
+import { CoalescingTlb, Tlb, TlbAnswer, tlbPolicy } from 'pagewright/tlb';
 import { describe, expect, it } from 'vitest';
+import { codeOf } from './code-of.js';
 
 const READ = 1;
 const WRITE = 2;
-
-/** The code of the `VmError` that something throws. */
-function codeOf(action: () => unknown): string {
-  try {
-    action();
-  } catch (error) {
-    if (error instanceof VmError) return error.code;
-    throw error;
-  }
-  return 'nothing thrown';
-}
 
 describe('the shape of a TLB', () => {
   it('may be anything: 1,536 entries in 12 ways, odd ways, sets that are no power of two', () => {
@@ -36,7 +26,7 @@ describe('the shape of a TLB', () => {
     }
   });
 
-  it.each<[string, object | undefined, string]>([
+  it.each<[string, object | null | undefined, string]>([
     ['zero entries', { entries: 0 }, 'out-of-range'],
     ['zero ways', { entries: 4, ways: 0 }, 'out-of-range'],
     ['ways that do not divide the entries', { entries: 10, ways: 4 }, 'bad-argument'],
@@ -47,6 +37,7 @@ describe('the shape of a TLB', () => {
     ['a negative number', { entries: -4 }, 'out-of-range'],
     ['a string', { entries: '4' }, 'bad-argument'],
     ['no options', undefined, 'bad-argument'],
+    ['null', null, 'bad-argument'],
     ['an option that there is not', { entries: 4, way: 2 }, 'bad-argument'],
     ['no sizes', { entries: 4, orders: [] }, 'bad-argument'],
     ['a size that there is not', { entries: 4, orders: [31] }, 'out-of-range'],
@@ -198,7 +189,8 @@ describe('entries that say that a page is not mapped', () => {
 });
 
 describe('what is inserted', () => {
-  it.each<[string, object, string]>([
+  it.each<[string, object | null, string]>([
+    ['nothing', null, 'bad-argument'],
     ['no page', {}, 'out-of-range'],
     ['a page of 2^52', { vpn: 2 ** 52, pfn: 1 }, 'out-of-range'],
     ['a negative page', { vpn: -1, pfn: 1 }, 'out-of-range'],
@@ -222,10 +214,17 @@ describe('what is inserted', () => {
     }
   });
 
-  it.each<[string, object]>([
+  it.each<[string, object | null]>([
+    ['null', null],
     ['nothing', {}],
     ['pages without a first one', { globals: true, pages: 3 }],
     ['zero pages', { globals: true, vpn: 1, pages: 0 }],
+    ...['vpn', 'pages', 'asid', 'vmid', 'root', 'exceptVmid', 'exceptRoot'].map(
+      (name): [string, object] => [
+        `${name} undefined`,
+        { globals: true, vpn: 1, [name]: undefined },
+      ],
+    ),
     ['a page that is none', { globals: true, vpn: -1 }],
     ['an ASID of 17 bits', { globals: true, asid: 65536 }],
     ['a word for globals', { globals: 'all' }],
@@ -340,83 +339,5 @@ describe('an observer', () => {
     tlb.lookup(5, READ);
     expect(events).toHaveLength(6);
     expect(codeOf(() => Reflect.set(tlb, 'observer', 7))).toBe('bad-argument');
-  });
-});
-
-describe('a policy of somebody else', () => {
-  it('may not choose a way that there is not', () => {
-    const kind = sieve();
-    const wild = {
-      ...kind,
-      create: (slots: number) => Object.assign(kind.create(slots), { victim: () => 99 }),
-    };
-    const tlb = new Tlb({ entries: 2, policy: tlbPolicy(wild) });
-    tlb.fill(1, 1, READ);
-    tlb.fill(2, 2, READ);
-    expect(codeOf(() => tlb.fill(3, 3, READ))).toBe('out-of-range');
-    expect(tlb.lookup(1, READ)).toBe(1);
-    tlb.checkInvariants();
-  });
-
-  it('must be a policy', () => {
-    expect(codeOf(() => Reflect.apply(tlbPolicy, null, [{}]))).toBe('bad-argument');
-  });
-});
-
-describe('contexts', () => {
-  it('have as many bits as hardware: 57-bit addresses, ASIDs and VMIDs of 16', () => {
-    const contexts = new TlbContexts();
-    const tlb = new Tlb({ entries: 8, contexts });
-    const top = 2 ** 52 - 1; // of an address with its sign extended
-    const all = [0, 1, 65535].flatMap((asid) =>
-      [0, 1, 65535].flatMap((vmid) => [0, 2 ** 20 - 1].map((root) => ({ asid, vmid, root }))),
-    );
-    for (const context of all) {
-      tlb.context = contexts.intern(context);
-      expect(tlb.lookup(top, READ)).toBe(TlbAnswer.Miss);
-      tlb.fill(top, 1, READ);
-      expect(contexts.describe(tlb.context)).toEqual(context);
-    }
-    expect(tlb.content()[0]?.context).toBeDefined();
-  });
-
-  it('that are not known are refused', () => {
-    const tlb = new Tlb({ entries: 4 });
-    tlb.fill(1, 1, READ);
-    for (const id of [99, -1, 0.5, Number.NaN, 2 ** 40]) {
-      expect(codeOf(() => Reflect.set(tlb, 'context', id))).toBe('bad-argument');
-      expect(codeOf(() => tlb.contexts.describe(id))).toBe('bad-argument');
-    }
-    expect(codeOf(() => tlb.contexts.intern({ asid: 65536 }))).toBe('out-of-range');
-    expect(codeOf(() => tlb.contexts.intern({ vmid: -1 }))).toBe('out-of-range');
-    expect(codeOf(() => tlb.contexts.intern({ root: 2 ** 20 }))).toBe('out-of-range');
-    expect(codeOf(() => new TlbContexts({ limit: 1 }))).toBe('out-of-range');
-    expect(tlb.lookup(1, READ)).toBe(1);
-  });
-
-  it('give their ids away when there are too many, after what they left behind is flushed', () => {
-    const contexts = new TlbContexts({ limit: 4 }); // the first, its root's global one, and two more
-    const tlb = new Tlb({ entries: 8, contexts });
-    const [one, two] = [1, 2].map((asid) => contexts.intern({ asid }));
-    tlb.context = one!;
-    tlb.fill(7, 71, READ);
-    tlb.context = two!;
-    tlb.fill(7, 72, READ);
-    const three = contexts.intern({ asid: 3 }); // takes the id of ASID 0 or 1, whichever was interned first
-    const four = contexts.intern({ asid: 4 });
-    expect(new Set([two, three, four]).size).toBe(3);
-    tlb.context = four;
-    expect(tlb.lookup(7, READ)).toBe(TlbAnswer.Miss);
-    tlb.context = contexts.intern({ asid: 2 });
-    expect(tlb.lookup(7, READ)).toBe(72);
-    tlb.checkInvariants();
-    contexts.checkInvariants();
-  });
-
-  it('that are all current somewhere leave no id', () => {
-    const contexts = new TlbContexts({ limit: 3 });
-    const tlbs = [new Tlb({ entries: 1, contexts }), new Tlb({ entries: 1, contexts })];
-    tlbs[1]!.context = contexts.intern({ asid: 1 });
-    expect(codeOf(() => contexts.intern({ asid: 2 }))).toBe('out-of-range');
   });
 });
