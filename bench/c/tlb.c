@@ -1,12 +1,12 @@
 /*
  * tlb ENTRIES WAYS PAGES VPNS: a set-associative TLB with true LRU, filled with PAGES pages, and then asked for VPNS. The
- * same fields, checks and side effects as Tlb.lookup: page, context or global, rights; stamp and clock.
+ * same fields, checks and side effects as Tlb.lookup: pages that are visible in the context, which a context switch would
+ * write anew; rights; stamp and clock.
  */
 #include "bench.h"
 
 #define NEED 5
 #define OWN (7 << 5)
-#define GLOBAL (8 << 5)
 #define EMPTY (-1)
 #define MISS (-1)
 #define DENIED (-2)
@@ -14,12 +14,12 @@
 
 struct tlb {
   u32 ways, set_mask;
-  double *tags;
+  double *visible;
   i32 *kinds;
   double *pfns;
   i32 *rights;
   i32 *stamps;
-  i32 own, global, clock;
+  i32 own, clock;
   u64 rounds;
 };
 
@@ -38,13 +38,10 @@ static __attribute__((noinline)) void restart_clock(struct tlb *t) {
 static inline double lookup(struct tlb *t, double vpn, i32 need) {
   u32 first = ((u32)(i64)vpn & t->set_mask) * t->ways;
   for (u32 slot = first, end = first + t->ways; slot < end; slot++) {
-    if (t->tags[slot] == vpn) {
-      i32 kind = t->kinds[slot];
-      if (kind == t->own || kind == t->global) {
-        if (++t->clock == CLOCK_END) restart_clock(t);
-        t->stamps[slot] = t->clock;
-        return (t->rights[slot] & need) == need ? t->pfns[slot] : DENIED;
-      }
+    if (t->visible[slot] == vpn) {
+      if (++t->clock == CLOCK_END) restart_clock(t);
+      t->stamps[slot] = t->clock;
+      return (t->rights[slot] & need) == need ? t->pfns[slot] : DENIED;
     }
   }
   return MISS;
@@ -59,7 +56,7 @@ static __attribute__((noinline)) void fill(struct tlb *t, double vpn, double pfn
     }
     if (t->stamps[i] < t->stamps[slot]) slot = i;
   }
-  t->tags[slot] = vpn;
+  t->visible[slot] = vpn;
   t->kinds[slot] = t->own;
   t->pfns[slot] = pfn;
   t->rights[slot] = rights;
@@ -85,14 +82,14 @@ int main(int argc, char **argv) {
   u32 entries = atoi(argv[1]), ways = atoi(argv[2]), pages = atoi(argv[3]);
   size_t bytes;
   const double *vpns = read_file(argv[4], &bytes);
-  struct tlb t = {.ways = ways, .set_mask = entries / ways - 1, .own = OWN, .global = GLOBAL};
-  t.tags = calloc(entries, sizeof *t.tags);
+  struct tlb t = {.ways = ways, .set_mask = entries / ways - 1, .own = OWN};
+  t.visible = calloc(entries, sizeof *t.visible);
   t.kinds = malloc(entries * sizeof *t.kinds);
   t.pfns = calloc(entries, sizeof *t.pfns);
   t.rights = calloc(entries, sizeof *t.rights);
   t.stamps = calloc(entries, sizeof *t.stamps);
   for (u32 i = 0; i < entries; i++) {
-    t.tags[i] = -1;
+    t.visible[i] = -1;
     t.kinds[i] = EMPTY;
   }
   double first = vpns[bytes / 8 - 1];
