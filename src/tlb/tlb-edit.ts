@@ -64,11 +64,6 @@ export abstract class TlbEdit extends TlbLookup {
     return (this.takenOrders & (1 << order)) !== 0;
   }
 
-  /** Whether entries of an order or a larger one may be put in. @internal */
-  takesFrom(order: number): boolean {
-    return this.takenOrders >>> order !== 0;
-  }
-
   /** The place of an entry's context, or that of global pages where it is global. @internal */
   contextOf(slot: number): number {
     return this.kinds[slot]! >> 5;

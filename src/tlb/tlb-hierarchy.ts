@@ -26,6 +26,7 @@ import {
   overlapsIn,
   type TlbLevel,
   takenOf,
+  takesMore,
 } from './tlb-level.js';
 import { damagedTlb } from './tlb-snapshot.js';
 
@@ -127,8 +128,8 @@ export class TlbHierarchy {
 
   /**
    * Translates a page, in the first level and then in the second, whose entry also goes into the first. It does not where it
-   * overlaps one of another size there, as entries may that were filled for different kinds of access, nor where it is a
-   * fragment and the first level takes more of its page.
+   * overlaps one of another size there, as entries may that were filled for different kinds of access, nor where it may be
+   * what the second level takes of a page of which the first takes more.
    *
    * @param vpn - The page.
    * @param need - The rights that the access needs.
@@ -145,14 +146,15 @@ export class TlbHierarchy {
       this.firstHits++;
       return answer;
     }
-    for (const tlb of this.secondFor(access)) {
+    const second = this.secondFor(access);
+    for (const tlb of second) {
       const slot = tlb.find(vpn);
       if (slot < 0) continue;
       this.level = 2;
       this.secondHits++;
       const answer = tlb.pfnAt(slot, vpn);
       const allowed = (tlb.rightsAt(slot) & need) === need;
-      this.promote(tlb, slot, vpn, first);
+      this.promote(tlb, slot, vpn, first, second);
       return allowed ? answer : TlbAnswer.Denied;
     }
     this.level = 0;
@@ -352,21 +354,19 @@ export class TlbHierarchy {
       }
     }
     if (this.fills === 'exclusive') {
-      for (const tlb of this.firstArrays()) {
-        tlb.beforeEviction = (slot) => {
-          this.giveUp(tlb, slot);
-        };
+      for (const first of [this.fetch, this.load, this.store]) {
+        for (const tlb of first) tlb.beforeEviction = (slot) => this.giveUp(tlb, slot, first);
       }
     }
   }
 
   /** An entry of the second level goes into the first, too, or altogether, if the first takes all of it. */
-  private promote(tlb: Tlb, slot: number, vpn: number, first: TlbLevel): void {
+  private promote(tlb: Tlb, slot: number, vpn: number, first: TlbLevel, second: TlbLevel): void {
     const entry = tlb.entryAt(slot);
     const fill = fillOf(entry, vpn);
     const order = Math.log2(entry.pages);
     // A fragment would be in the way of its page, which the first level takes.
-    if (takenOf(first, Math.log2(entry.pageOfPages)) > order || overlapsIn(first, fill)) return;
+    if (takesMore(first, second, entry) || overlapsIn(first, fill)) return;
     if (this.fills === 'exclusive' && takenOf(first, order) === order) {
       forget([tlb], tlb.contextOf(slot), entry);
     }
@@ -374,12 +374,12 @@ export class TlbHierarchy {
   }
 
   /** The last first-level array that has an entry gives it to the second level, where that is exclusive. */
-  private giveUp(tlb: Tlb, slot: number): void {
+  private giveUp(tlb: Tlb, slot: number, first: TlbLevel): void {
     const id = tlb.contextOf(slot);
     const entry = tlb.entryAt(slot);
     const second = this.below(tlb);
     const others = this.above(second).filter((each) => each !== tlb);
-    if (!holds(others, id, entry)) demote(id, entry, second);
+    if (!holds(others, id, entry)) demote(id, entry, first, second);
   }
 }
 

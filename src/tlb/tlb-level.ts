@@ -61,6 +61,17 @@ export function takenOf(level: TlbLevel, order: number): number {
   return takerOf(level, order)?.order ?? -1;
 }
 
+/**
+ * Whether a level may take more of a page than the entry of it in another level. Nobody knows whether the entry was filled
+ * as a fragment or became one there: then its page is the largest of which that level takes no more.
+ */
+export function takesMore(level: TlbLevel, other: TlbLevel, entry: TlbEntry): boolean {
+  const order = Math.log2(entry.pages);
+  let most = order;
+  while (2 ** most < entry.pageOfPages && takenOf(other, most + 1) === order) most++;
+  return takenOf(level, most) > order;
+}
+
 /** Whether an entry of a context, by id, is in a level in the same size. */
 export function holds(level: TlbLevel, id: number, { pages, vpn }: TlbEntry): boolean {
   return level.some((array) => array.hasFor(id, vpn, pages));
@@ -72,11 +83,10 @@ export function forget(level: TlbLevel, id: number, { pages, vpn }: TlbEntry): v
 }
 
 /** What the first level gives up goes into the second, under the id that it had, instead of what is there of it. */
-export function demote(id: number, entry: TlbEntry, second: TlbLevel): void {
-  const order = Math.log2(entry.pages);
-  const taker = takerOf(second, order);
+export function demote(id: number, entry: TlbEntry, first: TlbLevel, second: TlbLevel): void {
+  const taker = takerOf(second, Math.log2(entry.pages));
   // A fragment adds nothing to a level that takes, or has, more of its page.
-  if (taker === null || takenOf(second, Math.log2(entry.pageOfPages)) > order) return;
+  if (taker === null || takesMore(second, first, entry)) return;
   const larger = -2 * entry.pages;
   if (second.some((array) => array.hasFor(id, entry.vpn, larger))) return;
   forget(second, id, entry);
@@ -96,8 +106,8 @@ export function checkInclusion(first: Tlb, second: TlbLevel): void {
   for (const { pages, slot, vpn } of first.content()) {
     const order = Math.log2(pages);
     const id = first.contextOf(slot);
-    // Of a page too large for the second level, only fragments are there.
-    const smaller = second.every((below) => !below.takesFrom(order));
+    // Of a page that the second level does not take, only fragments are there.
+    const smaller = takenOf(second, order) < order;
     if (smaller || second.some((below) => below.hasFor(id, vpn, -pages))) continue;
     throw new Error(`${pages} pages from ${vpn} are in the first level alone`);
   }

@@ -269,6 +269,30 @@ describe('a hierarchy of TLBs', () => {
     }
   });
 
+  it('moves what was filled as a fragment, though both levels take its page', () => {
+    const load = [{ entries: 2, orders: [0, 9] }];
+    const second = [{ entries: 8, orders: [0, 9] }];
+    for (const fills of ['exclusive', 'inclusive', 'independent'] as const) {
+      const tlbs = new TlbHierarchy({ fetch: [], load, second, fills });
+      for (const vpn of [1, 2, 3]) tlbs.fill({ vpn, pfn: vpn, pageOrder: 9 }, Read);
+      for (const level of [2, 1]) expect(ask(tlbs, 1)).toEqual([level, 1]);
+      tlbs.checkInvariants();
+    }
+  });
+
+  it('is inclusive where the second level takes smaller pages and larger ones alone', () => {
+    const shape: TlbHierarchyOptions = {
+      fetch: [],
+      load: [{ entries: 2, orders: [0, 9] }],
+      second: [{ entries: 8, orders: [0, 18] }],
+      fills: 'inclusive',
+    };
+    const tlbs = new TlbHierarchy(shape);
+    tlbs.fill({ vpn: 515, pfn: 1027, order: 9 }, Read);
+    tlbs.checkInvariants();
+    expect(ask(TlbHierarchy.restore(tlbs.snapshot(), shape), 516)).toEqual([1, 1028]);
+  });
+
   it('needs no context for a global entry that goes down a level', () => {
     const contexts = new TlbContexts({ limit: 4 });
     const tlbs = new TlbHierarchy({
