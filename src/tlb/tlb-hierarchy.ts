@@ -5,13 +5,13 @@ import { checkScope, type FlushScope } from './flush-scope.js';
 import { bad } from './geometry.js';
 import {
   checkHierarchy,
-  type TlbArray,
+  makeCaches,
   type TlbHierarchyOptions,
   type TlbHierarchySnapshot,
   type TlbHierarchyStatistics,
 } from './hierarchy-options.js';
-import { PagingStructureCache } from './paging-structure-cache.js';
-import { inContexts, Tlb } from './tlb.js';
+import type { PagingStructureCache } from './paging-structure-cache.js';
+import { inContexts, type Tlb } from './tlb.js';
 import type { TlbFill } from './tlb-entry.js';
 import {
   checkExclusion,
@@ -89,21 +89,18 @@ export class TlbHierarchy {
    */
   constructor(options: TlbHierarchyOptions) {
     this.fills = checkHierarchy(options);
-    const { nested, nestedStructures, structures } = options;
-    this.contexts = options.contexts ?? new TlbContexts();
-    const { contexts } = this;
+    const { contexts = new TlbContexts() } = options;
     if (!(contexts instanceof TlbContexts)) throw bad('contexts', contexts, 'a TlbContexts');
-    this.fetch = makeArrays('fetch', options.fetch, contexts);
-    this.load = makeArrays('load', options.load, contexts);
-    this.store = options.store ? makeArrays('store', options.store, contexts) : this.load;
-    this.second = makeArrays('second', options.second ?? [], contexts);
-    const { secondFetch } = options;
-    this.secondFetch = secondFetch ? makeArrays('secondFetch', secondFetch, contexts) : this.second;
-    this.structures = structures ? new PagingStructureCache({ ...structures, contexts }) : null;
-    this.nested = nested ? new Tlb({ ...nested, contexts }) : null;
-    this.nestedStructures = nestedStructures
-      ? new PagingStructureCache({ ...nestedStructures, contexts })
-      : null;
+    this.contexts = contexts;
+    const caches = contexts.attempt(() => makeCaches(options, contexts));
+    this.fetch = caches.fetch;
+    this.load = caches.load;
+    this.store = caches.store ?? this.load;
+    this.second = caches.second;
+    this.secondFetch = caches.secondFetch ?? this.second;
+    this.structures = caches.structures;
+    this.nested = caches.nested;
+    this.nestedStructures = caches.nestedStructures;
     this.contextId = contexts.first;
     this.connect();
   }
@@ -381,13 +378,4 @@ export class TlbHierarchy {
     const others = this.above(second).filter((each) => each !== tlb);
     if (!holds(others, id, entry)) demote(id, entry, first, second);
   }
-}
-
-function makeArrays(
-  name: string,
-  arrays: readonly TlbArray[],
-  contexts: TlbContexts,
-): readonly Tlb[] {
-  if (!Array.isArray(arrays)) throw bad(name, arrays, 'an array of TLBs');
-  return arrays.map((array: TlbArray) => new Tlb({ ...array, contexts }));
 }

@@ -348,6 +348,10 @@ describe('a hierarchy of TLBs', () => {
     ['zero ways', { fetch: [], load: [{ entries: 4, ways: 0 }] }],
     ['fills of another kind', { fetch: [], load: [], fills: 'both' }],
     ['an option that there is not', { fetch: [], load: [], third: [] }],
+    ['null for arrays', { fetch: [], load: [], second: null }],
+    ['a number for arrays', { fetch: [], load: [], store: 0 }],
+    ['null for a cache', { fetch: [], load: [], nested: null }],
+    ['null for contexts', { fetch: [], load: [], contexts: null }],
   ])('refuses %s', (_what, options) => {
     expect(() => Reflect.construct(TlbHierarchy, [options])).toThrow(VmError);
   });
