@@ -37,9 +37,10 @@ export interface TlbHierarchyOptions {
   /** Second-level arrays for fetches, where they are others. @defaultValue those of `second` */
   readonly secondFetch?: readonly TlbArray[];
   /**
-   * Who holds what. `inclusive`: what is in the first level is in the second, and goes when it goes there. `exclusive`: an
-   * entry is in one level, and what the first level gives up goes into the second. `independent`: both are filled, and
-   * each gives up what it will. @defaultValue 'independent'
+   * Who holds what. `inclusive`: what is in the first level is in the second, and goes when it goes there. `exclusive`: the
+   * second level has what no array above it has, and what the last of those gives up; arrays for fetches, loads and stores
+   * may have a page at a time, and of one that the second level takes whole they may have fragments. `independent`: both are
+   * filled, and each gives up what it will. @defaultValue 'independent'
    */
   readonly fills?: 'exclusive' | 'inclusive' | 'independent';
   /** The paging-structure cache. @defaultValue none */

@@ -21,8 +21,8 @@ import {
   demote,
   fillOf,
   forget,
-  holds,
   insertInto,
+  outdate,
   overlapsIn,
   type TlbLevel,
   takenOf,
@@ -175,23 +175,26 @@ export class TlbHierarchy {
     if (this.fills === 'exclusive') {
       this.fillOne(first, second, entry);
     } else {
+      if (this.fills === 'inclusive') outdate(second, entry);
       // The second level first: what it gives up may be in the first.
       insertInto(second, entry);
       insertInto(first, entry);
     }
   }
 
-  /** The first level has it alone, unless it takes less of the page than the second does, and no other array there more. */
+  /** The first level has it alone, unless it takes less of the page than the second does, and no other array there as much. */
   private fillOne(first: TlbLevel, second: TlbLevel, entry: TlbFill): void {
     const { global = false, order = 0, vpn } = entry;
-    const below = takenOf(second, order);
-    if (takenOf(first, order) < below) {
-      const known = this.above(second).some((array) => array.has(vpn, below, global));
-      if (!known) insertInto(second, entry);
-    }
+    const [above, below] = [takenOf(first, order), takenOf(second, order)];
     const filled = insertInto(first, entry);
-    if (filled === null || takenOf(first, order) < below) return;
-    forget(second, filled.tlb.contextOf(filled.slot), filled.tlb.entryAt(filled.slot));
+    if (filled !== null) {
+      // Among them may be what the first level has just given up.
+      const pages = 2 ** Math.max(above, below);
+      forget(second, filled.tlb.contextOf(filled.slot), { pages, vpn: vpn - (vpn % pages) });
+    }
+    if (above >= below) return;
+    const known = this.above(second).some((array) => array.has(vpn, below, global));
+    if (!known) insertInto(second, entry);
   }
 
   /**
@@ -229,7 +232,8 @@ export class TlbHierarchy {
   }
 
   /**
-   * Verifies every cache, and that what is to be in both levels is.
+   * Verifies every cache, and that what is to be in both levels is, or what is to be in one of them: of an exclusive
+   * hierarchy, that the second level has no entry that an array above it has in just that size.
    *
    * @throws An `Error` that names what does not hold.
    */
@@ -370,12 +374,16 @@ export class TlbHierarchy {
     insertInto(first, fill);
   }
 
-  /** The last first-level array that has an entry gives it to the second level, where that is exclusive. */
+  /** The last first-level array that has as much of an entry as the second level takes gives it to that, where it is exclusive. */
   private giveUp(tlb: Tlb, slot: number, first: TlbLevel): void {
     const id = tlb.contextOf(slot);
     const entry = tlb.entryAt(slot);
     const second = this.below(tlb);
-    const others = this.above(second).filter((each) => each !== tlb);
-    if (!holds(others, id, entry)) demote(id, entry, first, second);
+    // Orders from that of its part there on.
+    const orders = -(2 ** takenOf(second, Math.log2(entry.pages)));
+    const known = this.above(second).some((each) => {
+      return each.hasFor(id, entry.vpn, each === tlb ? orders & ~entry.pages : orders);
+    });
+    if (!known) demote(id, entry, first, second);
   }
 }

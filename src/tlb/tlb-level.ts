@@ -72,14 +72,23 @@ export function takesMore(level: TlbLevel, other: TlbLevel, entry: TlbEntry): bo
   return takenOf(level, most) > order;
 }
 
-/** Whether an entry of a context, by id, is in a level in the same size. */
-export function holds(level: TlbLevel, id: number, { pages, vpn }: TlbEntry): boolean {
-  return level.some((array) => array.hasFor(id, vpn, pages));
+/** Drops whatever has any of some pages, by id of its context. */
+export function forget(
+  level: TlbLevel,
+  id: number,
+  { pages, vpn }: Pick<TlbEntry, 'pages' | 'vpn'>,
+): void {
+  for (const array of level) array.forgetPages(id, vpn, vpn + pages);
 }
 
-/** Drops an entry and its fragments, by id of its context. */
-export function forget(level: TlbLevel, id: number, { pages, vpn }: TlbEntry): void {
-  for (const array of level) array.forgetPages(id, vpn, vpn + pages);
+/** A page whose size changes in a level goes from the one above, which would keep it when a flush finds it by its size. */
+export function outdate(level: TlbLevel, entry: TlbFill): void {
+  const { global, order, pageOrder, vpn } = filled(entry);
+  const taker = takerOf(level, order);
+  if (taker === null) return;
+  const { tlb } = taker;
+  const slot = tlb.slotFor(vpn, taker.order, global);
+  if (slot >= 0 && tlb.entryAt(slot).pageOfPages !== 2 ** pageOrder) tlb.beforeEviction?.(slot);
 }
 
 /** What the first level gives up goes into the second, under the id that it had, instead of what is there of it. */
@@ -113,10 +122,11 @@ export function checkInclusion(first: Tlb, second: TlbLevel): void {
   }
 }
 
-/** What is in a first-level array is not in the second level. */
+/** What is in a first-level array is not in the second level in the same size; of a page of that there may be fragments above. */
 export function checkExclusion(first: Tlb, second: TlbLevel): void {
-  for (const entry of first.content()) {
-    if (!holds(second, first.contextOf(entry.slot), entry)) continue;
-    throw new Error(`${entry.pages} pages from ${entry.vpn} are in both levels`);
+  for (const { pages, slot, vpn } of first.content()) {
+    const id = first.contextOf(slot);
+    if (!second.some((below) => below.hasFor(id, vpn, pages))) continue;
+    throw new Error(`${pages} pages from ${vpn} are in both levels`);
   }
 }

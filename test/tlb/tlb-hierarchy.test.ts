@@ -183,6 +183,30 @@ describe('a hierarchy of TLBs', () => {
     tlbs.checkInvariants();
   });
 
+  it('gives no part of a page to the second level that another array of the first has', () => {
+    const tlbs = new TlbHierarchy({
+      fetch: [],
+      load: [{ entries: 1, orders: [0, 9, 18] }],
+      store: [{ entries: 1, orders: [0, 9] }],
+      second: [{ entries: 2, orders: [0, 9] }],
+      fills: 'exclusive',
+    });
+    for (const access of [Read, Write]) tlbs.fill({ vpn: 0, pfn: 2 ** 18, order: 18 }, access);
+    tlbs.fill({ vpn: 2 ** 18, pfn: 7 }, Read); // the gibibyte goes; stores have its first 2 MiB
+    expect(tlbs.second[0]!.used).toBe(0);
+    tlbs.checkInvariants();
+  });
+
+  it('flushes a page from both levels, when it is inclusive, though its size in the tables has changed', () => {
+    const arrays = { fetch: [{ entries: 1 }], load: [{ entries: 1 }], second: [{ entries: 2 }] };
+    const tlbs = new TlbHierarchy({ ...arrays, fills: 'inclusive' });
+    tlbs.fill({ vpn: 1, pfn: 1 }, Fetch);
+    tlbs.fill({ vpn: 1, pfn: 1, pageOrder: 9 }, Read); // now a fragment, and fetches do not know
+    tlbs.flush({ globals: true, vpn: 2 });
+    tlbs.checkInvariants();
+    expect(ask(tlbs, 1, Fetch)).toEqual([0, TlbAnswer.Miss]);
+  });
+
   it('answers from the second level alone what overlaps an entry of the first', () => {
     const tlbs = new TlbHierarchy({
       fetch: [{ entries: 1 }],
