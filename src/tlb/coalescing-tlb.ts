@@ -60,12 +60,7 @@ export class CoalescingTlb extends Tlb {
    */
   constructor(options: CoalescingTlbOptions) {
     super(withoutCoalesce(options));
-    const { coalesce } = options;
-    if (![2, 4, 8, 16, 32].includes(coalesce)) {
-      const expected = 'a power of two, 2 to 32';
-      throw new VmError('bad-argument', { argument: 'coalesce', value: coalesce, expected });
-    }
-    this.baseOrder = Math.log2(coalesce);
+    this.baseOrder = Math.log2(options.coalesce);
     this.members = new Uint32Array(this.entries);
   }
 
@@ -227,6 +222,8 @@ export class CoalescingTlb extends Tlb {
 /** The base class wants only its own options. */
 function withoutCoalesce(options: CoalescingTlbOptions): TlbOptions {
   checkOptions('', options, { ...TLB_OPTIONS, coalesce: true });
-  const { coalesce: _, ...others } = options;
-  return others;
+  const { coalesce, ...others } = options;
+  if ([2, 4, 8, 16, 32].includes(coalesce)) return others;
+  const expected = 'a power of two, 2 to 32';
+  throw new VmError('bad-argument', { argument: 'coalesce', value: coalesce, expected });
 }

@@ -215,17 +215,23 @@ export class TlbContexts {
       const expected = 'a context that is known, with that of its global pages';
       throw new VmError('bad-image', { argument: 'snapshot.context', value: id, expected });
     }
-    const before = [...this.users];
     this.beginning = id;
+    try {
+      return this.attempt(make);
+    } finally {
+      this.beginning = null;
+    }
+  }
+
+  /** Makes caches; when one is refused, none of them is a user any more, and keeps contexts alive. @internal */
+  attempt<Made>(make: () => Made): Made {
+    const before = [...this.users];
     try {
       return make();
     } catch (error) {
-      // What was refused must not keep contexts alive.
       this.users.clear();
       for (const user of before) this.users.add(user);
       throw error;
-    } finally {
-      this.beginning = null;
     }
   }
 

@@ -1,10 +1,13 @@
 import { checkOptions, type OptionNames } from '../core/index.js';
 import type { TlbContexts, TlbContextsSnapshot } from './contexts.js';
 import { bad, type TlbOptions } from './geometry.js';
-import type {
-  PagingStructureCacheOptions,
-  PagingStructureCacheSnapshot,
+import {
+  PagingStructureCache,
+  type PagingStructureCacheOptions,
+  type PagingStructureCacheSnapshot,
 } from './paging-structure-cache.js';
+import { Tlb } from './tlb.js';
+import type { TlbLevel } from './tlb-level.js';
 import type { TlbSnapshot } from './tlb-snapshot.js';
 
 /**
@@ -34,9 +37,10 @@ export interface TlbHierarchyOptions {
   /** Second-level arrays for fetches, where they are others. @defaultValue those of `second` */
   readonly secondFetch?: readonly TlbArray[];
   /**
-   * Who holds what. `inclusive`: what is in the first level is in the second, and goes when it goes there. `exclusive`: an
-   * entry is in one level, and what the first level gives up goes into the second. `independent`: both are filled, and
-   * each gives up what it will. @defaultValue 'independent'
+   * Who holds what. `inclusive`: what is in the first level is in the second, and goes when it goes there. `exclusive`: the
+   * second level has what no array above it has, and what the last of those gives up; arrays for fetches, loads and stores
+   * may have a page at a time, and of one that the second level takes whole they may have fragments. `independent`: both are
+   * filled, and each gives up what it will. @defaultValue 'independent'
    */
   readonly fills?: 'exclusive' | 'inclusive' | 'independent';
   /** The paging-structure cache. @defaultValue none */
@@ -110,4 +114,37 @@ export function checkHierarchy(
   const { fills = 'independent' } = options;
   if (['exclusive', 'inclusive', 'independent'].includes(fills)) return fills;
   throw bad('fills', fills, "'exclusive', 'inclusive' or 'independent'");
+}
+
+/** The caches of a hierarchy; what there is not is `null`. */
+interface Caches {
+  readonly fetch: TlbLevel;
+  readonly load: TlbLevel;
+  readonly store: TlbLevel | null;
+  readonly second: TlbLevel;
+  readonly secondFetch: TlbLevel | null;
+  readonly structures: PagingStructureCache | null;
+  readonly nested: Tlb | null;
+  readonly nestedStructures: PagingStructureCache | null;
+}
+
+/** Makes every cache of a hierarchy, in contexts that they share. */
+export function makeCaches(options: TlbHierarchyOptions, contexts: TlbContexts): Caches {
+  const { fetch, load, nested, nestedStructures, second, secondFetch, store, structures } = options;
+  const level = (name: string, arrays: readonly TlbArray[]): TlbLevel => {
+    if (!Array.isArray(arrays)) throw bad(name, arrays, 'an array of TLBs');
+    return arrays.map((array: TlbArray) => new Tlb({ ...array, contexts }));
+  };
+  const walker = (its: TlbHierarchyOptions['structures']): PagingStructureCache | null =>
+    its === undefined ? null : new PagingStructureCache({ ...its, contexts });
+  return {
+    fetch: level('fetch', fetch),
+    load: level('load', load),
+    store: store === undefined ? null : level('store', store),
+    second: level('second', second === undefined ? [] : second),
+    secondFetch: secondFetch === undefined ? null : level('secondFetch', secondFetch),
+    structures: walker(structures),
+    nested: nested === undefined ? null : new Tlb({ ...nested, contexts }),
+    nestedStructures: walker(nestedStructures),
+  };
 }

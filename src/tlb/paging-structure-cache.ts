@@ -130,14 +130,7 @@ export class PagingStructureCache {
       throw bad('levels', options.levels, 'an array');
     }
     const { tableLevels } = this;
-    this.levels = [...options.levels]
-      .map((level) => makeLevel(level, tableLevels, contexts))
-      .sort((a, b) => a.level - b.level);
-    for (const [index, { level, pages }] of this.levels.entries()) {
-      const below = this.levels[index - 1];
-      if (below === undefined || (below.level < level && below.pages < pages)) continue;
-      throw bad('levels', level, 'each level once, with more pages than those below');
-    }
+    this.levels = contexts.attempt(() => makeLevels(options.levels, tableLevels, contexts));
   }
 
   /**
@@ -344,6 +337,22 @@ export function x86Structures(
   const five = pml5e === undefined ? [] : [pml5e];
   const levels = structureLevels({ indexBits: 9, entries: [pde, pdpte, pml4e, ...five] });
   return { tableLevels: 4 + five.length, levels };
+}
+
+function makeLevels(
+  options: PagingStructureCacheOptions['levels'],
+  tableLevels: number,
+  contexts: TlbContexts,
+): readonly Level[] {
+  const levels = [...options]
+    .map((level) => makeLevel(level, tableLevels, contexts))
+    .sort((a, b) => a.level - b.level);
+  for (const [index, { level, pages }] of levels.entries()) {
+    const below = levels[index - 1];
+    if (below === undefined || (below.level < level && below.pages < pages)) continue;
+    throw bad('levels', level, 'each level once, with more pages than those below');
+  }
+  return levels;
 }
 
 function makeLevel(

@@ -64,11 +64,6 @@ export abstract class TlbEdit extends TlbLookup {
     return (this.takenOrders & (1 << order)) !== 0;
   }
 
-  /** Whether entries of an order or a larger one may be put in. @internal */
-  takesFrom(order: number): boolean {
-    return this.takenOrders >>> order !== 0;
-  }
-
   /** The place of an entry's context, or that of global pages where it is global. @internal */
   contextOf(slot: number): number {
     return this.kinds[slot]! >> 5;
@@ -150,9 +145,15 @@ export abstract class TlbEdit extends TlbLookup {
     return same;
   }
 
-  /** Whether there is an entry of the current context in just this size. @internal */
+  /** The slot of an entry of the current context in just this size, or -1. @internal */
+  slotFor(vpn: number, order: number, global: boolean): number {
+    const context = this.kindOf(0, global);
+    return this.slotOf(vpn, order, context, context);
+  }
+
+  /** Whether an entry of the current context has a page in this size or a larger one. @internal */
   has(vpn: number, order: number, global: boolean): boolean {
-    return this.hasFor(this.kindOf(order, global) >> 5, vpn, 1 << order);
+    return this.hasFor(this.kindOf(0, global) >> 5, vpn, -1 << order);
   }
 
   /** Whether an entry of the current context would be refused for what overlaps it. @internal */

@@ -5,13 +5,13 @@ import { checkScope, type FlushScope } from './flush-scope.js';
 import { bad } from './geometry.js';
 import {
   checkHierarchy,
-  type TlbArray,
+  makeCaches,
   type TlbHierarchyOptions,
   type TlbHierarchySnapshot,
   type TlbHierarchyStatistics,
 } from './hierarchy-options.js';
-import { PagingStructureCache } from './paging-structure-cache.js';
-import { inContexts, Tlb } from './tlb.js';
+import type { PagingStructureCache } from './paging-structure-cache.js';
+import { inContexts, type Tlb } from './tlb.js';
 import type { TlbFill } from './tlb-entry.js';
 import {
   checkExclusion,
@@ -21,11 +21,12 @@ import {
   demote,
   fillOf,
   forget,
-  holds,
   insertInto,
+  outdate,
   overlapsIn,
   type TlbLevel,
   takenOf,
+  takesMore,
 } from './tlb-level.js';
 import { damagedTlb } from './tlb-snapshot.js';
 
@@ -88,21 +89,18 @@ export class TlbHierarchy {
    */
   constructor(options: TlbHierarchyOptions) {
     this.fills = checkHierarchy(options);
-    const { nested, nestedStructures, structures } = options;
-    this.contexts = options.contexts ?? new TlbContexts();
-    const { contexts } = this;
+    const { contexts = new TlbContexts() } = options;
     if (!(contexts instanceof TlbContexts)) throw bad('contexts', contexts, 'a TlbContexts');
-    this.fetch = makeArrays('fetch', options.fetch, contexts);
-    this.load = makeArrays('load', options.load, contexts);
-    this.store = options.store ? makeArrays('store', options.store, contexts) : this.load;
-    this.second = makeArrays('second', options.second ?? [], contexts);
-    const { secondFetch } = options;
-    this.secondFetch = secondFetch ? makeArrays('secondFetch', secondFetch, contexts) : this.second;
-    this.structures = structures ? new PagingStructureCache({ ...structures, contexts }) : null;
-    this.nested = nested ? new Tlb({ ...nested, contexts }) : null;
-    this.nestedStructures = nestedStructures
-      ? new PagingStructureCache({ ...nestedStructures, contexts })
-      : null;
+    this.contexts = contexts;
+    const caches = contexts.attempt(() => makeCaches(options, contexts));
+    this.fetch = caches.fetch;
+    this.load = caches.load;
+    this.store = caches.store ?? this.load;
+    this.second = caches.second;
+    this.secondFetch = caches.secondFetch ?? this.second;
+    this.structures = caches.structures;
+    this.nested = caches.nested;
+    this.nestedStructures = caches.nestedStructures;
     this.contextId = contexts.first;
     this.connect();
   }
@@ -127,8 +125,8 @@ export class TlbHierarchy {
 
   /**
    * Translates a page, in the first level and then in the second, whose entry also goes into the first. It does not where it
-   * overlaps one of another size there, as entries may that were filled for different kinds of access, nor where it is a
-   * fragment and the first level takes more of its page.
+   * overlaps one of another size there, as entries may that were filled for different kinds of access, nor where it may be
+   * what the second level takes of a page of which the first takes more.
    *
    * @param vpn - The page.
    * @param need - The rights that the access needs.
@@ -145,14 +143,15 @@ export class TlbHierarchy {
       this.firstHits++;
       return answer;
     }
-    for (const tlb of this.secondFor(access)) {
+    const second = this.secondFor(access);
+    for (const tlb of second) {
       const slot = tlb.find(vpn);
       if (slot < 0) continue;
       this.level = 2;
       this.secondHits++;
       const answer = tlb.pfnAt(slot, vpn);
       const allowed = (tlb.rightsAt(slot) & need) === need;
-      this.promote(tlb, slot, vpn, first);
+      this.promote(tlb, slot, vpn, first, second);
       return allowed ? answer : TlbAnswer.Denied;
     }
     this.level = 0;
@@ -176,23 +175,26 @@ export class TlbHierarchy {
     if (this.fills === 'exclusive') {
       this.fillOne(first, second, entry);
     } else {
+      if (this.fills === 'inclusive') outdate(second, entry);
       // The second level first: what it gives up may be in the first.
       insertInto(second, entry);
       insertInto(first, entry);
     }
   }
 
-  /** The first level has it alone, unless it takes less of the page than the second does, and no other array there more. */
+  /** The first level has it alone, unless it takes less of the page than the second does, and no other array there as much. */
   private fillOne(first: TlbLevel, second: TlbLevel, entry: TlbFill): void {
     const { global = false, order = 0, vpn } = entry;
-    const below = takenOf(second, order);
-    if (takenOf(first, order) < below) {
-      const known = this.above(second).some((array) => array.has(vpn, below, global));
-      if (!known) insertInto(second, entry);
-    }
+    const [above, below] = [takenOf(first, order), takenOf(second, order)];
     const filled = insertInto(first, entry);
-    if (filled === null || takenOf(first, order) < below) return;
-    forget(second, filled.tlb.contextOf(filled.slot), filled.tlb.entryAt(filled.slot));
+    if (filled !== null) {
+      // Among them may be what the first level has just given up.
+      const pages = 2 ** Math.max(above, below);
+      forget(second, filled.tlb.contextOf(filled.slot), { pages, vpn: vpn - (vpn % pages) });
+    }
+    if (above >= below) return;
+    const known = this.above(second).some((array) => array.has(vpn, below, global));
+    if (!known) insertInto(second, entry);
   }
 
   /**
@@ -230,7 +232,8 @@ export class TlbHierarchy {
   }
 
   /**
-   * Verifies every cache, and that what is to be in both levels is.
+   * Verifies every cache, and that what is to be in both levels is, or what is to be in one of them: of an exclusive
+   * hierarchy, that the second level has no entry that an array above it has in just that size.
    *
    * @throws An `Error` that names what does not hold.
    */
@@ -352,42 +355,35 @@ export class TlbHierarchy {
       }
     }
     if (this.fills === 'exclusive') {
-      for (const tlb of this.firstArrays()) {
-        tlb.beforeEviction = (slot) => {
-          this.giveUp(tlb, slot);
-        };
+      for (const first of [this.fetch, this.load, this.store]) {
+        for (const tlb of first) tlb.beforeEviction = (slot) => this.giveUp(tlb, slot, first);
       }
     }
   }
 
   /** An entry of the second level goes into the first, too, or altogether, if the first takes all of it. */
-  private promote(tlb: Tlb, slot: number, vpn: number, first: TlbLevel): void {
+  private promote(tlb: Tlb, slot: number, vpn: number, first: TlbLevel, second: TlbLevel): void {
     const entry = tlb.entryAt(slot);
     const fill = fillOf(entry, vpn);
     const order = Math.log2(entry.pages);
     // A fragment would be in the way of its page, which the first level takes.
-    if (takenOf(first, Math.log2(entry.pageOfPages)) > order || overlapsIn(first, fill)) return;
+    if (takesMore(first, second, entry) || overlapsIn(first, fill)) return;
     if (this.fills === 'exclusive' && takenOf(first, order) === order) {
       forget([tlb], tlb.contextOf(slot), entry);
     }
     insertInto(first, fill);
   }
 
-  /** The last first-level array that has an entry gives it to the second level, where that is exclusive. */
-  private giveUp(tlb: Tlb, slot: number): void {
+  /** The last first-level array that has as much of an entry as the second level takes gives it to that, where it is exclusive. */
+  private giveUp(tlb: Tlb, slot: number, first: TlbLevel): void {
     const id = tlb.contextOf(slot);
     const entry = tlb.entryAt(slot);
     const second = this.below(tlb);
-    const others = this.above(second).filter((each) => each !== tlb);
-    if (!holds(others, id, entry)) demote(id, entry, second);
+    // Orders from that of its part there on.
+    const orders = -(2 ** takenOf(second, Math.log2(entry.pages)));
+    const known = this.above(second).some((each) => {
+      return each.hasFor(id, entry.vpn, each === tlb ? orders & ~entry.pages : orders);
+    });
+    if (!known) demote(id, entry, first, second);
   }
-}
-
-function makeArrays(
-  name: string,
-  arrays: readonly TlbArray[],
-  contexts: TlbContexts,
-): readonly Tlb[] {
-  if (!Array.isArray(arrays)) throw bad(name, arrays, 'an array of TLBs');
-  return arrays.map((array: TlbArray) => new Tlb({ ...array, contexts }));
 }

@@ -61,22 +61,41 @@ export function takenOf(level: TlbLevel, order: number): number {
   return takerOf(level, order)?.order ?? -1;
 }
 
-/** Whether an entry of a context, by id, is in a level in the same size. */
-export function holds(level: TlbLevel, id: number, { pages, vpn }: TlbEntry): boolean {
-  return level.some((array) => array.hasFor(id, vpn, pages));
+/**
+ * Whether a level may take more of a page than the entry of it in another level. Nobody knows whether the entry was filled
+ * as a fragment or became one there: then its page is the largest of which that level takes no more.
+ */
+export function takesMore(level: TlbLevel, other: TlbLevel, entry: TlbEntry): boolean {
+  const order = Math.log2(entry.pages);
+  let most = order;
+  while (2 ** most < entry.pageOfPages && takenOf(other, most + 1) === order) most++;
+  return takenOf(level, most) > order;
 }
 
-/** Drops an entry and its fragments, by id of its context. */
-export function forget(level: TlbLevel, id: number, { pages, vpn }: TlbEntry): void {
+/** Drops whatever has any of some pages, by id of its context. */
+export function forget(
+  level: TlbLevel,
+  id: number,
+  { pages, vpn }: Pick<TlbEntry, 'pages' | 'vpn'>,
+): void {
   for (const array of level) array.forgetPages(id, vpn, vpn + pages);
 }
 
+/** A page whose size changes in a level goes from the one above, which would keep it when a flush finds it by its size. */
+export function outdate(level: TlbLevel, entry: TlbFill): void {
+  const { global, order, pageOrder, vpn } = filled(entry);
+  const taker = takerOf(level, order);
+  if (taker === null) return;
+  const { tlb } = taker;
+  const slot = tlb.slotFor(vpn, taker.order, global);
+  if (slot >= 0 && tlb.entryAt(slot).pageOfPages !== 2 ** pageOrder) tlb.beforeEviction?.(slot);
+}
+
 /** What the first level gives up goes into the second, under the id that it had, instead of what is there of it. */
-export function demote(id: number, entry: TlbEntry, second: TlbLevel): void {
-  const order = Math.log2(entry.pages);
-  const taker = takerOf(second, order);
+export function demote(id: number, entry: TlbEntry, first: TlbLevel, second: TlbLevel): void {
+  const taker = takerOf(second, Math.log2(entry.pages));
   // A fragment adds nothing to a level that takes, or has, more of its page.
-  if (taker === null || takenOf(second, Math.log2(entry.pageOfPages)) > order) return;
+  if (taker === null || takesMore(second, first, entry)) return;
   const larger = -2 * entry.pages;
   if (second.some((array) => array.hasFor(id, entry.vpn, larger))) return;
   forget(second, id, entry);
@@ -96,17 +115,18 @@ export function checkInclusion(first: Tlb, second: TlbLevel): void {
   for (const { pages, slot, vpn } of first.content()) {
     const order = Math.log2(pages);
     const id = first.contextOf(slot);
-    // Of a page too large for the second level, only fragments are there.
-    const smaller = second.every((below) => !below.takesFrom(order));
+    // Of a page that the second level does not take, only fragments are there.
+    const smaller = takenOf(second, order) < order;
     if (smaller || second.some((below) => below.hasFor(id, vpn, -pages))) continue;
     throw new Error(`${pages} pages from ${vpn} are in the first level alone`);
   }
 }
 
-/** What is in a first-level array is not in the second level. */
+/** What is in a first-level array is not in the second level in the same size; of a page of that there may be fragments above. */
 export function checkExclusion(first: Tlb, second: TlbLevel): void {
-  for (const entry of first.content()) {
-    if (!holds(second, first.contextOf(entry.slot), entry)) continue;
-    throw new Error(`${entry.pages} pages from ${entry.vpn} are in both levels`);
+  for (const { pages, slot, vpn } of first.content()) {
+    const id = first.contextOf(slot);
+    if (!second.some((below) => below.hasFor(id, vpn, pages))) continue;
+    throw new Error(`${pages} pages from ${vpn} are in both levels`);
   }
 }

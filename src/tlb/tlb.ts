@@ -71,12 +71,11 @@ export class Tlb extends TlbEdit {
     return this.put(vpn, pfn, rights, order, global, memoryType, pageOrder);
   }
 
-  /** Refuses what `insert` would refuse. @internal */
+  /** Refuses what `insert` would refuse, but for overlaps. @internal */
   check(entry: TlbFill): void {
-    const { global, memoryType, order, pageOrder, pfn, rights, vpn } = filled(entry);
+    const { memoryType, order, pageOrder, pfn, rights, vpn } = filled(entry);
     this.checkEntry(vpn, rights, order, memoryType, pageOrder);
     this.checkFrame(vpn, pfn, order);
-    this.refuseOverlaps(vpn, order, global);
   }
 
   /** Puts an entry in under the place that another cache kept it under. @internal */

@@ -196,6 +196,26 @@ it('a cache that was refused keeps no context of the shared table alive', () => 
   }
 });
 
+it.each<[string, (contexts: TlbContexts) => unknown]>([
+  [
+    'hierarchy',
+    (contexts) => new TlbHierarchy({ ...HIERARCHY, second: [{ entries: 0 }], contexts }),
+  ],
+  ['coalescing TLB', (contexts) => new CoalescingTlb({ entries: 4, coalesce: 3, contexts })],
+  [
+    'paging-structure cache',
+    (contexts) => {
+      const level = { level: 1, order: 9, entries: 2 };
+      return new PagingStructureCache({ tableLevels: 4, levels: [level, level], contexts });
+    },
+  ],
+])('a %s that cannot be keeps no context of the shared table alive', (_what, make) => {
+  const contexts = new TlbContexts({ limit: 4 });
+  expect(() => make(contexts)).toThrow(VmError);
+  const tlb = new Tlb({ entries: 1, contexts });
+  for (const root of [1, 2]) tlb.context = contexts.intern({ root });
+});
+
 it('a TLB that was restored tells global entries from others of their page by what it holds', () => {
   for (const options of [{ entries: 4 }, { entries: 32 }]) {
     const tlb = new Tlb(options);

@@ -1,13 +1,5 @@
-import fc from 'fast-check';
 import { Access, VmError } from 'pagewright/core';
-import { nru, treePlru } from 'pagewright/replacement';
-import {
-  TlbAnswer,
-  TlbContexts,
-  TlbHierarchy,
-  type TlbHierarchyOptions,
-  tlbPolicy,
-} from 'pagewright/tlb';
+import { TlbAnswer, TlbContexts, TlbHierarchy, type TlbHierarchyOptions } from 'pagewright/tlb';
 import { describe, expect, it } from 'vitest';
 import { expectError } from '../core/errors.js';
 
@@ -183,6 +175,30 @@ describe('a hierarchy of TLBs', () => {
     tlbs.checkInvariants();
   });
 
+  it('gives no part of a page to the second level that another array of the first has', () => {
+    const tlbs = new TlbHierarchy({
+      fetch: [],
+      load: [{ entries: 1, orders: [0, 9, 18] }],
+      store: [{ entries: 1, orders: [0, 9] }],
+      second: [{ entries: 2, orders: [0, 9] }],
+      fills: 'exclusive',
+    });
+    for (const access of [Read, Write]) tlbs.fill({ vpn: 0, pfn: 2 ** 18, order: 18 }, access);
+    tlbs.fill({ vpn: 2 ** 18, pfn: 7 }, Read); // the gibibyte goes; stores have its first 2 MiB
+    expect(tlbs.second[0]!.used).toBe(0);
+    tlbs.checkInvariants();
+  });
+
+  it('flushes a page from both levels, when it is inclusive, though its size in the tables has changed', () => {
+    const arrays = { fetch: [{ entries: 1 }], load: [{ entries: 1 }], second: [{ entries: 2 }] };
+    const tlbs = new TlbHierarchy({ ...arrays, fills: 'inclusive' });
+    tlbs.fill({ vpn: 1, pfn: 1 }, Fetch);
+    tlbs.fill({ vpn: 1, pfn: 1, pageOrder: 9 }, Read); // now a fragment, and fetches do not know
+    tlbs.flush({ globals: true, vpn: 2 });
+    tlbs.checkInvariants();
+    expect(ask(tlbs, 1, Fetch)).toEqual([0, TlbAnswer.Miss]);
+  });
+
   it('answers from the second level alone what overlaps an entry of the first', () => {
     const tlbs = new TlbHierarchy({
       fetch: [{ entries: 1 }],
@@ -269,6 +285,30 @@ describe('a hierarchy of TLBs', () => {
     }
   });
 
+  it('moves what was filled as a fragment, though both levels take its page', () => {
+    const load = [{ entries: 2, orders: [0, 9] }];
+    const second = [{ entries: 8, orders: [0, 9] }];
+    for (const fills of ['exclusive', 'inclusive', 'independent'] as const) {
+      const tlbs = new TlbHierarchy({ fetch: [], load, second, fills });
+      for (const vpn of [1, 2, 3]) tlbs.fill({ vpn, pfn: vpn, pageOrder: 9 }, Read);
+      for (const level of [2, 1]) expect(ask(tlbs, 1)).toEqual([level, 1]);
+      tlbs.checkInvariants();
+    }
+  });
+
+  it('is inclusive where the second level takes smaller pages and larger ones alone', () => {
+    const shape: TlbHierarchyOptions = {
+      fetch: [],
+      load: [{ entries: 2, orders: [0, 9] }],
+      second: [{ entries: 8, orders: [0, 18] }],
+      fills: 'inclusive',
+    };
+    const tlbs = new TlbHierarchy(shape);
+    tlbs.fill({ vpn: 515, pfn: 1027, order: 9 }, Read);
+    tlbs.checkInvariants();
+    expect(ask(TlbHierarchy.restore(tlbs.snapshot(), shape), 516)).toEqual([1, 1028]);
+  });
+
   it('needs no context for a global entry that goes down a level', () => {
     const contexts = new TlbContexts({ limit: 4 });
     const tlbs = new TlbHierarchy({
@@ -324,6 +364,10 @@ describe('a hierarchy of TLBs', () => {
     ['zero ways', { fetch: [], load: [{ entries: 4, ways: 0 }] }],
     ['fills of another kind', { fetch: [], load: [], fills: 'both' }],
     ['an option that there is not', { fetch: [], load: [], third: [] }],
+    ['null for arrays', { fetch: [], load: [], second: null }],
+    ['a number for arrays', { fetch: [], load: [], store: 0 }],
+    ['null for a cache', { fetch: [], load: [], nested: null }],
+    ['null for contexts', { fetch: [], load: [], contexts: null }],
   ])('refuses %s', (_what, options) => {
     expect(() => Reflect.construct(TlbHierarchy, [options])).toThrow(VmError);
   });
@@ -332,104 +376,5 @@ describe('a hierarchy of TLBs', () => {
     const tlbs = new TlbHierarchy(SPLIT);
     expect(() => tlbs.lookup(1, 0, 3)).toThrow(VmError);
     expect(() => tlbs.fill({ vpn: 1, pfn: 1 }, 7)).toThrow(VmError);
-  });
-});
-
-const FRAGMENTS: TlbHierarchyOptions = {
-  fetch: [{ entries: 3, orders: [0] }],
-  load: [{ entries: 4, ways: 2, orders: [0] }],
-  second: [
-    { entries: 6, ways: 3, orders: [0] },
-    { entries: 2, orders: [9] },
-  ],
-};
-const SMALL_SECOND: TlbHierarchyOptions = {
-  fetch: [],
-  load: [{ entries: 3, policy: tlbPolicy(nru()) }],
-  store: [{ entries: 2, ways: 1 }],
-  second: [{ entries: 8, ways: 4, orders: [0], policy: tlbPolicy(treePlru()) }],
-  secondFetch: [{ entries: 2 }],
-};
-const MIXED: TlbHierarchyOptions = {
-  fetch: [{ entries: 3 }],
-  load: [{ entries: 4, ways: 2 }],
-  second: [{ entries: 20 }],
-};
-const shapes = [SPLIT, FRAGMENTS, SMALL_SECOND, MIXED].flatMap((shape) =>
-  (['independent', 'inclusive', 'exclusive'] as const).map((fills) => ({ ...shape, fills })),
-);
-
-/** Tables that change: each page of each space has a frame that nobody had before. */
-class Tables {
-  private readonly changes: Map<string, number> = new Map();
-
-  /** Pages 6 and 7 are global, those from 512 on are of 2 MiB. */
-  global(vpn: number): boolean {
-    return vpn === 6 || vpn === 7;
-  }
-
-  frame(asid: number, vpn: number): number {
-    const first = vpn < 512 ? vpn : 512;
-    const space = this.global(vpn) ? 3 : asid;
-    const change = this.changes.get(`${space} ${first}`) ?? 0;
-    return ((change * 4 + space) * 2 + Number(first === 512)) * 512 + (vpn % 512);
-  }
-
-  /** Pages from one on get other frames, in every space or in one; global ones are in every one. */
-  change(spaces: readonly number[], from: number, to: number): void {
-    for (const space of spaces) {
-      for (let first = from; first <= to; first++) {
-        const name = `${space} ${first}`;
-        this.changes.set(name, (this.changes.get(name) ?? 0) + 1);
-      }
-    }
-  }
-}
-
-describe('a cache never gives an answer that was flushed', () => {
-  const step = fc.record({
-    vpn: fc.oneof(fc.integer({ min: 0, max: 9 }), fc.integer({ min: 510, max: 530 })),
-    access: fc.constantFrom(Read, Write, Fetch),
-    asid: fc.integer({ min: 0, max: 2 }),
-    rights: fc.integer({ min: 0, max: 3 }),
-    event: fc.constantFrom(null, null, null, null, 'page', 'space', 'again', 'save'),
-  });
-
-  it.each(shapes.map((shape, index) => [index, shape] as const))('in shape %i', (_index, shape) => {
-    fc.assert(
-      fc.property(fc.array(step, { minLength: 1, maxLength: 80, size: 'max' }), (steps) => {
-        let tlbs = new TlbHierarchy(shape);
-        const tables = new Tables();
-        for (const { access, asid, rights, event, vpn } of steps) {
-          tlbs.context = tlbs.contexts.intern({ asid });
-          const frame = tables.frame(asid, vpn);
-          const answer = tlbs.lookup(vpn, 0, access);
-          expect([frame, TlbAnswer.Miss]).toContain(answer);
-          if (answer === TlbAnswer.Miss || event === 'again') {
-            const order = vpn < 512 ? 0 : 9;
-            tlbs.fill({ vpn, pfn: frame, order, rights, global: tables.global(vpn) }, access);
-            // Rights that were widened are those that are found, wherever the page was.
-            const held = tlbs.lookup(vpn, rights, access);
-            expect(held).toBe(frame);
-          }
-          if (event === 'page') {
-            tlbs.flush({ globals: true, vpn });
-            const first = Math.min(vpn, 512);
-            tables.change([0, 1, 2, 3], first, first);
-          }
-          if (event === 'space') {
-            tlbs.flush({ globals: false, asid });
-            tables.change([asid], 0, 512);
-          }
-          if (event === 'save') {
-            const saved = structuredClone(tlbs.snapshot());
-            tlbs = TlbHierarchy.restore(saved, shape);
-            expect(tlbs.snapshot()).toEqual(saved);
-          }
-          tlbs.checkInvariants();
-        }
-      }),
-      { numRuns: 60 },
-    );
   });
 });
