@@ -186,14 +186,14 @@ export class TlbHierarchy {
   private fillOne(first: TlbLevel, second: TlbLevel, entry: TlbFill): void {
     const { global = false, order = 0, vpn } = entry;
     const [above, below] = [takenOf(first, order), takenOf(second, order)];
-    const filled = insertInto(first, entry);
-    if (filled !== null) {
-      // Among them may be what the first level has just given up.
-      const pages = 2 ** Math.max(above, below);
-      forget(second, filled.tlb.contextOf(filled.slot), { pages, vpn: vpn - (vpn % pages) });
-    }
+    insertInto(first, entry);
+    // Every array is in the same context.
+    const id = second[0]?.placeFor(global) ?? 0;
+    const pages = 2 ** Math.max(above, below);
+    // Among them may be what the first level has just given up.
+    if (above >= 0) forget(second, id, { pages, vpn: vpn - (vpn % pages) });
     if (above >= below) return;
-    const known = this.above(second).some((array) => array.has(vpn, below, global));
+    const known = this.above(second).some((array) => array.hasFor(id, vpn, -(2 ** below)));
     if (!known) insertInto(second, entry);
   }
 

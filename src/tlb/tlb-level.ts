@@ -41,19 +41,11 @@ export function overlapsIn(level: TlbLevel, entry: TlbFill): boolean {
   return taker !== null && level.some((array) => array.overlaps(vpn, taker.order, global));
 }
 
-/**
- * Puts an entry into the array that takes its size, or a fragment into the one that takes most of it.
- *
- * @returns The array and the slot, or `null` where none takes it.
- */
-export function insertInto(
-  level: TlbLevel,
-  entry: TlbFill,
-): { readonly tlb: Tlb; readonly slot: number } | null {
+/** Puts an entry into the array that takes its size, or a fragment into the one that takes most of it, if any does. */
+export function insertInto(level: TlbLevel, entry: TlbFill): void {
   const { order = 0, pageOrder = order } = entry;
   const taker = takerOf(level, order);
-  if (taker === null) return null;
-  return { tlb: taker.tlb, slot: taker.tlb.insert({ ...entry, order: taker.order, pageOrder }) };
+  taker?.tlb.insert({ ...entry, order: taker.order, pageOrder });
 }
 
 /** How much of a page a level takes, as an order; -1 for nothing. */
