@@ -39,7 +39,8 @@ const PAGE_BYTES = 4096;
 
 /**
  * The TLBs of a real CPU, from its row in `PUBLISHED_CPUS`. Replacement policies are not published; they are LRU. Where two
- * arrays of a level take pages of a size, all of them go into the first; see the row's `notes`.
+ * arrays of a level take pages of a size, all of them go into the first: of `goldenCove`, pages of 4 KiB have one of the two
+ * second-level arrays; see the row's `notes`.
  *
  * @param cpu - The row.
  * @param options - What the row leaves open.

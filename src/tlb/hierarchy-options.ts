@@ -130,7 +130,8 @@ interface Caches {
 
 /** Makes every cache of a hierarchy, in contexts that they share. */
 export function makeCaches(options: TlbHierarchyOptions, contexts: TlbContexts): Caches {
-  const { fetch, load, nested, nestedStructures, second, secondFetch, store, structures } = options;
+  const { fetch, load, nested, nestedStructures, second = [], structures } = options;
+  const { secondFetch, store } = options;
   const level = (name: string, arrays: readonly TlbArray[]): TlbLevel => {
     if (!Array.isArray(arrays)) throw bad(name, arrays, 'an array of TLBs');
     return arrays.map((array: TlbArray) => new Tlb({ ...array, contexts }));
@@ -141,7 +142,7 @@ export function makeCaches(options: TlbHierarchyOptions, contexts: TlbContexts):
     fetch: level('fetch', fetch),
     load: level('load', load),
     store: store === undefined ? null : level('store', store),
-    second: level('second', second === undefined ? [] : second),
+    second: level('second', second),
     secondFetch: secondFetch === undefined ? null : level('secondFetch', secondFetch),
     structures: walker(structures),
     nested: nested === undefined ? null : new Tlb({ ...nested, contexts }),

@@ -148,7 +148,10 @@ export class PagingStructureCache {
     checkVersion(snapshot, 1, 'paging-structure-cache');
     const first = Array.isArray(snapshot.levels) ? snapshot.levels[0] : undefined;
     // Without levels there is nothing to restore, and nobody to be in a context.
-    if (first === undefined) return new PagingStructureCache(options).load(snapshot);
+    if (first === undefined) {
+      const make = (): PagingStructureCache => new PagingStructureCache(options).load(snapshot);
+      return options?.contexts instanceof TlbContexts ? options.contexts.attempt(make) : make();
+    }
     checkVersion(first, 1, 'tlb');
     return inContexts(first, options, (all) => new PagingStructureCache(all).load(snapshot));
   }

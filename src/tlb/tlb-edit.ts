@@ -151,9 +151,9 @@ export abstract class TlbEdit extends TlbLookup {
     return this.slotOf(vpn, order, context, context);
   }
 
-  /** Whether an entry of the current context has a page in this size or a larger one. @internal */
-  has(vpn: number, order: number, global: boolean): boolean {
-    return this.hasFor(this.kindOf(0, global) >> 5, vpn, -1 << order);
+  /** The place of what is put in. @internal */
+  placeFor(global: boolean): number {
+    return this.kindOf(0, global) >> 5;
   }
 
   /** Whether an entry of the current context would be refused for what overlaps it. @internal */

@@ -14,10 +14,9 @@ import type { PagingStructureCache } from './paging-structure-cache.js';
 import { inContexts, type Tlb } from './tlb.js';
 import type { TlbFill } from './tlb-entry.js';
 import {
-  checkExclusion,
   checkFill,
-  checkInclusion,
   checkInto,
+  checkLevels,
   demote,
   fillOf,
   forget,
@@ -186,14 +185,14 @@ export class TlbHierarchy {
   private fillOne(first: TlbLevel, second: TlbLevel, entry: TlbFill): void {
     const { global = false, order = 0, vpn } = entry;
     const [above, below] = [takenOf(first, order), takenOf(second, order)];
-    const filled = insertInto(first, entry);
-    if (filled !== null) {
-      // Among them may be what the first level has just given up.
-      const pages = 2 ** Math.max(above, below);
-      forget(second, filled.tlb.contextOf(filled.slot), { pages, vpn: vpn - (vpn % pages) });
-    }
+    insertInto(first, entry);
+    // Every array is in the same context.
+    const id = second[0]?.placeFor(global) ?? 0;
+    const pages = 2 ** Math.max(above, below);
+    // Among them may be what the first level has just given up.
+    if (above >= 0) forget(second, id, { pages, vpn: vpn - (vpn % pages) });
     if (above >= below) return;
-    const known = this.above(second).some((array) => array.has(vpn, below, global));
+    const known = this.above(second).some((array) => array.hasFor(id, vpn, -(2 ** below)));
     if (!known) insertInto(second, entry);
   }
 
@@ -242,10 +241,9 @@ export class TlbHierarchy {
     this.structures?.checkInvariants();
     this.nested?.checkInvariants();
     this.nestedStructures?.checkInvariants();
-    for (const tlb of this.firstArrays()) {
-      if (this.fills === 'inclusive') checkInclusion(tlb, this.below(tlb));
-      if (this.fills === 'exclusive') checkExclusion(tlb, this.below(tlb));
-    }
+    if (this.fills === 'independent') return;
+    const exclusive = this.fills === 'exclusive';
+    for (const tlb of this.firstArrays()) checkLevels(tlb, this.below(tlb), exclusive);
   }
 
   /**
@@ -318,10 +316,6 @@ export class TlbHierarchy {
     return (access & 3) === Access.Fetch ? this.secondFetch : this.second;
   }
 
-  private secondArrays(): readonly Tlb[] {
-    return this.secondFetch === this.second ? this.second : [...this.second, ...this.secondFetch];
-  }
-
   /** The second level of a first-level array. */
   private below(first: Tlb): readonly Tlb[] {
     return this.fetch.includes(first) ? this.secondFetch : this.second;
@@ -332,26 +326,22 @@ export class TlbHierarchy {
     return this.firstArrays().filter((first) => this.below(first) === second);
   }
 
-  private firstArrays(): readonly Tlb[] {
-    const stores = this.store === this.load ? [] : this.store;
-    return [...this.fetch, ...this.load, ...stores];
+  private firstArrays(): TlbLevel {
+    return [...new Set([...this.fetch, ...this.load, ...this.store])];
   }
 
-  private arrays(): readonly Tlb[] {
-    return [...this.firstArrays(), ...this.secondArrays()];
+  private arrays(): TlbLevel {
+    return [...new Set([...this.firstArrays(), ...this.second, ...this.secondFetch])];
   }
 
   /** What one level must hear of the other. */
   private connect(): void {
     if (this.fills === 'inclusive') {
-      for (const tlb of this.secondArrays()) {
-        tlb.beforeEviction = (slot) => {
-          const { pages, vpn } = tlb.entryAt(slot);
-          for (const first of this.firstArrays()) {
-            if (!this.below(first).includes(tlb)) continue;
-            first.forgetPages(tlb.contextOf(slot), vpn, vpn + pages);
-          }
-        };
+      for (const second of [this.second, this.secondFetch]) {
+        const above = this.above(second);
+        for (const tlb of second) {
+          tlb.beforeEviction = (slot) => forget(above, tlb.contextOf(slot), tlb.entryAt(slot));
+        }
       }
     }
     if (this.fills === 'exclusive') {

@@ -41,19 +41,11 @@ export function overlapsIn(level: TlbLevel, entry: TlbFill): boolean {
   return taker !== null && level.some((array) => array.overlaps(vpn, taker.order, global));
 }
 
-/**
- * Puts an entry into the array that takes its size, or a fragment into the one that takes most of it.
- *
- * @returns The array and the slot, or `null` where none takes it.
- */
-export function insertInto(
-  level: TlbLevel,
-  entry: TlbFill,
-): { readonly tlb: Tlb; readonly slot: number } | null {
+/** Puts an entry into the array that takes its size, or a fragment into the one that takes most of it, if any does. */
+export function insertInto(level: TlbLevel, entry: TlbFill): void {
   const { order = 0, pageOrder = order } = entry;
   const taker = takerOf(level, order);
-  if (taker === null) return null;
-  return { tlb: taker.tlb, slot: taker.tlb.insert({ ...entry, order: taker.order, pageOrder }) };
+  taker?.tlb.insert({ ...entry, order: taker.order, pageOrder });
 }
 
 /** How much of a page a level takes, as an order; -1 for nothing. */
@@ -110,23 +102,19 @@ export function fillOf(entry: TlbEntry, vpn: number): TlbFill {
   return { vpn, ...frame, rights, global, memoryType, ...orders };
 }
 
-/** What is in a first-level array is in the second level, too. */
-export function checkInclusion(first: Tlb, second: TlbLevel): void {
+/**
+ * What is in a first-level array is in the second level, too; or it is not, where that is exclusive, in the same size: of a
+ * page that is there may be fragments above.
+ */
+export function checkLevels(first: Tlb, second: TlbLevel, exclusive: boolean): void {
   for (const { pages, slot, vpn } of first.content()) {
     const order = Math.log2(pages);
     const id = first.contextOf(slot);
     // Of a page that the second level does not take, only fragments are there.
-    const smaller = takenOf(second, order) < order;
-    if (smaller || second.some((below) => below.hasFor(id, vpn, -pages))) continue;
-    throw new Error(`${pages} pages from ${vpn} are in the first level alone`);
-  }
-}
-
-/** What is in a first-level array is not in the second level in the same size; of a page of that there may be fragments above. */
-export function checkExclusion(first: Tlb, second: TlbLevel): void {
-  for (const { pages, slot, vpn } of first.content()) {
-    const id = first.contextOf(slot);
-    if (!second.some((below) => below.hasFor(id, vpn, pages))) continue;
-    throw new Error(`${pages} pages from ${vpn} are in both levels`);
+    if (!exclusive && takenOf(second, order) < order) continue;
+    const below = second.some((each) => each.hasFor(id, vpn, exclusive ? pages : -pages));
+    if (below !== exclusive) continue;
+    const where = exclusive ? 'both levels' : 'the first level alone';
+    throw new Error(`${pages} pages from ${vpn} are in ${where}`);
   }
 }

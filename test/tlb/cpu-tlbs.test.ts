@@ -52,6 +52,19 @@ describe('the TLBs of real CPUs', () => {
     expect(cpuTlbs('skylake', { assume }).second.map(({ entries }) => entries)).toEqual([1536, 16]);
   });
 
+  it('puts a page of 4 KiB into the first of two arrays that take it, which Golden Cove alone has', () => {
+    const shared = cpus.filter((cpu) => {
+      const sizes = PUBLISHED_CPUS[cpu].tlbs.flatMap(({ pageBytes, serves }) =>
+        (pageBytes ?? []).map((bytes) => `${serves} ${bytes}`),
+      );
+      return new Set(sizes).size < sizes.length;
+    });
+    expect(shared).toEqual(['goldenCove']);
+    const tlbs = cpuTlbs('goldenCove', { assume: everything('goldenCove') });
+    for (let vpn = 0; vpn < 2048; vpn++) tlbs.fill({ vpn, pfn: vpn }, Access.Read);
+    expect(tlbs.second.map(({ used }) => used)).toEqual([1024, 0]);
+  });
+
   it('refuses a CPU, an array and a size that there are not', () => {
     expect(() => Reflect.apply(cpuTlbs, null, ['toString'])).toThrow(VmError);
     expect(() => cpuTlbs('cortexA76', { assume: { 'L3 TLB': { ways: 4 } } })).toThrow(VmError);

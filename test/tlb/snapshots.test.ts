@@ -209,6 +209,14 @@ it.each<[string, (contexts: TlbContexts) => unknown]>([
       return new PagingStructureCache({ tableLevels: 4, levels: [level, level], contexts });
     },
   ],
+  [
+    'paging-structure cache of a snapshot without levels',
+    (contexts) => {
+      const levels = [{ level: 1, order: 9, entries: 2 }];
+      const saved = new PagingStructureCache({ tableLevels: 4, levels: [] }).snapshot();
+      return PagingStructureCache.restore(saved, { tableLevels: 4, levels, contexts });
+    },
+  ],
 ])('a %s that cannot be keeps no context of the shared table alive', (_what, make) => {
   const contexts = new TlbContexts({ limit: 4 });
   expect(() => make(contexts)).toThrow(VmError);
