@@ -147,7 +147,7 @@ class SimulatedCache {
   private readonly ways: number;
   /** A copy: a policy may be somebody else's. */
   private readonly references: Float64Array;
-  private readonly writes: ArrayLike<boolean | number> | null;
+  private readonly writes: Uint8Array | null;
   private readonly tickEvery: number;
   private readonly kind: SimulatedKind;
   /** By set; made when the first page comes. */
@@ -180,7 +180,7 @@ class SimulatedCache {
     this.tickEvery = checkInteger('tickEvery', tickEvery, 0, Number.MAX_SAFE_INTEGER);
     this.kind = kind;
     this.references = pagesOf(references);
-    this.writes = writes === null ? null : checkWrites(writes);
+    this.writes = writes === null ? null : writesOf(writes, this.length);
     this.pages = new Float64Array(sets * ways);
     this.indexes = new Int32Array(sets * ways);
     this.used = new Int32Array(sets);
@@ -201,7 +201,7 @@ class SimulatedCache {
   /** Does one reference, and tells whether its page was there. */
   step(index: number): boolean {
     const page = this.references[index]!;
-    const write = this.writes !== null && Boolean(this.writes[index]);
+    const write = this.writes !== null && this.writes[index] !== 0;
     const pageIndex = this.pageIndex.indexOf(page);
     if (pageIndex >= this.slots.length) this.grow();
     const found = this.slots[pageIndex]!;
@@ -212,7 +212,7 @@ class SimulatedCache {
       const set = this.sets === 1 ? 0 : Math.floor(found / this.ways);
       this.policies[set]!.onHit(found - set * this.ways, write);
     } else {
-      this.fill(page, pageIndex, write);
+      this.fill(index, page, pageIndex, write);
     }
     if (this.tickEvery > 0 && (index + 1) % this.tickEvery === 0) {
       // A policy that is not there has no page to look at.
@@ -221,15 +221,13 @@ class SimulatedCache {
     return found >= 0;
   }
 
-  private fill(page: number, pageIndex: number, write: boolean): void {
+  private fill(index: number, page: number, pageIndex: number, write: boolean): void {
     // A remainder of doubles, as pages may be, is a seventh of the whole time where most references miss (measured).
     const set = this.sets === 1 ? 0 : page % this.sets;
     const policy = this.policies[set] ?? this.makePolicy(set);
     const full = this.used[set] === this.ways;
     // A policy may be somebody else's: it must not reach into another set.
-    const way = full
-      ? checkInteger('victim', policy.victim(page), 0, this.ways - 1)
-      : this.used[set]!++;
+    const way = full ? this.checkVictim(index, policy.victim(page)) : this.used[set]!++;
     this.slot = set * this.ways + way;
     this.victim = full ? this.pages[this.slot]! : -1;
     if (full) this.slots[this.indexes[this.slot]!] = -1;
@@ -237,6 +235,11 @@ class SimulatedCache {
     this.indexes[this.slot] = pageIndex;
     this.slots[pageIndex] = this.slot;
     policy.onFill(way, page, write);
+  }
+
+  private checkVictim(index: number, way: number): number {
+    if (Number.isInteger(way) && way >= 0 && way < this.ways) return way;
+    return checkInteger(`victim of reference ${index}`, way, 0, this.ways - 1);
   }
 
   private makePolicy(set: number): SimulatedPolicy {
@@ -269,12 +272,13 @@ function checkPolicy(policy: SimulatedPolicy): SimulatedPolicy {
   return policy;
 }
 
-function checkWrites(writes: ArrayLike<boolean | number>): ArrayLike<boolean | number> {
+/** Which references write, checked and copied. */
+function writesOf(writes: ArrayLike<boolean | number>, length: number): Uint8Array {
   if (typeof writes !== 'object' || !Number.isSafeInteger(writes.length)) {
     const expected = 'a list with an item for each reference';
     throw new VmError('bad-argument', { argument: 'writes', value: writes, expected });
   }
-  return writes;
+  return Uint8Array.from({ length }, (_, index) => Number(Boolean(writes[index])));
 }
 
 /** A list of page numbers, checked and copied. */

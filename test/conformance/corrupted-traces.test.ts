@@ -83,11 +83,26 @@ describe('figures of a trace', () => {
     ['without misses', remove('misses')],
     ['with a key that nobody reads', put('pages', 20)],
     ['with a list for misses', put('misses', [])],
+    ['with misses of nobody', put('misses', {})],
+    ['with misses of a policy in no size', put('misses', { LRU: {} })],
     ['with a number for a policy', put('misses', { LRU: 4 })],
   ])('%s fail', (_what, change) => {
     const changed = figures();
     change(changed);
     expect(replay(changed)).toMatchObject({ passed: 0, failed: 1 });
+  });
+});
+
+describe('figures of two traces', () => {
+  it.each<[string, (misses: Loose['misses']) => unknown]>([
+    ['a size', (misses) => delete misses['LRU']!['4']],
+    ['a policy', (misses) => delete misses['OPT']],
+  ])('are refused where one has not %s that the other has', (_what, drop) => {
+    const changed = figures();
+    drop(changed.misses);
+    const both = JSON.stringify({ 'a.lackey': figures(), 'b.lackey': changed });
+    const report = replayFiles({ 'expected.json': both, 'a.lackey': trace, 'b.lackey': trace });
+    expect(report).toMatchObject({ passed: 25, failed: 1 });
   });
 });
 

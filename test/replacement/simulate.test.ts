@@ -83,6 +83,34 @@ describe('a simulation', () => {
     expect(hits).toBe(2);
   });
 
+  it('names the reference whose victim is none', () => {
+    const bad = [2, -1, 0.5, Number.NaN];
+    for (const victim of bad) {
+      const create = (): SimulatedPolicy => ({ ...noting([]), victim: () => victim });
+      const run = (): unknown => simulate({ name: 'bad', create }, 2, [1, 2, 1, 3]);
+      expect(run).toThrow(/victim of reference 3/);
+    }
+  });
+
+  it('takes any true value for a write, and reads no more of them than there are references', () => {
+    const { create } = lru();
+    const writes: boolean[] = [];
+    const kind: SimulatedKind = {
+      name: 'writes',
+      create: (slots) => {
+        const policy = create(slots);
+        const told = policy.onFill.bind(policy);
+        const onFill = (slot: number, page: number, write?: boolean): void => {
+          writes.push(write === true);
+          told(slot, page, write);
+        };
+        return Object.assign(policy, { onFill });
+      },
+    };
+    simulate(kind, 4, [1, 2, 3, 4], { writes: { length: 2 ** 53 - 1, 0: 256, 1: true, 2: 0 } });
+    expect(writes).toEqual([true, true, false, false]);
+  });
+
   it('refuses a policy without a name', () => {
     const { create } = lru();
     expect(() => Reflect.apply(simulate, null, [{ create }, 1, [1]])).toThrow(VmError);

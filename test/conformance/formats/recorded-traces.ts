@@ -30,13 +30,29 @@ function figuresOf(file: RecordedFile): Fields {
 }
 
 function replayFile(file: RecordedFile, tally: Tally): void {
+  // What is said of one trace is said of all: what is missing from one would be missed by nobody.
+  let askedFirst: string | null = null;
   for (const [name, figures] of figuresOf(file).entries) {
     try {
+      const asked = askedOf(new Fields(figures, name));
+      askedFirst ??= asked;
+      if (asked !== askedFirst) throw new Malformed(`misses of ${asked}, not of ${askedFirst}`);
       replayTrace(name, new Fields(figures, name), file, tally);
     } catch (error) {
       tally.refuse(name, 1, `  ${reasonOf(error)}`);
     }
   }
+}
+
+/** The policies and sizes for which misses are given. */
+function askedOf(figures: Fields): string {
+  const tables = [...figures.object('misses').entries].map(([policy, table]) => {
+    const sizes = [...new Fields(table, policy).entries].map(([size]) => size);
+    if (sizes.length === 0) throw new Malformed(`no misses of ${policy}`);
+    return `${policy} ${sizes.sort().join()}`;
+  });
+  if (tables.length === 0) throw new Malformed('no misses');
+  return tables.sort().join('; ');
 }
 
 function replayTrace(name: string, figures: Fields, file: RecordedFile, tally: Tally): void {
