@@ -55,7 +55,7 @@ export abstract class TlbEdit extends TlbLookup {
     for (let slot = 0; slot < this.entries; slot++) {
       const tag = this.tags[slot]!;
       const kind = this.kinds[slot]!;
-      if (kind >> 5 === place && tag < end && tag + 2 ** (kind & 31) > first) this.drop(slot);
+      if (kind >> 5 === place && tag < end && tag + (1 << (kind & 31)) > first) this.drop(slot);
     }
   }
 

@@ -11,7 +11,7 @@ import {
   type TlbHierarchyStatistics,
 } from './hierarchy-options.js';
 import type { PagingStructureCache } from './paging-structure-cache.js';
-import { inContexts, type Tlb } from './tlb.js';
+import { type FilledEntry, inContexts, type Tlb } from './tlb.js';
 import type { TlbFill } from './tlb-entry.js';
 import {
   checkFill,
@@ -169,21 +169,22 @@ export class TlbHierarchy {
   fill(entry: TlbFill, access: number): void {
     const first = this.firstFor(access);
     const second = this.secondFor(access);
-    checkFill(entry);
-    for (const level of [second, first]) checkInto(level, entry);
+    const all = checkFill(entry);
+    checkInto(second, all);
+    checkInto(first, all);
     if (this.fills === 'exclusive') {
-      this.fillOne(first, second, entry);
+      this.fillOne(first, second, all);
     } else {
-      if (this.fills === 'inclusive') outdate(second, entry);
+      if (this.fills === 'inclusive') outdate(second, all);
       // The second level first: what it gives up may be in the first.
-      insertInto(second, entry);
-      insertInto(first, entry);
+      insertInto(second, all);
+      insertInto(first, all);
     }
   }
 
   /** The first level has it alone, unless it takes less of the page than the second does, and no other array there as much. */
-  private fillOne(first: TlbLevel, second: TlbLevel, entry: TlbFill): void {
-    const { global = false, order = 0, vpn } = entry;
+  private fillOne(first: TlbLevel, second: TlbLevel, entry: FilledEntry): void {
+    const { global, order, vpn } = entry;
     const [above, below] = [takenOf(first, order), takenOf(second, order)];
     insertInto(first, entry);
     // Every array is in the same context.

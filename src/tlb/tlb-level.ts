@@ -1,6 +1,7 @@
 import { checkInteger, PAGE_NUMBER_END } from '../core/index.js';
 import { MAX_ORDER } from './geometry.js';
-import { filled, type Tlb } from './tlb.js';
+import { type FilledEntry, filled, type Tlb } from './tlb.js';
+import { NOT_MAPPED } from './tlb-edit.js';
 import type { TlbEntry, TlbFill } from './tlb-entry.js';
 
 /** The arrays of a level that serve one kind of access. */
@@ -12,40 +13,37 @@ export function takerOf(
   order: number,
 ): { readonly tlb: Tlb; readonly order: number } | null {
   for (let taken = order; taken >= 0; taken--) {
-    const tlb = level.find((array) => array.takes(taken));
-    if (tlb !== undefined) return { tlb, order: taken };
+    for (const tlb of level) if (tlb.takes(taken)) return { tlb, order: taken };
   }
   return null;
 }
 
 /** Refuses what is no entry, before anybody asks who takes it. */
-export function checkFill(entry: TlbFill): void {
-  const { order, vpn } = filled(entry);
-  checkInteger('vpn', vpn, 0, PAGE_NUMBER_END - 1);
-  checkInteger('order', order, 0, MAX_ORDER);
+export function checkFill(entry: TlbFill): FilledEntry {
+  const all = filled(entry);
+  checkInteger('vpn', all.vpn, 0, PAGE_NUMBER_END - 1);
+  checkInteger('order', all.order, 0, MAX_ORDER);
+  return all;
 }
 
 /** Refuses an entry that a level would refuse, or of which another of its arrays has pages in another size. */
-export function checkInto(level: TlbLevel, entry: TlbFill): void {
-  const { global, order, pageOrder, vpn } = filled(entry);
-  const taker = takerOf(level, order);
+export function checkInto(level: TlbLevel, entry: FilledEntry): void {
+  const taker = takerOf(level, entry.order);
   if (taker === null) return;
-  taker.tlb.check({ ...entry, order: taker.order, pageOrder });
-  for (const array of level) array.refuseOverlaps(vpn, taker.order, global);
+  taker.tlb.checkPart(entry, taker.order);
+  for (const array of level) array.refuseOverlaps(entry.vpn, taker.order, entry.global);
 }
 
 /** Whether a level would refuse an entry for what overlaps it. */
-export function overlapsIn(level: TlbLevel, entry: TlbFill): boolean {
-  const { global, order, vpn } = filled(entry);
+export function overlapsIn(level: TlbLevel, { global, order, vpn }: FilledEntry): boolean {
   const taker = takerOf(level, order);
   return taker !== null && level.some((array) => array.overlaps(vpn, taker.order, global));
 }
 
 /** Puts an entry into the array that takes its size, or a fragment into the one that takes most of it, if any does. */
-export function insertInto(level: TlbLevel, entry: TlbFill): void {
-  const { order = 0, pageOrder = order } = entry;
-  const taker = takerOf(level, order);
-  taker?.tlb.insert({ ...entry, order: taker.order, pageOrder });
+export function insertInto(level: TlbLevel, entry: FilledEntry): void {
+  const taker = takerOf(level, entry.order);
+  taker?.tlb.insertPart(entry, taker.order);
 }
 
 /** How much of a page a level takes, as an order; -1 for nothing. */
@@ -74,8 +72,8 @@ export function forget(
 }
 
 /** A page whose size changes in a level goes from the one above, which would keep it when a flush finds it by its size. */
-export function outdate(level: TlbLevel, entry: TlbFill): void {
-  const { global, order, pageOrder, vpn } = filled(entry);
+export function outdate(level: TlbLevel, entry: FilledEntry): void {
+  const { global, order, pageOrder, vpn } = entry;
   const taker = takerOf(level, order);
   if (taker === null) return;
   const { tlb } = taker;
@@ -91,15 +89,15 @@ export function demote(id: number, entry: TlbEntry, first: TlbLevel, second: Tlb
   const larger = -2 * entry.pages;
   if (second.some((array) => array.hasFor(id, entry.vpn, larger))) return;
   forget(second, id, entry);
-  taker.tlb.insertFor(id, { ...fillOf(entry, entry.vpn), order: taker.order });
+  taker.tlb.insertFor(id, fillOf(entry, entry.vpn), taker.order);
 }
 
 /** An entry as it was put in, by one of its pages. */
-export function fillOf(entry: TlbEntry, vpn: number): TlbFill {
+export function fillOf(entry: TlbEntry, vpn: number): FilledEntry {
   const { global, memoryType, pageOfPages, pages, rights } = entry;
-  const frame = entry.pfn === null ? {} : { pfn: entry.pfn + (vpn - entry.vpn) };
-  const orders = { order: Math.log2(pages), pageOrder: Math.log2(pageOfPages) };
-  return { vpn, ...frame, rights, global, memoryType, ...orders };
+  const pfn = entry.pfn === null ? NOT_MAPPED : entry.pfn + (vpn - entry.vpn);
+  const [order, pageOrder] = [Math.log2(pages), Math.log2(pageOfPages)];
+  return { vpn, pfn, order, rights, global, memoryType, pageOrder };
 }
 
 /**

@@ -67,22 +67,28 @@ export class Tlb extends TlbEdit {
    * of another size. Nothing has changed then.
    */
   insert(entry: TlbFill): number {
-    const { global, memoryType, order, pageOrder, pfn, rights, vpn } = filled(entry);
+    const all = filled(entry);
+    return this.insertPart(all, all.order);
+  }
+
+  /** Puts in what it takes of an entry. @internal */
+  insertPart(entry: FilledEntry, order: number): number {
+    const { global, memoryType, pageOrder, pfn, rights, vpn } = entry;
     return this.put(vpn, pfn, rights, order, global, memoryType, pageOrder);
   }
 
-  /** Refuses what `insert` would refuse, but for overlaps. @internal */
-  check(entry: TlbFill): void {
-    const { memoryType, order, pageOrder, pfn, rights, vpn } = filled(entry);
+  /** Refuses what `insertPart` would refuse, but for overlaps. @internal */
+  checkPart(entry: FilledEntry, order: number): void {
+    const { memoryType, pageOrder, pfn, rights, vpn } = entry;
     this.checkEntry(vpn, rights, order, memoryType, pageOrder);
     this.checkFrame(vpn, pfn, order);
   }
 
   /** Puts an entry in under the place that another cache kept it under. @internal */
-  insertFor(place: number, entry: TlbFill): void {
+  insertFor(place: number, entry: FilledEntry, order: number): void {
     this.insertsAs = place;
     try {
-      this.insert(entry);
+      this.insertPart(entry, order);
     } finally {
       this.insertsAs = -1;
     }
@@ -271,15 +277,22 @@ function checkFrameNumber(pfn: number): void {
   throw new VmError('out-of-range', { argument: 'pfn', value: pfn, expected });
 }
 
-/** An entry with its defaults; a page that is not mapped allows everything, so that nothing else is answered. @internal */
-export function filled(entry: TlbFill): Required<TlbFill> {
+/** An entry with its defaults; of a page that is not mapped `pfn` is `NOT_MAPPED`. @internal */
+export type FilledEntry = Required<TlbFill>;
+
+/**
+ * Fills in the defaults. A page that is not mapped allows everything, so that nothing else is answered.
+ *
+ * @internal
+ */
+export function filled(entry: TlbFill): FilledEntry {
   checkOptions('entry', entry, FILL);
-  const { global = false, memoryType = 0, order = 0, pageOrder = order, vpn } = entry;
+  const { global = false, memoryType = 0, order = 0, pageOrder = order, rights = 0, vpn } = entry;
+  const { pfn = NOT_MAPPED } = entry;
   checkBoolean('global', global);
-  const shape = { vpn, order, global, memoryType, pageOrder };
-  if (entry.pfn === undefined) return { ...shape, pfn: NOT_MAPPED, rights: -1 };
-  checkFrameNumber(entry.pfn);
-  return { ...shape, pfn: entry.pfn, rights: entry.rights ?? 0 };
+  const mapped = entry.pfn !== undefined;
+  if (mapped) checkFrameNumber(pfn);
+  return { vpn, pfn, order, rights: mapped ? rights : -1, global, memoryType, pageOrder };
 }
 
 /**
