@@ -40,19 +40,19 @@ export const STRUCTURES_ALONE: FlushedCaches = {
   secondStage: false,
 };
 
-/** The operands of all rows. */
-const OPERANDS: Readonly<Record<string, true>> = {
-  ...{ asid: true, pcid: true, vmid: true, vpid: true, root: true },
-  ...{ vpn: true, pages: true, scale: true, num: true, ipn: true, gpn: true },
-  ...{ host: true, e2h: true, guest: true, noFlush: true, tce: true },
-  ...{ globals: true, finalOnly: true, nested: true },
-};
-
-/** A row that refuses operands which say nothing: its scopes would reach more than the instruction does. */
-export function checked<Operands>(row: InvalidationRule<Operands>): InvalidationRule<Operands> {
+/**
+ * A row that refuses operands which say nothing, and those of other rows: its scopes would reach more than the instruction
+ * does. A row without operands takes whatever it is given.
+ */
+export function checked<Operands>(
+  row: InvalidationRule<Operands>,
+  ...names: readonly NoInfer<keyof Operands & string>[]
+): InvalidationRule<Operands> {
+  const known: Readonly<Record<string, true>> = Object.fromEntries(
+    names.map((name) => [name, true]),
+  );
   const scopes = (operands: Operands): readonly FlushScope[] => {
-    // A row without operands takes whatever it is given.
-    if (row.scopes.length > 0) checkOptions('operands', operands, OPERANDS);
+    if (names.length > 0) checkOptions('operands', operands, known);
     const reached = row.scopes(operands);
     for (const scope of reached) checkScope(scope);
     return reached;

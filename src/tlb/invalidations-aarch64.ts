@@ -49,12 +49,18 @@ function byPage(
   caches: FlushedCaches,
   effect: string,
 ): InvalidationRule<AArch64Page> {
-  return checked({
-    instruction: `TLBI ${name}, Xt`,
-    source: TLBI,
-    effect,
-    scopes: ({ asid, vpn, ...vm }) => stage1(vm, { asid, vpn, caches }),
-  });
+  return checked(
+    {
+      instruction: `TLBI ${name}, Xt`,
+      source: TLBI,
+      effect,
+      scopes: ({ asid, vpn, ...vm }) => stage1(vm, { asid, vpn, caches }),
+    },
+    'vpn',
+    'asid',
+    'vmid',
+    'host',
+  );
 }
 
 function byPageOfAll(
@@ -62,12 +68,17 @@ function byPageOfAll(
   caches: FlushedCaches,
   effect: string,
 ): InvalidationRule<AArch64PageOfAll> {
-  return checked({
-    instruction: `TLBI ${name}, Xt`,
-    source: TLBI,
-    effect,
-    scopes: ({ vpn, ...vm }) => stage1(vm, { vpn, caches }),
-  });
+  return checked(
+    {
+      instruction: `TLBI ${name}, Xt`,
+      source: TLBI,
+      effect,
+      scopes: ({ vpn, ...vm }) => stage1(vm, { vpn, caches }),
+    },
+    'vpn',
+    'vmid',
+    'host',
+  );
 }
 
 function byRange(
@@ -75,13 +86,21 @@ function byRange(
   caches: FlushedCaches,
   effect: string,
 ): InvalidationRule<AArch64RangeOfOne> {
-  return checked({
-    instruction: `TLBI ${name}, Xt`,
-    source: RANGE,
-    effect,
-    scopes: ({ asid, host, vmid, ...range }) =>
-      stage1(placeOf(host, vmid), { asid, ...pagesOf(range), caches }),
-  });
+  return checked(
+    {
+      instruction: `TLBI ${name}, Xt`,
+      source: RANGE,
+      effect,
+      scopes: ({ asid, host, vmid, ...range }) =>
+        stage1(placeOf(host, vmid), { asid, ...pagesOf(range), caches }),
+    },
+    'asid',
+    'vpn',
+    'scale',
+    'num',
+    'vmid',
+    'host',
+  );
 }
 
 function byRangeOfAll(
@@ -89,13 +108,20 @@ function byRangeOfAll(
   caches: FlushedCaches,
   effect: string,
 ): InvalidationRule<AArch64RangeOfAll> {
-  return checked({
-    instruction: `TLBI ${name}, Xt`,
-    source: RANGE,
-    effect,
-    scopes: ({ host, vmid, ...range }) =>
-      stage1(placeOf(host, vmid), { ...pagesOf(range), caches }),
-  });
+  return checked(
+    {
+      instruction: `TLBI ${name}, Xt`,
+      source: RANGE,
+      effect,
+      scopes: ({ host, vmid, ...range }) =>
+        stage1(placeOf(host, vmid), { ...pagesOf(range), caches }),
+    },
+    'vpn',
+    'scale',
+    'num',
+    'vmid',
+    'host',
+  );
 }
 
 /** Second-stage entries of guest frames: EL2&0 has no second stage, so that HCR_EL2.{E2H, TGE} do not matter. */
@@ -112,13 +138,17 @@ function byGuestPage(
   name: string,
   structures: FlushedCaches['structures'],
 ): InvalidationRule<AArch64GuestPage> {
-  return checked({
-    instruction: `TLBI ${name}, Xt`,
-    source: TLBI,
-    effect:
-      'second-stage translations of the address alone; what was combined from them stays until a stage 1 TLBI drops it',
-    scopes: ({ ipn, vmid = 0 }) => stage2(vmid, structures, { vpn: ipn }),
-  });
+  return checked(
+    {
+      instruction: `TLBI ${name}, Xt`,
+      source: TLBI,
+      effect:
+        'second-stage translations of the address alone; what was combined from them stays until a stage 1 TLBI drops it',
+      scopes: ({ ipn, vmid = 0 }) => stage2(vmid, structures, { vpn: ipn }),
+    },
+    'ipn',
+    'vmid',
+  );
 }
 
 function byGuestRange(
@@ -126,12 +156,18 @@ function byGuestRange(
   structures: FlushedCaches['structures'],
   effect: string,
 ): InvalidationRule<AArch64GuestRange> {
-  return checked({
-    instruction: `TLBI ${name}, Xt`,
-    source: RANGE,
-    effect,
-    scopes: ({ vmid = 0, ...range }) => stage2(vmid, structures, pagesOf(range)),
-  });
+  return checked(
+    {
+      instruction: `TLBI ${name}, Xt`,
+      source: RANGE,
+      effect,
+      scopes: ({ vmid = 0, ...range }) => stage2(vmid, structures, pagesOf(range)),
+    },
+    'vpn',
+    'scale',
+    'num',
+    'vmid',
+  );
 }
 
 /** All of a regime that has no virtual machines. */
@@ -151,12 +187,16 @@ function el2(
 }
 
 function byEl2Page(name: string, caches: FlushedCaches): InvalidationRule<AArch64El2Page> {
-  return checked({
-    instruction: `TLBI ${name}, Xt`,
-    source: TLBI,
-    effect: "the page in EL2's regime; with HCR_EL2.E2H in the ASID of EL2&0, or global",
-    scopes: ({ asid, vpn }) => el2(asid, { vpn }, caches),
-  });
+  return checked(
+    {
+      instruction: `TLBI ${name}, Xt`,
+      source: TLBI,
+      effect: "the page in EL2's regime; with HCR_EL2.E2H in the ASID of EL2&0, or global",
+      scopes: ({ asid, vpn }) => el2(asid, { vpn }, caches),
+    },
+    'vpn',
+    'asid',
+  );
 }
 
 function byEl2Range(
@@ -164,22 +204,31 @@ function byEl2Range(
   caches: FlushedCaches,
   effect: string,
 ): InvalidationRule<AArch64El2Range> {
-  return checked({
-    instruction: `TLBI ${name}, Xt`,
-    source: RANGE,
-    effect,
-    scopes: ({ asid, ...range }) => el2(asid, pagesOf(range), caches),
-  });
+  return checked(
+    {
+      instruction: `TLBI ${name}, Xt`,
+      source: RANGE,
+      effect,
+      scopes: ({ asid, ...range }) => el2(asid, pagesOf(range), caches),
+    },
+    'vpn',
+    'scale',
+    'num',
+    'asid',
+  );
 }
 
 /** EL3's regime has one address space. */
 function byEl3Page(name: string, caches: FlushedCaches): InvalidationRule<AArch64El3Page> {
-  return checked({
-    instruction: `TLBI ${name}, Xt`,
-    source: TLBI,
-    effect: "the page in EL3's regime",
-    scopes: ({ vpn }) => [{ root: AArch64Regime.EL3, globals: true, vpn, caches }],
-  });
+  return checked(
+    {
+      instruction: `TLBI ${name}, Xt`,
+      source: TLBI,
+      effect: "the page in EL3's regime",
+      scopes: ({ vpn }) => [{ root: AArch64Regime.EL3, globals: true, vpn, caches }],
+    },
+    'vpn',
+  );
 }
 
 function byEl3Range(
@@ -187,12 +236,17 @@ function byEl3Range(
   caches: FlushedCaches,
   effect: string,
 ): InvalidationRule<AArch64Range> {
-  return checked({
-    instruction: `TLBI ${name}, Xt`,
-    source: RANGE,
-    effect,
-    scopes: (range) => [{ root: AArch64Regime.EL3, globals: true, ...pagesOf(range), caches }],
-  });
+  return checked(
+    {
+      instruction: `TLBI ${name}, Xt`,
+      source: RANGE,
+      effect,
+      scopes: (range) => [{ root: AArch64Regime.EL3, globals: true, ...pagesOf(range), caches }],
+    },
+    'vpn',
+    'scale',
+    'num',
+  );
 }
 
 /**
@@ -270,28 +324,40 @@ export const aarch64Invalidations: {
   vale1: byPage('VALE1', LAST_LEVEL, 'the page in the ASID, or global; last-level entries only'),
   vaae1: byPageOfAll('VAAE1', ANY_LEVEL, 'the page in every ASID, and the entries above it'),
   vaale1: byPageOfAll('VAALE1', LAST_LEVEL, 'the page in every ASID; last-level entries only'),
-  aside1: checked({
-    instruction: 'TLBI ASIDE1, Xt',
-    source: TLBI,
-    effect: 'everything of the ASID, except global entries',
-    scopes: ({ asid, ...vm }) => stage1(vm, { asid, caches: firstStage('all') }, false),
-  }),
-  vmalle1: checked({
-    instruction: 'TLBI VMALLE1',
-    source: TLBI,
-    effect: 'all of stage 1 in the current VMID, with what was combined from both stages',
-    scopes: (vm) => stage1(vm, { caches: firstStage('all') }),
-  }),
-  vmalls12e1: checked({
-    instruction: 'TLBI VMALLS12E1',
-    source: TLBI,
-    effect: 'all of both stages in the current VMID',
-    // Of EL1&0 even where VMALLE1 would be about EL2&0 (C5.5.80: its pseudocode names no other regime).
-    scopes: ({ vmid = 0 }) => [
-      ...stage1({ vmid }, { caches: firstStage('all') }),
-      ...stage2(vmid, 'all', {}),
-    ],
-  }),
+  aside1: checked(
+    {
+      instruction: 'TLBI ASIDE1, Xt',
+      source: TLBI,
+      effect: 'everything of the ASID, except global entries',
+      scopes: ({ asid, ...vm }) => stage1(vm, { asid, caches: firstStage('all') }, false),
+    },
+    'asid',
+    'vmid',
+    'host',
+  ),
+  vmalle1: checked(
+    {
+      instruction: 'TLBI VMALLE1',
+      source: TLBI,
+      effect: 'all of stage 1 in the current VMID, with what was combined from both stages',
+      scopes: (vm) => stage1(vm, { caches: firstStage('all') }),
+    },
+    'vmid',
+    'host',
+  ),
+  vmalls12e1: checked(
+    {
+      instruction: 'TLBI VMALLS12E1',
+      source: TLBI,
+      effect: 'all of both stages in the current VMID',
+      // Of EL1&0 even where VMALLE1 would be about EL2&0 (C5.5.80: its pseudocode names no other regime).
+      scopes: ({ vmid = 0 }) => [
+        ...stage1({ vmid }, { caches: firstStage('all') }),
+        ...stage2(vmid, 'all', {}),
+      ],
+    },
+    'vmid',
+  ),
   alle1: checked({
     instruction: 'TLBI ALLE1',
     source: TLBI,
@@ -313,12 +379,15 @@ export const aarch64Invalidations: {
   vale2: byEl2Page('VALE2', LAST_LEVEL),
   rvae2: byEl2Range('RVAE2', ANY_LEVEL, 'as VAE2, for a range'),
   rvale2: byEl2Range('RVALE2', LAST_LEVEL, 'as VALE2, for a range'),
-  alle2: checked({
-    instruction: 'TLBI ALLE2',
-    source: TLBI,
-    effect: "all of EL2's regime, with HCR_EL2.E2H of EL2&0",
-    scopes: ({ e2h = false }) => wholeRegime(e2h ? AArch64Regime.EL20 : AArch64Regime.EL2),
-  }),
+  alle2: checked(
+    {
+      instruction: 'TLBI ALLE2',
+      source: TLBI,
+      effect: "all of EL2's regime, with HCR_EL2.E2H of EL2&0",
+      scopes: ({ e2h = false }) => wholeRegime(e2h ? AArch64Regime.EL20 : AArch64Regime.EL2),
+    },
+    'e2h',
+  ),
   vae3: byEl3Page('VAE3', ANY_LEVEL),
   vale3: byEl3Page('VALE3', LAST_LEVEL),
   rvae3: byEl3Range('RVAE3', ANY_LEVEL, 'as VAE3, for a range'),

@@ -82,19 +82,29 @@ export const riscvInvalidations: {
   /** HINVAL.GVMA. */
   readonly hinvalGvma: InvalidationRule<RiscvGStageFence>;
 } = {
-  sfenceVma: checked({
-    instruction: 'SFENCE.VMA rs1, rs2',
-    source: SFENCE,
-    effect:
-      'neither operand: everything; an ASID: all of it but global entries; an address: its leaf entries in every address space; both: its leaf entries in the address space, but no global ones',
-    scopes: (fence) => firstStageFence(fence),
-  }),
-  sinvalVma: checked({
-    instruction: 'SINVAL.VMA rs1, rs2',
-    source: SVINVAL,
-    effect: 'as SFENCE.VMA with the same operands, without its ordering',
-    scopes: (fence) => firstStageFence(fence),
-  }),
+  sfenceVma: checked(
+    {
+      instruction: 'SFENCE.VMA rs1, rs2',
+      source: SFENCE,
+      effect:
+        'neither operand: everything; an ASID: all of it but global entries; an address: its leaf entries in every address space; both: its leaf entries in the address space, but no global ones',
+      scopes: (fence) => firstStageFence(fence),
+    },
+    'vpn',
+    'asid',
+    'guest',
+  ),
+  sinvalVma: checked(
+    {
+      instruction: 'SINVAL.VMA rs1, rs2',
+      source: SVINVAL,
+      effect: 'as SFENCE.VMA with the same operands, without its ordering',
+      scopes: (fence) => firstStageFence(fence),
+    },
+    'vpn',
+    'asid',
+    'guest',
+  ),
   sfenceWInval: checked({
     instruction: 'SFENCE.W.INVAL',
     source: SVINVAL,
@@ -107,31 +117,49 @@ export const riscvInvalidations: {
     effect: 'nothing: earlier SINVAL.VMA come before later implicit accesses',
     scopes: () => [],
   }),
-  hfenceVvma: checked({
-    instruction: 'HFENCE.VVMA rs1, rs2',
-    source: HFENCE,
-    effect: "as SFENCE.VMA executed by the guest that hgatp's VMID names",
-    scopes: ({ vmid, ...fence }) => firstStageFence({ ...fence, guest: { vmid } }),
-  }),
-  hfenceGvma: checked({
-    instruction: 'HFENCE.GVMA rs1, rs2',
-    source: HFENCE,
-    effect:
-      'second-stage translations of the guest-physical address, or of all, in the virtual machine, or in all; with them what was combined from them, which does not remember the guest-physical address',
-    scopes: (fence) => secondStageFence(fence),
-  }),
-  hinvalVvma: checked({
-    instruction: 'HINVAL.VVMA rs1, rs2',
-    source: SVINVAL,
-    effect: 'as HFENCE.VVMA with the same operands, without its ordering',
-    scopes: ({ vmid, ...fence }) => firstStageFence({ ...fence, guest: { vmid } }),
-  }),
-  hinvalGvma: checked({
-    instruction: 'HINVAL.GVMA rs1, rs2',
-    source: SVINVAL,
-    effect: 'as HFENCE.GVMA with the same operands, without its ordering',
-    scopes: (fence) => secondStageFence(fence),
-  }),
+  hfenceVvma: checked(
+    {
+      instruction: 'HFENCE.VVMA rs1, rs2',
+      source: HFENCE,
+      effect: "as SFENCE.VMA executed by the guest that hgatp's VMID names",
+      scopes: ({ vmid, ...fence }) => firstStageFence({ ...fence, guest: { vmid } }),
+    },
+    'vpn',
+    'asid',
+    'vmid',
+  ),
+  hfenceGvma: checked(
+    {
+      instruction: 'HFENCE.GVMA rs1, rs2',
+      source: HFENCE,
+      effect:
+        'second-stage translations of the guest-physical address, or of all, in the virtual machine, or in all; with them what was combined from them, which does not remember the guest-physical address',
+      scopes: (fence) => secondStageFence(fence),
+    },
+    'gpn',
+    'vmid',
+  ),
+  hinvalVvma: checked(
+    {
+      instruction: 'HINVAL.VVMA rs1, rs2',
+      source: SVINVAL,
+      effect: 'as HFENCE.VVMA with the same operands, without its ordering',
+      scopes: ({ vmid, ...fence }) => firstStageFence({ ...fence, guest: { vmid } }),
+    },
+    'vpn',
+    'asid',
+    'vmid',
+  ),
+  hinvalGvma: checked(
+    {
+      instruction: 'HINVAL.GVMA rs1, rs2',
+      source: SVINVAL,
+      effect: 'as HFENCE.GVMA with the same operands, without its ordering',
+      scopes: (fence) => secondStageFence(fence),
+    },
+    'gpn',
+    'vmid',
+  ),
 };
 
 function firstStageFence({ asid, guest, vpn }: RiscvFence): readonly FlushScope[] {

@@ -162,129 +162,191 @@ export const x86Invalidations: {
     readonly asid: number;
   }>;
 } = {
-  invlpg: checked({
-    instruction: 'INVLPG m',
-    source: SDM_OPERATIONS,
-    effect:
-      'the page in the current PCID, global entries for it in all, and every paging-structure entry of the current PCID',
-    scopes: ({ pcid = 0, vpid = 0, vpn }) => [
-      { vmid: vpid, asid: pcid, globals: true, vpn, caches: firstStage('none') },
-      { vmid: vpid, asid: pcid, globals: false, caches: STRUCTURES_ALONE },
-    ],
-  }),
-  invpcidAddress: checked({
-    instruction: 'INVPCID, type 0 (individual address)',
-    source: SDM_OPERATIONS,
-    effect:
-      'the page in the PCID of the descriptor, except global entries, and the entries above it',
-    scopes: ({ pcid = 0, vpid = 0, vpn }) => [
-      { vmid: vpid, asid: pcid, globals: false, vpn, caches: firstStage('pages') },
-    ],
-  }),
-  invpcidContext: checked({
-    instruction: 'INVPCID, type 1 (single context)',
-    source: SDM_OPERATIONS,
-    effect: 'everything of the PCID of the descriptor, except global entries',
-    scopes: ({ pcid = 0, vpid = 0 }) => [
-      { vmid: vpid, asid: pcid, globals: false, caches: firstStage('all') },
-    ],
-  }),
-  invpcidAll: checked({
-    instruction: 'INVPCID, type 2 (all contexts, with globals)',
-    source: SDM_OPERATIONS,
-    effect: 'everything of every PCID',
-    scopes: ({ vpid = 0 }) => [{ vmid: vpid, globals: true, caches: firstStage('all') }],
-  }),
-  invpcidAllButGlobal: checked({
-    instruction: 'INVPCID, type 3 (all contexts, retaining globals)',
-    source: SDM_OPERATIONS,
-    effect: 'everything of every PCID, except global entries',
-    scopes: ({ vpid = 0 }) => [{ vmid: vpid, globals: false, caches: firstStage('all') }],
-  }),
-  movToCr3: checked({
-    instruction: 'MOV to CR3',
-    source: SDM_OPERATIONS,
-    effect:
-      'everything of the new PCID (0 without CR4.PCIDE), except global entries; nothing with bit 63 of the operand',
-    scopes: ({ noFlush = false, pcid = 0, vpid = 0 }) =>
-      noFlush ? [] : [{ vmid: vpid, asid: pcid, globals: false, caches: firstStage('all') }],
-  }),
-  taskSwitch: checked({
-    instruction: 'Task switch, changing CR3',
-    source: SDM_OPERATIONS,
-    effect:
-      'everything of PCID 0, except global entries; there are no task switches in IA-32e mode, and no PCIDs without it',
-    scopes: ({ vpid = 0 }) => [{ vmid: vpid, asid: 0, globals: false, caches: firstStage('all') }],
-  }),
-  movToCr4Global: checked({
-    instruction: 'MOV to CR4, changing PGE or clearing PCIDE',
-    source: SDM_OPERATIONS,
-    effect: 'everything of every PCID, with global entries',
-    scopes: ({ vpid = 0 }) => [{ vmid: vpid, globals: true, caches: firstStage('all') }],
-  }),
-  movToCr4Context: checked({
-    instruction: 'MOV to CR4, changing PAE or setting SMEP',
-    source: SDM_OPERATIONS,
-    effect: 'everything of the current PCID, with global entries',
-    scopes: ({ pcid = 0, vpid = 0 }) => [
-      { vmid: vpid, asid: pcid, globals: true, caches: firstStage('all') },
-    ],
-  }),
-  movToCr0: checked({
-    instruction: 'MOV to CR0, clearing PG',
-    source: SDM_OPERATIONS,
-    effect: 'everything of every PCID, with global entries',
-    scopes: ({ vpid = 0 }) => [{ vmid: vpid, globals: true, caches: firstStage('all') }],
-  }),
-  pageFault: checked({
-    instruction: '#PF',
-    source: SDM_OPERATIONS,
-    effect:
-      'the page in the current PCID, and the entries above it; a global entry for it, too, for these caches do not know the PCID in which it was made',
-    scopes: ({ pcid = 0, vpid = 0, vpn }) => [
-      { vmid: vpid, asid: pcid, globals: true, vpn, caches: firstStage('pages') },
-    ],
-  }),
+  invlpg: checked(
+    {
+      instruction: 'INVLPG m',
+      source: SDM_OPERATIONS,
+      effect:
+        'the page in the current PCID, global entries for it in all, and every paging-structure entry of the current PCID',
+      scopes: ({ pcid = 0, vpid = 0, vpn }) => [
+        { vmid: vpid, asid: pcid, globals: true, vpn, caches: firstStage('none') },
+        { vmid: vpid, asid: pcid, globals: false, caches: STRUCTURES_ALONE },
+      ],
+    },
+    'vpn',
+    'pcid',
+    'vpid',
+  ),
+  invpcidAddress: checked(
+    {
+      instruction: 'INVPCID, type 0 (individual address)',
+      source: SDM_OPERATIONS,
+      effect:
+        'the page in the PCID of the descriptor, except global entries, and the entries above it',
+      scopes: ({ pcid = 0, vpid = 0, vpn }) => [
+        { vmid: vpid, asid: pcid, globals: false, vpn, caches: firstStage('pages') },
+      ],
+    },
+    'vpn',
+    'pcid',
+    'vpid',
+  ),
+  invpcidContext: checked(
+    {
+      instruction: 'INVPCID, type 1 (single context)',
+      source: SDM_OPERATIONS,
+      effect: 'everything of the PCID of the descriptor, except global entries',
+      scopes: ({ pcid = 0, vpid = 0 }) => [
+        { vmid: vpid, asid: pcid, globals: false, caches: firstStage('all') },
+      ],
+    },
+    'pcid',
+    'vpid',
+  ),
+  invpcidAll: checked(
+    {
+      instruction: 'INVPCID, type 2 (all contexts, with globals)',
+      source: SDM_OPERATIONS,
+      effect: 'everything of every PCID',
+      scopes: ({ vpid = 0 }) => [{ vmid: vpid, globals: true, caches: firstStage('all') }],
+    },
+    'pcid',
+    'vpid',
+  ),
+  invpcidAllButGlobal: checked(
+    {
+      instruction: 'INVPCID, type 3 (all contexts, retaining globals)',
+      source: SDM_OPERATIONS,
+      effect: 'everything of every PCID, except global entries',
+      scopes: ({ vpid = 0 }) => [{ vmid: vpid, globals: false, caches: firstStage('all') }],
+    },
+    'pcid',
+    'vpid',
+  ),
+  movToCr3: checked(
+    {
+      instruction: 'MOV to CR3',
+      source: SDM_OPERATIONS,
+      effect:
+        'everything of the new PCID (0 without CR4.PCIDE), except global entries; nothing with bit 63 of the operand',
+      scopes: ({ noFlush = false, pcid = 0, vpid = 0 }) =>
+        noFlush ? [] : [{ vmid: vpid, asid: pcid, globals: false, caches: firstStage('all') }],
+    },
+    'pcid',
+    'vpid',
+    'noFlush',
+  ),
+  taskSwitch: checked(
+    {
+      instruction: 'Task switch, changing CR3',
+      source: SDM_OPERATIONS,
+      effect:
+        'everything of PCID 0, except global entries; there are no task switches in IA-32e mode, and no PCIDs without it',
+      scopes: ({ vpid = 0 }) => [
+        { vmid: vpid, asid: 0, globals: false, caches: firstStage('all') },
+      ],
+    },
+    'vpid',
+  ),
+  movToCr4Global: checked(
+    {
+      instruction: 'MOV to CR4, changing PGE or clearing PCIDE',
+      source: SDM_OPERATIONS,
+      effect: 'everything of every PCID, with global entries',
+      scopes: ({ vpid = 0 }) => [{ vmid: vpid, globals: true, caches: firstStage('all') }],
+    },
+    'pcid',
+    'vpid',
+  ),
+  movToCr4Context: checked(
+    {
+      instruction: 'MOV to CR4, changing PAE or setting SMEP',
+      source: SDM_OPERATIONS,
+      effect: 'everything of the current PCID, with global entries',
+      scopes: ({ pcid = 0, vpid = 0 }) => [
+        { vmid: vpid, asid: pcid, globals: true, caches: firstStage('all') },
+      ],
+    },
+    'pcid',
+    'vpid',
+  ),
+  movToCr0: checked(
+    {
+      instruction: 'MOV to CR0, clearing PG',
+      source: SDM_OPERATIONS,
+      effect: 'everything of every PCID, with global entries',
+      scopes: ({ vpid = 0 }) => [{ vmid: vpid, globals: true, caches: firstStage('all') }],
+    },
+    'pcid',
+    'vpid',
+  ),
+  pageFault: checked(
+    {
+      instruction: '#PF',
+      source: SDM_OPERATIONS,
+      effect:
+        'the page in the current PCID, and the entries above it; a global entry for it, too, for these caches do not know the PCID in which it was made',
+      scopes: ({ pcid = 0, vpid = 0, vpn }) => [
+        { vmid: vpid, asid: pcid, globals: true, vpn, caches: firstStage('pages') },
+      ],
+    },
+    'vpn',
+    'pcid',
+    'vpid',
+  ),
   vmxTransition: checked({
     instruction: 'VM entry or VM exit with "enable VPID" 0',
     source: SDM_VMX,
     effect: 'linear and combined mappings of VPID 0, of every PCID and EPT pointer',
     scopes: () => [{ vmid: 0, globals: true, caches: firstStage('all') }],
   }),
-  invvpidAddress: checked({
-    instruction: 'INVVPID, type 0 (individual address)',
-    source: SDM_VMX,
-    effect:
-      'linear and combined mappings of the address in the VPID, of every PCID and EPT pointer',
-    scopes: ({ vpid, vpn }) => [{ vmid: vpid, globals: true, vpn, caches: firstStage('pages') }],
-  }),
-  invvpidContext: checked({
-    instruction: 'INVVPID, type 1 (single context)',
-    source: SDM_VMX,
-    effect: 'linear and combined mappings of the VPID, of every PCID and EPT pointer',
-    scopes: ({ vpid }) => [{ vmid: vpid, globals: true, caches: firstStage('all') }],
-  }),
+  invvpidAddress: checked(
+    {
+      instruction: 'INVVPID, type 0 (individual address)',
+      source: SDM_VMX,
+      effect:
+        'linear and combined mappings of the address in the VPID, of every PCID and EPT pointer',
+      scopes: ({ vpid, vpn }) => [{ vmid: vpid, globals: true, vpn, caches: firstStage('pages') }],
+    },
+    'vpid',
+    'vpn',
+  ),
+  invvpidContext: checked(
+    {
+      instruction: 'INVVPID, type 1 (single context)',
+      source: SDM_VMX,
+      effect: 'linear and combined mappings of the VPID, of every PCID and EPT pointer',
+      scopes: ({ vpid }) => [{ vmid: vpid, globals: true, caches: firstStage('all') }],
+    },
+    'vpid',
+  ),
   invvpidAll: checked({
     instruction: 'INVVPID, type 2 (all contexts)',
     source: SDM_VMX,
     effect: 'linear and combined mappings of every VPID but 0',
     scopes: () => [{ exceptVmid: 0, globals: true, caches: firstStage('all') }],
   }),
-  invvpidContextButGlobal: checked({
-    instruction: 'INVVPID, type 3 (single context, retaining globals)',
-    source: SDM_VMX,
-    effect: 'linear and combined mappings of the VPID, except global ones',
-    scopes: ({ vpid }) => [{ vmid: vpid, globals: false, caches: firstStage('all') }],
-  }),
-  inveptContext: checked({
-    instruction: 'INVEPT, type 1 (single context)',
-    source: SDM_VMX,
-    effect: 'guest-physical and combined mappings of the EPT pointer, of every VPID and PCID',
-    scopes: ({ root }) => [
-      { root, globals: true, caches: firstStage('all') },
-      { root, globals: true, caches: secondStage('all') },
-    ],
-  }),
+  invvpidContextButGlobal: checked(
+    {
+      instruction: 'INVVPID, type 3 (single context, retaining globals)',
+      source: SDM_VMX,
+      effect: 'linear and combined mappings of the VPID, except global ones',
+      scopes: ({ vpid }) => [{ vmid: vpid, globals: false, caches: firstStage('all') }],
+    },
+    'vpid',
+  ),
+  inveptContext: checked(
+    {
+      instruction: 'INVEPT, type 1 (single context)',
+      source: SDM_VMX,
+      effect: 'guest-physical and combined mappings of the EPT pointer, of every VPID and PCID',
+      scopes: ({ root }) => [
+        { root, globals: true, caches: firstStage('all') },
+        { root, globals: true, caches: secondStage('all') },
+      ],
+    },
+    'root',
+  ),
   inveptAll: checked({
     instruction: 'INVEPT, type 2 (all contexts)',
     source: SDM_VMX,
@@ -294,45 +356,67 @@ export const x86Invalidations: {
       { exceptRoot: 0, globals: true, caches: secondStage('all') },
     ],
   }),
-  eptViolation: checked({
-    instruction: 'EPT violation',
-    source: SDM_VMX,
-    effect:
-      'guest-physical mappings of the address in the current EPT pointer, and combined ones of the linear address in the current VPID and PCID',
-    scopes: ({ gpn, pcid, root, vpid, vpn }) => [
-      { root, globals: true, vpn: gpn, caches: secondStage('pages') },
-      { root, vmid: vpid, asid: pcid, globals: true, vpn, caches: firstStage('pages') },
-    ],
-  }),
-  invlpga: checked({
-    instruction: 'INVLPGA rAX, ECX',
-    source: APM_TLB,
-    effect:
-      'the page in the ASID of the operand, with a global entry for it; and the entries above it, without EFER.TCE all of the ASID',
-    scopes: ({ asid, tce = false, vpn }) => [
-      { vmid: asid, globals: true, vpn, caches: firstStage(tce ? 'pages' : 'all') },
-    ],
-  }),
-  invlpgb: checked({
-    instruction: 'INVLPGB',
-    source: APM_TLB,
-    effect:
-      'what the valid operands leave: pages, a PCID, an ASID; global and nested translations if asked for; the entries above unless only final translations are asked for',
-    scopes: (operands) => {
-      const { asid, finalOnly = false, globals = false, nested = false, pages = 1 } = operands;
-      const { pcid, tce = false, vpn } = operands;
-      const structures = finalOnly ? 'none' : tce && vpn !== undefined ? 'pages' : 'all';
-      const place = {
-        globals,
-        ...(asid === undefined ? {} : { vmid: asid }),
-        ...(pcid === undefined ? {} : { asid: pcid }),
-        ...(vpn === undefined ? {} : { vpn, pages }),
-      };
-      const machine = { globals: true, ...(asid === undefined ? {} : { vmid: asid }) };
-      const first = { ...place, caches: firstStage(structures) };
-      return nested ? [first, { ...machine, caches: secondStage('all') }] : [first];
+  eptViolation: checked(
+    {
+      instruction: 'EPT violation',
+      source: SDM_VMX,
+      effect:
+        'guest-physical mappings of the address in the current EPT pointer, and combined ones of the linear address in the current VPID and PCID',
+      scopes: ({ gpn, pcid, root, vpid, vpn }) => [
+        { root, globals: true, vpn: gpn, caches: secondStage('pages') },
+        { root, vmid: vpid, asid: pcid, globals: true, vpn, caches: firstStage('pages') },
+      ],
     },
-  }),
+    'root',
+    'gpn',
+    'vpn',
+    'pcid',
+    'vpid',
+  ),
+  invlpga: checked(
+    {
+      instruction: 'INVLPGA rAX, ECX',
+      source: APM_TLB,
+      effect:
+        'the page in the ASID of the operand, with a global entry for it; and the entries above it, without EFER.TCE all of the ASID',
+      scopes: ({ asid, tce = false, vpn }) => [
+        { vmid: asid, globals: true, vpn, caches: firstStage(tce ? 'pages' : 'all') },
+      ],
+    },
+    'vpn',
+    'asid',
+    'tce',
+  ),
+  invlpgb: checked(
+    {
+      instruction: 'INVLPGB',
+      source: APM_TLB,
+      effect:
+        'what the valid operands leave: pages, a PCID, an ASID; global and nested translations if asked for; the entries above unless only final translations are asked for',
+      scopes: (operands) => {
+        const { asid, finalOnly = false, globals = false, nested = false, pages = 1 } = operands;
+        const { pcid, tce = false, vpn } = operands;
+        const structures = finalOnly ? 'none' : tce && vpn !== undefined ? 'pages' : 'all';
+        const place = {
+          globals,
+          ...(asid === undefined ? {} : { vmid: asid }),
+          ...(pcid === undefined ? {} : { asid: pcid }),
+          ...(vpn === undefined ? {} : { vpn, pages }),
+        };
+        const machine = { globals: true, ...(asid === undefined ? {} : { vmid: asid }) };
+        const first = { ...place, caches: firstStage(structures) };
+        return nested ? [first, { ...machine, caches: secondStage('all') }] : [first];
+      },
+    },
+    'vpn',
+    'pages',
+    'pcid',
+    'asid',
+    'globals',
+    'finalOnly',
+    'nested',
+    'tce',
+  ),
   vmrunAll: checked({
     instruction: 'VMRUN, TLB_CONTROL 1',
     source: APM_SVM,
@@ -342,19 +426,25 @@ export const x86Invalidations: {
       { globals: true, caches: secondStage('all') },
     ],
   }),
-  vmrunGuest: checked({
-    instruction: 'VMRUN, TLB_CONTROL 3',
-    source: APM_SVM,
-    effect: "everything of the guest's ASID, with global entries",
-    scopes: ({ asid }) => [
-      { vmid: asid, globals: true, caches: firstStage('all') },
-      { vmid: asid, globals: true, caches: secondStage('all') },
-    ],
-  }),
-  vmrunGuestButGlobal: checked({
-    instruction: 'VMRUN, TLB_CONTROL 7',
-    source: APM_SVM,
-    effect: "everything of the guest's ASID, except global entries",
-    scopes: ({ asid }) => [{ vmid: asid, globals: false, caches: firstStage('all') }],
-  }),
+  vmrunGuest: checked(
+    {
+      instruction: 'VMRUN, TLB_CONTROL 3',
+      source: APM_SVM,
+      effect: "everything of the guest's ASID, with global entries",
+      scopes: ({ asid }) => [
+        { vmid: asid, globals: true, caches: firstStage('all') },
+        { vmid: asid, globals: true, caches: secondStage('all') },
+      ],
+    },
+    'asid',
+  ),
+  vmrunGuestButGlobal: checked(
+    {
+      instruction: 'VMRUN, TLB_CONTROL 7',
+      source: APM_SVM,
+      effect: "everything of the guest's ASID, except global entries",
+      scopes: ({ asid }) => [{ vmid: asid, globals: false, caches: firstStage('all') }],
+    },
+    'asid',
+  ),
 };

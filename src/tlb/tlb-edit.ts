@@ -113,8 +113,9 @@ export abstract class TlbEdit extends TlbLookup {
       this.wayOrder.hit(set, slot, now);
       this.changePageOrder(slot, pageOrder);
     } else {
-      this.place(slot, tag, kind, pageOrder);
+      // Told before it is there: a policy of somebody else's may throw.
       this.wayOrder.filled(set, slot, now, tag, kind);
+      this.place(slot, tag, kind, pageOrder);
     }
     return slot;
   }
@@ -240,9 +241,10 @@ export abstract class TlbEdit extends TlbLookup {
   }
 
   protected drop(slot: number): void {
-    this.wayOrder.removed(Math.floor(slot / this.ways), slot);
     this.tell('tlb-flush', slot, this.tags[slot]!);
     this.vacate(slot);
+    // Told when it is gone: a policy of somebody else's may throw, and what is flushed must not answer.
+    this.wayOrder.removed(Math.floor(slot / this.ways), slot);
   }
 
   private isGlobal(kind: number): boolean {

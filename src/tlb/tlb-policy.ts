@@ -158,8 +158,8 @@ class PolicyOrder implements WayOrder {
   filled(set: number, slot: number, _now: number, tag: number, kind: number): void {
     const name = this.expected < 0 ? this.nameIn(set, tag, kind) : this.expected;
     this.expected = -1;
-    this.names[slot] = name;
     this.policies[set]!.onFill(slot - set * this.ways, name);
+    this.names[slot] = name;
   }
 
   removed(set: number, slot: number): void {

@@ -1,5 +1,5 @@
-import { lru, sieve } from 'pagewright/replacement';
-import { Tlb, tlbPolicy } from 'pagewright/tlb';
+import { lru, type ReplacementPolicy, sieve } from 'pagewright/replacement';
+import { Tlb, TlbAnswer, tlbPolicy } from 'pagewright/tlb';
 import { describe, expect, it } from 'vitest';
 import { codeOf } from './code-of.js';
 
@@ -22,6 +22,46 @@ describe('a policy of somebody else', () => {
     tlb.fill(2, 2, READ);
     expect(codeOf(() => tlb.fill(3, 3, READ))).toBe('out-of-range');
     expect(tlb.lookup(1, READ)).toBe(1);
+    tlb.checkInvariants();
+  });
+
+  it.each([0, 4])(
+    'may throw when an entry comes, which is not there then; beside %i others',
+    (used) => {
+      const kind = sieve();
+      let fails = false;
+      const create = (slots: number): ReplacementPolicy => {
+        const policy = kind.create(slots);
+        const told = policy.onFill.bind(policy);
+        return Object.assign(policy, {
+          onFill: (slot: number, page: number) => {
+            if (fails) throw new Error('full of errors');
+            told(slot, page);
+          },
+        });
+      };
+      const tlb = new Tlb({ entries: 4, policy: tlbPolicy({ ...kind, create }) });
+      for (let vpn = 0; vpn < used; vpn++) tlb.fill(vpn, 0x100 + vpn, READ);
+      fails = true;
+      expect(() => tlb.fill(50, 0x999, READ)).toThrow('full of errors');
+      expect(tlb.lookup(50, 0)).toBe(TlbAnswer.Miss);
+      expect(tlb.used).toBe(Math.max(used - 1, 0));
+      tlb.checkInvariants();
+    },
+  );
+
+  it('may throw when an entry goes, which is gone then', () => {
+    const kind = sieve();
+    const create = (slots: number): ReplacementPolicy =>
+      Object.assign(kind.create(slots), {
+        onRemove: () => {
+          throw new Error('no farewell');
+        },
+      });
+    const tlb = new Tlb({ entries: 4, policy: tlbPolicy({ ...kind, create }) });
+    tlb.fill(7, 0x107, READ);
+    expect(() => tlb.flush({ vpn: 7, globals: true })).toThrow('no farewell');
+    expect(tlb.lookup(7, READ)).toBe(TlbAnswer.Miss);
     tlb.checkInvariants();
   });
 
