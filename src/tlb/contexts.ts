@@ -292,6 +292,8 @@ export class TlbContexts {
 
   /** The key of a context by its id, or -1 for an id that is not known, or one of global pages. */
   private find(id: number): number {
+    // What is no number, a bigint say, has no place.
+    if (!Number.isInteger(id)) return -1;
     const key = this.keys[placeOf(id)]!;
     return this.ids.get(key) === id && asidOf(key) !== EVERY_ASID ? key : -1;
   }

@@ -28,6 +28,12 @@ describe('contexts', () => {
       expect(codeOf(() => Reflect.set(tlb, 'context', id))).toBe('bad-argument');
       expect(codeOf(() => tlb.contexts.describe(id))).toBe('bad-argument');
     }
+    for (const id of [0n, Symbol('id'), undefined, null, '0', {}]) {
+      expect(codeOf(() => Reflect.set(tlb, 'context', id))).toBe('bad-argument');
+      expect(codeOf(() => Reflect.apply(tlb.contexts.describe, tlb.contexts, [id]))).toBe(
+        'bad-argument',
+      );
+    }
     expect(codeOf(() => tlb.contexts.intern({ asid: 65536 }))).toBe('out-of-range');
     expect(codeOf(() => tlb.contexts.intern({ vmid: -1 }))).toBe('out-of-range');
     expect(codeOf(() => tlb.contexts.intern({ root: 2 ** 20 }))).toBe('out-of-range');

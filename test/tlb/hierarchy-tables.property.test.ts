@@ -3,20 +3,12 @@ import { Access } from 'pagewright/core';
 import { nru, treePlru } from 'pagewright/replacement';
 import { TlbAnswer, TlbHierarchy, type TlbHierarchyOptions, tlbPolicy } from 'pagewright/tlb';
 import { describe, expect, it } from 'vitest';
+import { SPLIT } from './hierarchy-shapes.js';
 
 // Arrays with ways and policies, beside tables that change: what a hierarchy answers is what they said last.
 
 const { Fetch, Read, Write } = Access;
 
-const SPLIT: TlbHierarchyOptions = {
-  fetch: [{ entries: 2, orders: [0] }],
-  load: [
-    { entries: 2, orders: [0] },
-    { entries: 1, orders: [9] },
-  ],
-  store: [{ entries: 1, orders: [0, 9] }],
-  second: [{ entries: 4, orders: [0, 9] }],
-};
 const FRAGMENTS: TlbHierarchyOptions = {
   fetch: [{ entries: 3, orders: [0] }],
   load: [{ entries: 4, ways: 2, orders: [0] }],

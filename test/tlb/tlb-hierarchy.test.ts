@@ -2,6 +2,7 @@ import { Access, VmError } from 'pagewright/core';
 import { TlbAnswer, TlbContexts, TlbHierarchy, type TlbHierarchyOptions } from 'pagewright/tlb';
 import { describe, expect, it } from 'vitest';
 import { expectError } from '../core/errors.js';
+import { SPLIT } from './hierarchy-shapes.js';
 
 const { Fetch, Read, Write } = Access;
 
@@ -10,16 +11,6 @@ function ask(tlbs: TlbHierarchy, vpn: number, access: number = Read): readonly n
   const answer = tlbs.lookup(vpn, 0, access);
   return [tlbs.level, answer];
 }
-
-const SPLIT: TlbHierarchyOptions = {
-  fetch: [{ entries: 2, orders: [0] }],
-  load: [
-    { entries: 2, orders: [0] },
-    { entries: 1, orders: [9] },
-  ],
-  store: [{ entries: 1, orders: [0, 9] }],
-  second: [{ entries: 4, orders: [0, 9] }],
-};
 
 describe('a hierarchy of TLBs', () => {
   it('has arrays of their own for fetches, loads and stores, and a second level for all', () => {
