@@ -15,6 +15,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   replacement: 2,
   'page-table': 3,
   tlb: 3,
+  mmu: 4,
   textbook: 3,
   cli: 7,
 };

@@ -1,12 +1,21 @@
 import { Access, type Address, checkBits, VmError } from '../core/index.js';
 import {
   AARCH64_PTE,
+  AARCH64_PTE_HIGH,
   aarch64IsDevice,
   aarch64ReportedShareability,
   aarch64Uncached,
   sctlrRegister,
   tcrRegister,
 } from '../pte/index.js';
+import {
+  AARCH64_DEMAND_TABLES,
+  AARCH64_GRANTS,
+  ALL_HOST,
+  EL0,
+  EVERY_ROW,
+  hostGrants,
+} from './aarch64-demands.js';
 import { AArch64FastWalk } from './aarch64-fast.js';
 import { checkRegisterNames, unfit } from './aarch64-features.js';
 import { aarch64Half, fieldsOf } from './aarch64-half.js';
@@ -27,15 +36,18 @@ import {
   ROW_WXN,
   rowOf,
   STAGE1_PERMISSIONS,
+  STATE_SHIFT,
 } from './aarch64-permission.js';
 import { grantedProt, leafGrants, tableGrants } from './aarch64-rights.js';
 import { AARCH64_RULES, type AArch64Rule, type AArch64RuleName } from './aarch64-rules.js';
 import type { AArch64Stage2 } from './aarch64-stage2.js';
+import type { CacheContext, KeptLeaf } from './kept-leaf.js';
 import type { LeafAttributes } from './report.js';
 import { checkSecondStage } from './second-stage.js';
 import { LOCAL, ROOT_RIGHTS } from './walker.js';
 
-const { AttrIndx, NG } = AARCH64_PTE;
+const { AP2, AttrIndx, NG } = AARCH64_PTE;
+const { DBM } = AARCH64_PTE_HIGH;
 
 /** SCTLR_EL1 with the MMU on: the RES1 bits of Armv8.0, I, C and M. */
 const SCTLR_ON = 0x30d0_1805n;
@@ -49,6 +61,12 @@ const WRITE_BACK = 0xff;
 /** Shareability as in descriptors. */
 const NON_SHAREABLE = 0;
 const OUTER_SHAREABLE = 2;
+
+/** NSTable aside, bits 63:59 of a table descriptor, in its upper word. */
+const TABLE_ATTRIBUTES = 0x7800_0000;
+
+/** Bits 51:44 of a page number, address bits 63:56, in bits 51:26 of it. */
+const TAG_BITS = 0xff << 18;
 
 const REGISTER_NAMES = ['tcr', 'ttbr0', 'ttbr1', 'sctlr', 'mair', 'hcr'] as const;
 
@@ -148,6 +166,7 @@ export abstract class AArch64Stage1 extends AArch64FastWalk {
   set pan(value: boolean) {
     this.guarded = checkPan(value);
     this.setRow(value ? this.row | ROW_PAN : this.row & ~ROW_PAN);
+    this.changed('rights');
   }
 
   /** The ASID of the current address space: TTBR1's with TCR.A1, else TTBR0's; 8 bits unless TCR.AS. */
@@ -172,6 +191,7 @@ export abstract class AArch64Stage1 extends AArch64FastWalk {
     const before = this.registers;
     this.registers = checkRegisters({ ...before, hcr: this.hcr, ...values });
     this.applyRegisters(before);
+    this.changed('none');
     return { kind: 'written', invalidates: 'none' };
   }
 
@@ -307,6 +327,77 @@ export abstract class AArch64Stage1 extends AArch64FastWalk {
     const { leafHigh, leafLow, leafTables } = this;
     const rights = this.protOf(leafGrants(leafLow, leafHigh, leafTables, this.keepsDirty));
     return rights | ((leafLow & NG) !== 0 ? LOCAL : 0);
+  }
+
+  override demandTable(): Int32Array {
+    // A read-modify-write of EL1 demands of stage 1 what a store does.
+    return AARCH64_DEMAND_TABLES[this.row >>> STATE_SHIFT]!;
+  }
+
+  override keepLeaf(leaf: KeptLeaf, access: number, _pfn: number): void {
+    const { half, leafHigh, leafLow, leafShift, leafTables, secondStage } = this;
+    const off = leafShift < 0;
+    const clean = this.keepsDirty && (leafHigh & DBM) !== 0 && (leafLow & AP2) !== 0;
+    const stored = (rowOf(access) & 3) === Access.Write;
+    // The bits of memory: what DBM makes writable is told by bit 4, and by AP[2] once it is dirty.
+    const low = clean && stored ? leafLow & ~AP2 : leafLow;
+    const bits = permissionBits(low, leafHigh, half.flat ? 0 : leafTables, false);
+    const own = off ? EVERY_ROW : AARCH64_GRANTS[bits | (clean && !stored ? 16 : 0)]!;
+    const host = secondStage === null ? ALL_HOST : hostGrants(this.hostProt(access), access);
+    leaf.order = this.keptOrder();
+    leaf.global = !off && (leafLow & NG) === 0;
+    leaf.memoryType = (leafLow & AttrIndx) >>> 2;
+    leaf.grants = own | host | (this.isBarred() ? 0 : EL0);
+  }
+
+  override get walksBelow(): boolean {
+    return this.secondStage === null && this.on;
+  }
+
+  override walkBelow(
+    vpn: number,
+    access: number,
+    tablePfn: number,
+    level: number,
+    above: number,
+  ): number {
+    const high = (vpn * 2 ** -26) | 0;
+    const half = this.fastHalfOf(high);
+    const relative = tablePfn - (this.windowHigh * 2 ** 31 + this.windowLow);
+    if (half.plain !== 1 || relative < 0 || relative >= this.frames) return -1;
+    const { root, rootMask, rootWord, topShift } = half;
+    half.topShift = 9 * (level - 1);
+    half.root = relative | 0;
+    half.rootWord = 0;
+    half.rootMask = 511;
+    const pfn = this.fastWalk(vpn | 0, high, access);
+    half.topShift = topShift;
+    half.root = root;
+    half.rootWord = rootWord;
+    half.rootMask = rootMask;
+    this.leafTables |= above;
+    return pfn;
+  }
+
+  /** APTable, UXNTable and PXNTable, unless the half ignores them. */
+  override pointerRights(_low: number, high: number, above: number): number {
+    return above | (this.half.flat ? 0 : high & TABLE_ATTRIBUTES);
+  }
+
+  override cacheVpn(vpn: number, access: number): number {
+    const high = (vpn * 2 ** -26) | 0;
+    const half = this.fastHalfOf(high);
+    const outside = (access & 2) === 0 ? half.outsideData : half.outsideFetch;
+    if ((outside & TAG_BITS) !== 0 || !this.on) return vpn;
+    // Bits 51:44 are ignored; bit 43, address bit 55, says what they would be without a tag.
+    const untagged = vpn % 2 ** 44;
+    return untagged >= 2 ** 43 ? untagged + 0xff * 2 ** 44 : untagged;
+  }
+
+  override cacheContext(): CacheContext {
+    const { asid, stage2 } = this;
+    const root = (stage2 === null ? 0 : 1) | (this.on ? 0 : 2);
+    return { asid, vmid: stage2 === null ? 0 : stage2.vmid, root };
   }
 
   override protOf(rights: number): number {

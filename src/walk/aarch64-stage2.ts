@@ -186,6 +186,7 @@ export class AArch64Stage2 extends AArch64FastWalk implements SecondStage {
     checkRegisterNames(values, REGISTER_NAMES);
     this.registers = checkRegisters({ ...this.registers, ...values });
     this.applyRegisters();
+    this.changed('none');
     return { kind: 'written', invalidates: 'none' };
   }
 

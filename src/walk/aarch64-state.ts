@@ -168,6 +168,16 @@ export abstract class AArch64State extends RadixWalker {
     this.bindWindow();
   }
 
+  /** The half that an address chooses, by bits 51:26 of its page number. */
+  protected fastHalfOf(high: number): AArch64FastHalf {
+    return this.fastHalf((high >>> 17) & this.halfMask);
+  }
+
+  /** Whether EL0 may not use the half of the last walk (E0PD). */
+  protected isBarred(): boolean {
+    return this.fastHalf(this.slot).barred !== 0;
+  }
+
   /** Takes over state that counts for permission. */
   protected setRow(row: number): void {
     const { lower, upper } = this;

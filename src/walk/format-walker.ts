@@ -1,6 +1,7 @@
-import { checkInteger, checkOptions, checkVersion, Prot, VmError } from '../core/index.js';
+import { Access, checkInteger, checkOptions, checkVersion, Prot, VmError } from '../core/index.js';
 import { BUS_ERROR } from '../memory/index.js';
 import { definePteFormat, PteFormat, type PteRoles, type WordMask } from '../pte/index.js';
+import { ACCESS_END, type Demands, NEVER, tabulate } from './demands.js';
 import { UPDATE_ATTEMPTS } from './entry-access.js';
 import { WalkFault } from './fault.js';
 import {
@@ -13,6 +14,7 @@ import {
   type FormatWalkerSnapshot,
 } from './format-options.js';
 import { FORMAT_RULES, isStore, rightsRule } from './format-rules.js';
+import type { KeptLeaf } from './kept-leaf.js';
 import type { WalkRule } from './rule.js';
 import { LEAF, LOCAL, NO_LEAF, POINTER, RadixWalker, ROOT_RIGHTS, SKIP } from './walker.js';
 
@@ -54,6 +56,8 @@ export class FormatWalker extends RadixWalker {
   private readonly roles: PteRoles;
   private readonly root: number;
   private machine: Required<FormatPolicy>;
+  /** What accesses demand under the policy; made when somebody asks. */
+  private demands: Demands | null = null;
 
   /**
    * @param options - Memory, format, root and what the machine does.
@@ -123,6 +127,8 @@ export class FormatWalker extends RadixWalker {
   setPolicy(changes: FormatPolicy): void {
     checkOptions('', changes, FORMAT_POLICY, 'changes');
     this.machine = checkPolicy(changes, this.machine);
+    this.demands = null;
+    this.changed('rights');
   }
 
   override get format(): PteFormat {
@@ -131,6 +137,32 @@ export class FormatWalker extends RadixWalker {
 
   override rootAt(_slot: number): number {
     return this.root;
+  }
+
+  override demandTable(): Int32Array {
+    const { byRow } = this.tabulated();
+    return Int32Array.from({ length: ACCESS_END }, (_, access) => byRow[access] ?? NEVER);
+  }
+
+  override keepLeaf(leaf: KeptLeaf, access: number, _pfn: number): void {
+    const rights = this.leafRights();
+    const { dirty } = this.roles;
+    const clean = dirty !== 0 && (this.leafLow & dirty) === 0 && !isStore(access);
+    leaf.order = this.keptOrder();
+    leaf.grants = this.tabulated().grants[(rights & 15) | (clean ? 0 : 16)]!;
+    leaf.global = (rights & LOCAL) === 0;
+    leaf.memoryType = 0;
+  }
+
+  /** By access; an entry is its `Prot` bits, and whether nothing is left to set for a store. */
+  private tabulated(): Demands {
+    const { machine, roles } = this;
+    this.demands ??= tabulate(64, 32, (access, entry) => {
+      const known = (access & ~(3 | Access.User | Access.ReadModifyWrite)) === 0;
+      if (!known || (access & 3) === 3 || (isStore(access) && entry < 16)) return false;
+      return rightsRule(machine, access, entry & 15, !isNone(roles.user)) === null;
+    });
+    return this.demands;
   }
 
   protected override complete(

@@ -30,6 +30,7 @@ export {
   type AArch64AtResult,
   AArch64Walker,
 } from './aarch64-walker.js';
+export { CachedRules } from './cached-rules.js';
 export { EntryAccess, UPDATE_ATTEMPTS } from './entry-access.js';
 export { EntryRules, LEAF, LOCAL, POINTER, ROOT_RIGHTS, SKIP } from './entry-rules.js';
 export { WalkFault } from './fault.js';
@@ -37,6 +38,7 @@ export type { FormatPolicy, FormatWalkerOptions, FormatWalkerSnapshot } from './
 export { FORMAT_RULES, type FormatRuleName } from './format-rules.js';
 export { formatBytes, formatWalk } from './format-walk.js';
 export { FormatWalker } from './format-walker.js';
+export { type CacheContext, KeptLeaf, type WalkerChange } from './kept-leaf.js';
 export { LeafCursor, type Mapping, type MappingsOptions, mappings } from './leaf-cursor.js';
 export {
   type MappedRange,

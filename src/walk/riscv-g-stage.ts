@@ -161,6 +161,7 @@ export class RiscvGStage extends RiscvFastWalk implements SecondStage {
   set mxr(value: boolean) {
     this.row = value ? ROW_MXR : 0;
     this.leafRule = G_LEAF_RULE[value ? 1 : 0]!;
+    this.changed('rights');
   }
 
   /**
@@ -182,6 +183,7 @@ export class RiscvGStage extends RiscvFastWalk implements SecondStage {
     const written = format === null ? fields : fields & ~3n;
     const root = Number(written & (xlen === 32 ? 0x3fffffn : 0xfff_ffff_ffffn));
     this.setRoot(written, format, root);
+    this.changed('none');
     return { kind: 'written', invalidates: 'none' };
   }
 

@@ -12,7 +12,9 @@ import {
   VmError,
   type VmObserver,
 } from '../core/index.js';
-import { ALL_PROT, EntryRules } from './entry-rules.js';
+import { CachedRules } from './cached-rules.js';
+import { ALL_PROT } from './entry-rules.js';
+import type { WalkPath } from './path.js';
 import {
   type ExplainOptions,
   type LeafAttributes,
@@ -57,7 +59,7 @@ export function inPage(offset: number, bytes: number): boolean {
  *
  * @public
  */
-export abstract class RadixWalker extends EntryRules {
+export abstract class RadixWalker extends CachedRules {
   private watch: Watch | null = null;
   /** A complete walk is at work, or its observer is being told: the path must stay as it is. */
   private busy = false;
@@ -139,6 +141,22 @@ export abstract class RadixWalker extends EntryRules {
     this.silent = true;
     try {
       return this.explain(va, access);
+    } finally {
+      this.silent = false;
+    }
+  }
+
+  /**
+   * The entries from the root to the leaf of a page, for caches of upper entries. It walks in full and sets nothing.
+   *
+   * @param vpn - The page number.
+   * @param access - An access that was just let through.
+   * @returns The path, until the next walk; `null` when the tables have changed and it is not let through any more.
+   */
+  pathTo(vpn: number, access: number): WalkPath | null {
+    this.silent = true;
+    try {
+      return this.checkAndComplete(vpn, access, 0, 1, false) < 0 ? null : this.path;
     } finally {
       this.silent = false;
     }

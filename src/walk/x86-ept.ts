@@ -128,6 +128,7 @@ export class X86Ept extends X86EptCompleteWalk implements X86SecondStage {
     }
     this.pointer = pattern;
     this.flags = (low & 0x40) !== 0;
+    this.changed('none');
     this.root = Number(pattern >> 12n);
     this.top = levels - 1;
     const long5 = this.modeBasedExecute ? eptLong5ModeBased : eptLong5;

@@ -103,6 +103,7 @@ export abstract class X86Instructions extends X86FastWalk {
     }
     this.registers = next;
     this.applyRegisters();
+    this.changed(invalidates);
     return { kind: 'written', invalidates, pdptesLoaded: due };
   }
 }

@@ -1,9 +1,28 @@
-import { checkInteger, checkVersion } from '../core/index.js';
+import { Access, checkInteger, checkVersion, Prot } from '../core/index.js';
+import { CR4, patIndex, X86_PTE, X86_PTE_HIGH } from '../pte/index.js';
+import { ACCESS_END } from './demands.js';
+import type { CacheContext, KeptLeaf } from './kept-leaf.js';
 import { checkRestoredStage } from './second-stage.js';
 import { inPage, isPageNumber } from './walker.js';
+import {
+  ALL_HOST,
+  EVERY_ROW,
+  entryOf,
+  HOST_EXECUTE,
+  HOST_READ,
+  HOST_WRITE,
+  keyedDemands,
+  keyGrants,
+  NO_KEY,
+  X86_DEMAND_TABLES,
+  X86_DEMANDS,
+} from './x86-demands.js';
 import { X86Instructions } from './x86-instructions.js';
 import { type X86WalkerOptions, type X86WalkerSnapshot, x86OptionsOf } from './x86-options.js';
-import { RIGHTS, ROW_AC, X86_RULES } from './x86-rules.js';
+import { RIGHTS, ROW_AC, rowOf, X86_RULES } from './x86-rules.js';
+import { KEYS_SUPERVISOR, KEYS_USER } from './x86-state.js';
+
+const { XD } = X86_PTE_HIGH;
 
 /**
  * The page walk of an x86 CPU: 32-bit paging with PSE and PSE-36, PAE, four and five levels, with NX, SMEP, SMAP,
@@ -35,6 +54,8 @@ import { RIGHTS, ROW_AC, X86_RULES } from './x86-rules.js';
  * @public
  */
 export class X86Walker extends X86Instructions {
+  /** Holds the demands while protection keys are in force. */
+  private readonly ownDemands: Int32Array = new Int32Array(ACCESS_END);
   /** Whether the fast path has the last word: no second stage. */
   private readonly direct: boolean;
 
@@ -93,6 +114,7 @@ export class X86Walker extends X86Instructions {
   set ac(value: boolean) {
     this.row = value ? this.row | ROW_AC : this.row & ~ROW_AC;
     this.rights = RIGHTS[this.row >>> 4]!;
+    this.changed('rights');
   }
 
   /** PKRU: an access-disable and a write-disable bit for each of 16 keys of user pages. */
@@ -102,6 +124,7 @@ export class X86Walker extends X86Instructions {
 
   set pkru(value: number) {
     this.userKeys = checkInteger('pkru', value, 0, 0xffffffff) | 0;
+    this.changed('rights');
   }
 
   /** IA32_PKRS: the same for supervisor pages. */
@@ -111,6 +134,80 @@ export class X86Walker extends X86Instructions {
 
   set pkrs(value: number) {
     this.supervisorKeys = checkInteger('pkrs', value, 0, 0xffffffff) | 0;
+    this.changed('rights');
+  }
+
+  override demandTable(): Int32Array {
+    const state = this.row >>> 4;
+    if (this.keys === 0) return X86_DEMAND_TABLES[state]!;
+    const userKeys = this.keys & KEYS_USER ? this.userKeys : 0;
+    const supervisorKeys = this.keys & KEYS_SUPERVISOR ? this.supervisorKeys : 0;
+    return keyedDemands(this.ownDemands, state, userKeys, supervisorKeys);
+  }
+
+  override keepLeaf(leaf: KeptLeaf, access: number, _pfn: number): void {
+    const { leafAnd, leafHigh, leafLow, leafOr, leafShift, nested } = this;
+    const store = (rowOf(access, 0) & 3) === Access.Write;
+    const dirty = store || leafShift < 0 || (leafLow & X86_PTE.D) !== 0;
+    const userPage = (leafAnd & X86_PTE.US) !== 0;
+    const keyed = leafShift >= 0 && userPage && (this.keys & KEYS_USER) !== 0;
+    leaf.order = this.keptOrder();
+    leaf.global =
+      leafShift >= 0 && (leafLow & X86_PTE.G) !== 0 && (this.registers.cr4 & CR4.PGE) !== 0;
+    leaf.memoryType = leafShift < 0 ? 0 : patIndex(leafLow, this.leafLevel);
+    leaf.grants =
+      (leafShift < 0 ? EVERY_ROW : X86_DEMANDS.grants[entryOf(leafAnd, leafOr, dirty)]!) |
+      (nested === null ? ALL_HOST : this.hostGrants(access, store)) |
+      (keyed ? keyGrants((leafHigh >>> 27) & 15) : NO_KEY);
+  }
+
+  /** What a second stage grants after an access that it let through. */
+  private hostGrants(access: number, store: boolean): number {
+    const fetch = (access & 3) === Access.Fetch;
+    const readable = (this.hostProt(access) & Prot.Read) !== 0;
+    return (readable ? HOST_READ : 0) | (store ? HOST_WRITE : 0) | (fetch ? HOST_EXECUTE : 0);
+  }
+
+  override get walksBelow(): boolean {
+    return this.direct && this.paging !== 'none';
+  }
+
+  override walkBelow(
+    vpn: number,
+    access: number,
+    tablePfn: number,
+    level: number,
+    above: number,
+  ): number {
+    const { rootMask, rootRelative, topShift } = this;
+    const relative = tablePfn - (this.windowHigh * 2 ** 31 + this.windowLow);
+    if (relative < 0 || relative >= this.frames) return -1;
+    this.rootMask = 0;
+    this.rootRelative = relative | 0;
+    this.topShift = (level - 1) * this.bits;
+    // An address that is not canonical is in no cache, so the sign needs no look; the index alone counts.
+    const pfn = this.fastWalk(vpn | 0, (vpn * 2 ** -26) | 0, access);
+    this.rootMask = rootMask;
+    this.rootRelative = rootRelative;
+    this.topShift = topShift;
+    this.leafAnd &= ~(above & (X86_PTE.RW | X86_PTE.US));
+    this.leafOr |= above & XD;
+    return pfn;
+  }
+
+  /** R/W and U/S where they are missing, and XD where it is set. */
+  override pointerRights(low: number, high: number, above: number): number {
+    return above | (~low & (X86_PTE.RW | X86_PTE.US)) | (high & XD);
+  }
+
+  override get faultsDropEntries(): boolean {
+    return this.fault.vector === 14;
+  }
+
+  override cacheContext(): CacheContext {
+    const { cr3, cr4 } = this.registers;
+    const asid = (cr4 & CR4.PCIDE) !== 0 ? Number(cr3 & 0xfffn) : 0;
+    return { asid, vmid: 0, root: this.contextRoot() };
   }
 
   override walk(vpn: number, access: number, offset = 0, bytes = 1): number {
