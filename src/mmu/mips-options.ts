@@ -1,6 +1,6 @@
 import { checkInteger, checkOptions, type OptionNames, VmError } from '../core/index.js';
 import type { MipsEntryLoFields } from './mips-entry-lo.js';
-import { ExceptionKind, type ExceptionKindNumber } from './software-tlb.js';
+import { ExceptionKind, type ExceptionKindNumber, isStore } from './software-tlb.js';
 
 /**
  * What a {@link MipsTlb} is like.
@@ -122,14 +122,6 @@ const CODES = [2, 2, 1, 19, 20, 24] as const;
 export function mipsExcCode(answer: number, access: number): number {
   const code = CODES[-1 - answer] ?? -1;
   return code === 2 && isStore(access) ? 3 : code;
-}
-
-/** Access.Write and Access.ReadModifyWrite. */
-const STORES = 1 | 32;
-
-/** Whether an access needs the rights of a store. @internal */
-export function isStore(access: number): boolean {
-  return (access & STORES) !== 0;
 }
 
 const OPTIONS: OptionNames<MipsTlbOptions> = { entries: true, asidBits: true, inhibit: true };

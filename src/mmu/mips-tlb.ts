@@ -2,7 +2,6 @@ import { Access, checkVersion } from '../core/index.js';
 import { MipsLo, mipsEntryLoFields, mipsFrame } from './mips-entry-lo.js';
 import {
   isPageMask,
-  isStore,
   MipsTlbAnswer,
   type MipsTlbEntry,
   type MipsTlbOptions,
@@ -17,6 +16,7 @@ import {
   COUNTS,
   Count,
   checkAsked,
+  isStore,
   type SoftwareTlbHandler,
   type SoftwareTlbStatistics,
   statisticsOf,

@@ -1,4 +1,11 @@
-import { checkInteger, checkMethods, isAccess, PAGE_NUMBER_END, VmError } from '../core/index.js';
+import {
+  Access,
+  checkInteger,
+  checkMethods,
+  isAccess,
+  PAGE_NUMBER_END,
+  VmError,
+} from '../core/index.js';
 
 /**
  * What an operating system does about the exceptions of a software-managed TLB. A handler uses the registers and
@@ -63,6 +70,14 @@ export function statisticsOf(counts: Float64Array): SoftwareTlbStatistics {
     writes: writes!,
     evictions: evictions!,
   };
+}
+
+/** The load of a read-modify-write needs what its store does. */
+const STORES: number = Access.Write | Access.ReadModifyWrite;
+
+/** Whether an access needs the rights of a store. @internal */
+export function isStore(access: number): boolean {
+  return (access & STORES) !== 0;
 }
 
 /** Refuses an access that is none: what a translation must not be asked. @internal */
