@@ -10,3 +10,8 @@ export function codeOf(action: () => unknown): string {
   }
   return 'nothing thrown';
 }
+
+/** A list with one number changed. */
+export function withAt(list: readonly number[], index: number, value: number): readonly number[] {
+  return list.map((item, at) => (at === index ? value : item));
+}
