@@ -1,18 +1,18 @@
 import { checkBoolean, checkInteger, checkOptions, type OptionNames } from '../core/index.js';
 
-/** Bits of the low word. */
-const VALID = 1;
-const DIRTY = 2;
-const GLOBAL = 0x40;
-/** Bits of the high word. */
-const NO_READ = 0x2000_0000;
-const NO_EXECUTE = 0x4000_0000;
-const RESTRICTED = 0x8000_0000 | 0;
+/** Where the bits are that decide an access: V, D, G in the low word, NR, NX and RPLV in the high one. @internal */
+export const LoongArchLo = {
+  VALID: 1,
+  DIRTY: 2,
+  GLOBAL: 0x40,
+  NO_READ: 0x2000_0000,
+  NO_EXECUTE: 0x4000_0000,
+  RESTRICTED: -0x8000_0000,
+} as const;
+
+const { DIRTY, GLOBAL, NO_EXECUTE, NO_READ, RESTRICTED, VALID } = LoongArchLo;
 /** PPN bits of the high word: with those of the low word 48, for physical addresses of 60 bits. */
 const HIGH_FRAME = 0xfff_ffff;
-
-/** Where the bits are that decide an access. @internal */
-export const LoongArchLo = { VALID, DIRTY, GLOBAL, NO_READ, NO_EXECUTE, RESTRICTED } as const;
 
 /**
  * The fields of TLBELO0 and TLBELO1, and of TLBRELO0 and TLBRELO1.

@@ -1,17 +1,17 @@
 import { checkBoolean, checkInteger, checkOptions, type OptionNames } from '../core/index.js';
 
-/** Bits of the low word. */
-const GLOBAL = 1;
-const VALID = 2;
-const DIRTY = 4;
-/** Bits of the high word. */
-const READ_INHIBIT = 0x8000_0000 | 0;
-const EXECUTE_INHIBIT = 0x4000_0000;
+/** Where the bits are that decide an access: G, V, D in the low word, RI and XI in the high one. @internal */
+export const MipsLo = {
+  GLOBAL: 1,
+  VALID: 2,
+  DIRTY: 4,
+  READ_INHIBIT: -0x8000_0000,
+  EXECUTE_INHIBIT: 0x4000_0000,
+} as const;
+
+const { DIRTY, EXECUTE_INHIBIT, GLOBAL, READ_INHIBIT, VALID } = MipsLo;
 /** PFN bits of the high word: with those of the low word 47, for physical addresses of 59 bits. */
 const HIGH_FRAME = 0x1f_ffff;
-
-/** Where the bits are that decide an access. @internal */
-export const MipsLo = { GLOBAL, VALID, DIRTY, READ_INHIBIT, EXECUTE_INHIBIT } as const;
 
 /**
  * The fields of EntryLo0 and EntryLo1.
