@@ -15,8 +15,6 @@ const { GLOBAL } = LoongArchLo;
 
 /**
  * The instructions that maintain a LoongArch TLB, with its entries (LoongArch Reference Manual Vol. 1, 4.2.4).
- *
- * @public
  */
 export abstract class LoongArchInstructions extends LoongArchRegisters {
   protected readonly store: PairStore;
@@ -228,13 +226,8 @@ export abstract class LoongArchInstructions extends LoongArchRegisters {
   protected find(vpn: number): number {
     const { asidField, stlbEntries, store } = this;
     const { stlbSets } = this.shape;
-    for (let index = this.setOf(vpn); index < stlbEntries; index += stlbSets) {
-      if (store.matches(index, vpn, asidField)) return index;
-    }
-    for (let index = stlbEntries; index < store.entries; index++) {
-      if (store.matches(index, vpn, asidField)) return index;
-    }
-    return -1;
+    const found = store.find(vpn, asidField, this.setOf(vpn), stlbEntries, stlbSets);
+    return found >= 0 ? found : store.find(vpn, asidField, stlbEntries, store.entries, 1);
   }
 }
 

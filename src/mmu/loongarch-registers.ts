@@ -6,8 +6,6 @@ import { savedIn } from './pair-store.js';
 /**
  * The control and status registers that belong to a TLB (LoongArch Reference Manual Vol. 1, 7.5). Page sizes are log2 of
  * bytes, numbers of pages and of frames count 4 KiB.
- *
- * @public
  */
 export abstract class LoongArchRegisters {
   /** TLBELO0: the even page. */

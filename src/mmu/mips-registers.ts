@@ -5,8 +5,6 @@ import { damaged, savedIn } from './pair-store.js';
 
 /**
  * The registers of coprocessor 0 that belong to a TLB (MIPS64 Architecture for Programmers Vol. III, CP0 Registers).
- *
- * @public
  */
 export abstract class MipsRegisters {
   /** EntryLo0: the even page of the pair. */

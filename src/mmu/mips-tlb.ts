@@ -156,12 +156,9 @@ export class MipsTlb extends MipsRegisters {
   private find(vpn: number): number {
     const { asidField, latest, store } = this;
     if (store.matches(latest, vpn, asidField)) return latest;
-    for (let index = 0; index < store.entries; index++) {
-      if (!store.matches(index, vpn, asidField)) continue;
-      this.latest = index;
-      return index;
-    }
-    return -1;
+    const found = store.find(vpn, asidField, 0, store.entries, 1);
+    if (found >= 0) this.latest = found;
+    return found;
   }
 
   /**

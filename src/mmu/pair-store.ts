@@ -61,6 +61,18 @@ export class PairStore {
     return distance >= 0 && distance < this.span[index]!;
   }
 
+  /** The first entry that answers, of those from one index on, every so many; -1 for none. */
+  find(vpn: number, asid: number, from: number, to: number, stride: number): number {
+    const { first, span, tag } = this;
+    for (let index = from; index < to; index += stride) {
+      const distance = vpn - first[index]!;
+      if (distance < 0 || !(distance < span[index]!)) continue;
+      const whose = tag[index]!;
+      if (whose === asid || whose === EVERYBODY) return index;
+    }
+    return -1;
+  }
+
   /** Where the half of an entry that has a page is. */
   half(index: number, vpn: number): number {
     return 2 * index + (vpn - this.first[index]! >= this.pages[index]! ? 1 : 0);
