@@ -112,6 +112,20 @@ export function pageStream(tables: Tables, order: Order): Float64Array {
   });
 }
 
+/** The mapped pages in random order, each once. */
+export function shuffledPages({
+  firstVpn,
+  pages,
+}: Pick<Tables, 'firstVpn' | 'pages'>): Float64Array {
+  const random = xorshift();
+  const vpns = Float64Array.from({ length: pages }, (_, page) => firstVpn + page);
+  for (let left = pages; left > 1; left--) {
+    const other = random() % left;
+    [vpns[left - 1], vpns[other]] = [vpns[other]!, vpns[left - 1]!];
+  }
+  return vpns;
+}
+
 /** Marsaglia's 32-bit xorshift: the same numbers in every run. */
 export function xorshift(): () => number {
   let state = 0x12345678;

@@ -1,7 +1,7 @@
 // Walkers over tables of page-tables.ts.
 import { PhysicalMemory } from 'pagewright/memory';
 import type { PteFormat } from 'pagewright/pte';
-import { AArch64Walker, type Pmp, type RadixWalker, RiscvWalker, X86Walker } from 'pagewright/walk';
+import { AArch64Walker, type Pmp, RiscvWalker, X86Walker } from 'pagewright/walk';
 import { FIRST_PFN, type Tables } from './page-tables.js';
 
 /** Of the machine that x86 cases simulate. */
@@ -21,7 +21,10 @@ export function memoryOf(tables: Tables): PhysicalMemory {
 }
 
 /** The walker of a format over its tables. */
-export function walkerOf(tables: Tables, memory: PhysicalMemory = memoryOf(tables)): RadixWalker {
+export function walkerOf(
+  tables: Tables,
+  memory: PhysicalMemory = memoryOf(tables),
+): AArch64Walker | RiscvWalker | X86Walker {
   switch (tables.format.architecture) {
     case 'x86':
       return x86WalkerOf(tables, memory);

@@ -22,9 +22,9 @@ import {
   makeTables,
   type Order,
   pageStream,
+  shuffledPages,
   type TableOptions,
   type Tables,
-  xorshift,
 } from '../page-tables.js';
 import { MAX_PHY_ADDR, memoryOf, riscvWalkerOf, walkerOf } from '../walkers.js';
 
@@ -260,16 +260,6 @@ function cFirstTouch(): CWork {
     units: 1,
     opsPerUnit: tables.pages,
   };
-}
-
-function shuffledPages({ firstVpn, pages }: Tables): Float64Array {
-  const random = xorshift();
-  const vpns = Float64Array.from({ length: pages }, (_, page) => firstVpn + page);
-  for (let left = pages; left > 1; left--) {
-    const other = random() % left;
-    [vpns[left - 1], vpns[other]] = [vpns[other]!, vpns[left - 1]!];
-  }
-  return vpns;
 }
 
 /** Supervisor reads of user pages, which SMAP forbids: each is a page fault. */

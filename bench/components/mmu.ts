@@ -1,0 +1,383 @@
+// MMUs: translations that the TLB answers, that a paging-structure cache makes short, and that take a whole walk; replayed
+// traces; eight architectures in one process.
+import { Access } from 'pagewright/core';
+import { Mmu } from 'pagewright/mmu';
+import {
+  aarch64,
+  type PteFormat,
+  sv39,
+  sv48,
+  sv57,
+  x86Legacy,
+  x86Long4,
+  x86Long5,
+  x86Pae,
+} from 'pagewright/pte';
+import { PagingStructureCache, Tlb, TlbHierarchy, x86Structures } from 'pagewright/tlb';
+import { Pmp } from 'pagewright/walk';
+import type { Case, Component, CWork, Work } from '../component.js';
+import { NaiveMmu } from '../naive-mmu.js';
+import { NaiveX86Walker } from '../naive-x86.js';
+import { FIRST_PFN, makeTables, shuffledPages, type Tables, xorshift } from '../page-tables.js';
+import { recordedTrace, type Trace, tracedTables } from '../recorded-trace.js';
+import { MAX_PHY_ADDR, memoryOf, riscvWalkerOf, walkerOf } from '../walkers.js';
+
+const USER_READ = Access.Read | Access.User;
+const USER_WRITE = Access.Write | Access.User;
+
+/** The size of a TLB, or of a cache like one. */
+interface Size {
+  readonly entries: number;
+  readonly ways: number;
+}
+
+/** As a second level has it, and a first level. */
+const LARGE: Size = { entries: 1536, ways: 12 };
+const SMALL: Size = { entries: 64, ways: 4 };
+
+/** References of a trace that is made up. */
+const LENGTH = 2 ** 16;
+
+/** A write after three reads or so: what an access needs is no constant. */
+function mixedAccesses(length: number): Uint8Array {
+  const random = xorshift();
+  return Uint8Array.from({ length }, () => ((random() >>> 8) % 4 === 0 ? USER_WRITE : USER_READ));
+}
+
+/** The call site that all MMUs share. */
+function translateAll(mmu: Mmu, { accesses, vpns }: Trace, start: number, end: number): number {
+  let sum = 0;
+  for (let i = start; i < end; i++) sum += mmu.translatePage(vpns[i]!, accesses[i]!);
+  return sum;
+}
+
+/**
+ * Two MMUs in turn, in a loop that is given one of them: an emulator's MMU is no constant to the optimiser, which knows
+ * neither and loads the address of every array anew.
+ */
+function eitherWork(make: () => Mmu, trace: Trace): Work {
+  const mmus = [make(), make()];
+  let turn = 0;
+  return {
+    units: trace.vpns.length,
+    run: (start, end) => translateAll(mmus[turn++ & 1]!, trace, start, end),
+  };
+}
+
+/** What bench/c/mmu.c takes; without PDEs it has no cache of them. */
+function cWork(tables: Tables, { accesses, vpns }: Trace, tlb: Size, pdes?: Size): CWork {
+  const sizes = [tlb.entries, tlb.ways, pdes?.entries ?? 0, pdes?.ways ?? 0];
+  return {
+    source: 'mmu.c',
+    units: vpns.length,
+    args: [...sizes, 1, MAX_PHY_ADDR, tables.root, FIRST_PFN],
+    inputs: [BigUint64Array.from(vpns, BigInt), accesses, new Uint8Array(tables.ram)],
+  };
+}
+
+// Translations that hit.
+
+/** So many pages, in random order. */
+function randomTrace({ firstVpn, pages }: Tables): Trace {
+  const random = xorshift();
+  const vpns = Float64Array.from({ length: LENGTH }, () => firstVpn + (random() % pages));
+  return { vpns, accesses: mixedAccesses(LENGTH) };
+}
+
+function naiveHits(tables: Tables, trace: Trace, size: Size): Work {
+  const walker = new NaiveX86Walker({
+    ram: tables.ram,
+    firstPfn: BigInt(FIRST_PFN),
+    root: BigInt(tables.root),
+    maxPhyAddr: BigInt(MAX_PHY_ADDR),
+    smap: true,
+  });
+  const naive = new NaiveMmu(walker, size.entries);
+  const addresses = Array.from(trace.vpns, (vpn) => BigInt(vpn) << 12n);
+  const kinds = Array.from(trace.accesses, (access) => (access === USER_WRITE ? 'write' : 'read'));
+  const run = (start: number, end: number): number => {
+    let sum = 0;
+    for (let i = start; i < end; i++) {
+      sum += Number(naive.translate(addresses[i]!, kinds[i]!) >> 12n);
+    }
+    return sum;
+  };
+  return { units: LENGTH, run };
+}
+
+function hitCase(size: Size, pages: number): Case {
+  const { entries, ways } = size;
+  const tables = (): Tables => makeTables({ format: x86Long4, pages });
+  return {
+    name: `hit, ${pages} pages in ${entries} entries`,
+    what:
+      `four-level x86: ${pages} pages that are all in a ${ways}-way LRU TLB of ${entries} entries, read and written by ` +
+      'a user at random',
+    ours: () => {
+      const made = tables();
+      const make = (): Mmu => new Mmu({ walker: walkerOf(made), tlb: new Tlb(size) });
+      return eitherWork(make, randomTrace(made));
+    },
+    c: () => {
+      const made = tables();
+      return cWork(made, randomTrace(made), size);
+    },
+    naive: () => {
+      const made = tables();
+      return naiveHits(made, randomTrace(made), size);
+    },
+  };
+}
+
+const hits = [hitCase(LARGE, 1024), hitCase(SMALL, 48)];
+
+// Translations that miss.
+
+/** All pages once, in an order that every lap has anew: with LRU, none of more pages than there are entries ever hits. */
+function missTrace(tables: Tables): Trace {
+  const vpns = shuffledPages(tables);
+  return { vpns, accesses: mixedAccesses(vpns.length) };
+}
+
+/** PDEs, and few entries above them, which are asked for when a PDE is not there. */
+function structures(tlb: Tlb, pdes: Size): PagingStructureCache {
+  return new PagingStructureCache({
+    tableLevels: 4,
+    levels: [
+      { level: 1, order: 9, ...pdes },
+      { level: 2, order: 18, entries: 4 },
+      { level: 3, order: 27, entries: 2 },
+    ],
+    contexts: tlb.contexts,
+  });
+}
+
+function walkCacheCase(pdes: Size): Case {
+  const pages = 2 ** 14;
+  const tables = (): Tables => makeTables({ format: x86Long4, pages });
+  const how = pdes.ways === pdes.entries ? 'fully associative' : `${pdes.ways}-way`;
+  return {
+    name: `walk cache, ${how}`,
+    what:
+      'four-level x86: 16,384 pages in 32 regions of 2 MiB, in an order in which none is in the 12-way LRU TLB of 1,536 ' +
+      `entries: each takes a PDE from a ${how} LRU cache of 32, reads one entry, and replaces a translation. C ` +
+      (pdes.ways === pdes.entries ? 'scans the tags of all 32' : 'scans the tags of a set'),
+    ours: () => {
+      const made = tables();
+      const make = (): Mmu => {
+        const tlb = new Tlb(LARGE);
+        return new Mmu({ walker: walkerOf(made), tlb, structures: structures(tlb, pdes) });
+      };
+      return eitherWork(make, missTrace(made));
+    },
+    c: () => {
+      const made = tables();
+      return cWork(made, missTrace(made), LARGE, pdes);
+    },
+  };
+}
+
+const walkCache = [
+  walkCacheCase({ entries: 32, ways: 4 }),
+  walkCacheCase({ entries: 32, ways: 32 }),
+];
+
+// Whole walks.
+
+/** The PMP of a machine with firmware: its own memory and a device are closed to others, all the rest is open. */
+function firmwarePmp(): Pmp {
+  const NAPOT = 0x18;
+  const pmp = new Pmp();
+  pmp.setAddress(0, 0xffffn); // the first 512 KiB
+  pmp.setConfig(0, NAPOT);
+  pmp.setAddress(1, 0x401_ffffn); // 1 MiB from 0x10000000
+  pmp.setConfig(1, NAPOT);
+  pmp.setAddress(2, (1n << 54n) - 1n);
+  pmp.setConfig(2, NAPOT | 7);
+  return pmp;
+}
+
+function fullWalkCase(size: Size, pages: number, what: string): Case {
+  return {
+    name: `full walk with PMP, ${pages} pages`,
+    what:
+      `Sv39 without paging-structure cache, three PMP entries: ${pages} pages in an order in which none is in the ` +
+      `${size.ways}-way LRU TLB of ${size.entries} entries; accessed and dirty bits are set already; ${what}`,
+    ours: () => {
+      const made = makeTables({ format: sv39, pages, compact: true });
+      const make = (): Mmu => {
+        const walker = riscvWalkerOf(made, memoryOf(made), firmwarePmp());
+        return new Mmu({ walker, tlb: new Tlb(size) });
+      };
+      return eitherWork(make, missTrace(made));
+    },
+  };
+}
+
+/** A lap is long enough that the end of one costs nothing. */
+const fullWalk = [
+  fullWalkCase({ entries: 16, ways: 4 }, 64, 'the PMP remembers what it has said of each frame'),
+  fullWalkCase(LARGE, 4096, 'the PMP searches its entries for nearly every frame'),
+];
+
+// Recorded traces.
+
+function hierarchy(): TlbHierarchy {
+  return new TlbHierarchy({
+    fetch: [{ entries: 128, ways: 8 }],
+    load: [SMALL],
+    second: [LARGE],
+    structures: x86Structures({ pde: 32, pdpte: 4, pml4e: 2 }),
+  });
+}
+
+function traceCase(program: string): Case {
+  return {
+    name: `trace of ${program}`,
+    what:
+      `four-level x86: the fetches, loads and stores of a recorded ${program} in their order, through a 4-way first level ` +
+      'of 64 entries for data, an 8-way one of 128 for fetches, and a 12-way second level of 1,536, which are empty when ' +
+      'the program starts',
+    ours: () => {
+      const trace = recordedTrace(program);
+      const tables = tracedTables(trace);
+      const caches: TlbHierarchy[] = [];
+      const make = (): Mmu => {
+        const tlb = hierarchy();
+        caches.push(tlb);
+        return new Mmu({ walker: walkerOf(tables), tlb });
+      };
+      const rewind = (): void => {
+        for (const tlb of caches) tlb.flush({ globals: true });
+      };
+      return { ...eitherWork(make, trace), rewind };
+    },
+  };
+}
+
+const traces = ['loop', 'true', 'sort'].map(traceCase);
+
+// Eight architectures.
+
+const EIGHT: readonly PteFormat[] = [
+  x86Legacy,
+  x86Pae,
+  x86Long4,
+  x86Long5,
+  sv39,
+  sv48,
+  sv57,
+  aarch64(),
+];
+
+/** An MMU, and where the pages begin that its tables map. */
+interface Mapped {
+  readonly mmu: Mmu;
+  readonly firstVpn: number;
+}
+
+function mappedMmu(format: PteFormat, pages: number): Mapped {
+  const tables = makeTables({ format, pages, compact: true });
+  return {
+    mmu: new Mmu({ walker: walkerOf(tables), tlb: new Tlb(SMALL) }),
+    firstVpn: tables.firstVpn,
+  };
+}
+
+/** The call site that eight MMUs share, each in its turn with the same page. */
+function translateInTurn(
+  mapped: readonly Mapped[],
+  pages: Uint16Array,
+  accesses: Uint8Array,
+  start: number,
+  end: number,
+): number {
+  let sum = 0;
+  for (let i = start; i < end; i++) {
+    const { firstVpn, mmu } = mapped[i & 7]!;
+    sum += mmu.translatePage(firstVpn + pages[i >> 3]!, accesses[i >> 3]!);
+  }
+  return sum;
+}
+
+/** Eight MMUs in turn, of these formats. */
+function inTurn(formats: readonly PteFormat[], pages: number): Work {
+  const mapped = formats.map((format) => mappedMmu(format, pages));
+  const order = Uint16Array.from(shuffledPages({ firstVpn: 0, pages }));
+  const accesses = mixedAccesses(pages);
+  return {
+    units: 8 * pages,
+    run: (start, end) => translateInTurn(mapped, order, accesses, start, end),
+  };
+}
+
+function eightCase(name: string, pages: number, what: string): Case {
+  return {
+    name: `eight architectures, ${name}`,
+    what:
+      `eight MMUs in turn at one call site, x86 with 32-bit paging, PAE, four and five levels, Sv39, Sv48, Sv57, AArch64 ` +
+      `with pages of 4 KiB; each with a 4-way TLB of 64 entries, ${what}; against eight of four-level x86, the only kind ` +
+      'in their process',
+    ours: () => inTurn(EIGHT, pages),
+    peers: {
+      'one architecture': () =>
+        inTurn(
+          Array.from(EIGHT, () => x86Long4),
+          pages,
+        ),
+    },
+  };
+}
+
+const eight = [
+  eightCase('hits', 32, 'in which the 32 pages all are'),
+  eightCase('walks', 1024, 'in which none of the 1,024 pages is when it is asked for'),
+];
+
+const namesOf = (cases: readonly Case[]): readonly string[] => cases.map(({ name }) => name);
+
+export const mmu: Component = {
+  name: 'mmu',
+  cases: [...hits, ...walkCache, ...fullWalk, ...traces, ...eight],
+  targets: [
+    {
+      text: 'a translation that hits, against C',
+      cases: namesOf(hits),
+      against: 'c',
+      atMost: 3,
+      stretch: 2,
+    },
+    {
+      text: 'a translation that a paging-structure cache serves, against C',
+      cases: namesOf(walkCache),
+      against: 'c',
+      atMost: 3,
+      stretch: 1.5,
+    },
+    {
+      text: 'a full walk with PMP',
+      cases: namesOf(fullWalk),
+      against: 'clock',
+      nsAtMost: 60,
+    },
+    {
+      // 30 million references a second.
+      text: 'a reference of a recorded trace',
+      cases: namesOf(traces),
+      against: 'clock',
+      nsAtMost: 33.3,
+    },
+    {
+      text: 'a translation that hits, against a Map of bigints and objects',
+      cases: namesOf(hits),
+      against: 'naive',
+      atLeast: 30,
+    },
+    {
+      text: 'eight architectures in one process against one',
+      cases: namesOf(eight),
+      against: 'one architecture',
+      atMost: 1.5,
+    },
+  ],
+};
