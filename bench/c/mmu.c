@@ -1,8 +1,11 @@
 /*
- * mmu ENTRIES WAYS PDES PDE_WAYS SMEP_SMAP MAXPHYADDR ROOT FIRST_PFN VPNS ACCESSES RAM: an MMU as a C emulator would have it. A
- * set-associative TLB with true LRU, whose tags hold page and context; entries keep what all levels leave of the rights, and
- * every access asks for what it needs. Behind it a cache of PDEs with true LRU, whose sets are scanned tag by tag (PDES 0:
- * none), and the four-level walk of x86-walk.h.
+ * mmu ENTRIES WAYS FETCH_ENTRIES FETCH_WAYS SECOND_ENTRIES SECOND_WAYS PDES PDE_WAYS SMEP_SMAP MAXPHYADDR ROOT FIRST_PFN
+ * VPNS ACCESSES RAM: an MMU as a C emulator would have it.
+ *
+ * Set-associative TLBs with true LRU, whose tags hold page and context; entries keep what all levels of tables leave of the
+ * rights, and every access asks for what it needs. One TLB, or with SECOND_ENTRIES two levels of them, of which fetches have
+ * a first level of their own; those are empty before the first unit. Behind them a cache of PDEs with true LRU, whose sets
+ * are scanned tag by tag (PDES 0: none), and the four-level walk of x86-walk.h.
  */
 #include "x86-walk.h"
 
@@ -20,12 +23,17 @@ struct cache {
   i32 clock;
 };
 
+struct tlb {
+  struct cache cache;
+  u64 *pfns;
+  i32 *rights;
+};
+
 struct mmu {
   struct walker walker;
   u64 context;
-  struct cache tlb;
-  u64 *pfns;
-  i32 *rights;
+  struct tlb data, fetch, second;
+  bool has_second;
   /* By an access's low six bits: they change with CR0.WP, CR4.SMAP and the like. */
   i32 needs[64];
   bool caches_pdes;
@@ -39,11 +47,24 @@ struct work {
   const u8 *accesses;
 };
 
-static struct cache make_cache(u32 sets, u32 ways) {
-  struct cache cache = {.ways = ways, .set_mask = sets - 1};
-  cache.tags = calloc(sets * ways, sizeof *cache.tags);
-  cache.stamps = calloc(sets * ways, sizeof *cache.stamps);
+static struct cache make_cache(u32 entries, u32 ways) {
+  struct cache cache = {.ways = ways, .set_mask = entries / ways - 1};
+  cache.tags = calloc(entries, sizeof *cache.tags);
+  cache.stamps = calloc(entries, sizeof *cache.stamps);
   return cache;
+}
+
+static struct tlb make_tlb(u32 entries, u32 ways) {
+  struct tlb tlb = {.cache = make_cache(entries, ways)};
+  tlb.pfns = calloc(entries, sizeof *tlb.pfns);
+  tlb.rights = calloc(entries, sizeof *tlb.rights);
+  return tlb;
+}
+
+static void empty(struct cache *c) {
+  size_t entries = (size_t)(c->set_mask + 1) * c->ways;
+  memset(c->tags, 0, entries * sizeof *c->tags);
+  memset(c->stamps, 0, entries * sizeof *c->stamps);
 }
 
 /* Once in 2^31 hits. */
@@ -135,7 +156,14 @@ static void remember_pde(struct mmu *m, u64 vpn, u64 tag) {
   m->ors[slot] = or;
 }
 
-static __attribute__((noinline)) i64 miss(struct mmu *m, u64 vpn, u32 access, i32 denied) {
+/* In a slot that has the page already, or a new one. */
+static inline void fill(struct mmu *m, struct tlb *tlb, i32 known, u64 vpn, u64 pfn, i32 rights) {
+  u32 slot = known >= 0 ? (u32)known : place(&tlb->cache, vpn, vpn << 12 | m->context);
+  tlb->pfns[slot] = pfn;
+  tlb->rights[slot] = rights;
+}
+
+static i64 walk_and_fill(struct mmu *m, struct tlb *first, i32 known, i32 known_second, u64 vpn, u32 access) {
   struct walker *w = &m->walker;
   i64 pfn = -1;
   u64 tag = (vpn & ~(u64)511) << 12 | m->context;
@@ -148,41 +176,76 @@ static __attribute__((noinline)) i64 miss(struct mmu *m, u64 vpn, u32 access, i3
     if (pfn < 0) return pfn;
     if (m->caches_pdes && w->leaf_level == 0) remember_pde(m, vpn, tag);
   }
-  u32 slot = denied >= 0 ? (u32)denied : place(&m->tlb, vpn, vpn << 12 | m->context);
-  m->pfns[slot] = pfn;
-  m->rights[slot] = rights_of(w->leaf_and, w->leaf_or);
+  i32 rights = rights_of(w->leaf_and, w->leaf_or);
+  if (m->has_second) fill(m, &m->second, known_second, vpn, pfn, rights);
+  fill(m, first, known, vpn, pfn, rights);
   return pfn;
 }
 
-/* The frame, or a negative number. */
-static inline i64 translate(struct mmu *m, u64 vpn, u32 access) {
-  if (access & ~ACCESS_BITS) return -6;
-  i32 slot = find(&m->tlb, vpn, vpn << 12 | m->context), need = m->needs[access];
-  if (slot >= 0 && (m->rights[slot] & need) == need) return m->pfns[slot];
-  return miss(m, vpn, access, slot);
+/* What the first level does not answer; `known` is its slot where rights are missing. */
+static __attribute__((noinline)) i64 miss(struct mmu *m, struct tlb *first, i32 known, u64 vpn, u32 access) {
+  i32 slot = -1;
+  if (m->has_second) {
+    struct tlb *second = &m->second;
+    slot = find(&second->cache, vpn, vpn << 12 | m->context);
+    if (slot >= 0 && (second->rights[slot] & m->needs[access]) == m->needs[access]) {
+      fill(m, first, known, vpn, second->pfns[slot], second->rights[slot]);
+      return second->pfns[slot];
+    }
+  }
+  return walk_and_fill(m, first, known, slot, vpn, access);
 }
 
-static u64 run(void *state, u64 start, u64 end) {
+/* The frame, or a negative number. */
+static inline i64 translate(struct mmu *m, struct tlb *first, u64 vpn, u32 access) {
+  if (access & ~ACCESS_BITS) return -6;
+  i32 slot = find(&first->cache, vpn, vpn << 12 | m->context), need = m->needs[access];
+  if (slot >= 0 && (first->rights[slot] & need) == need) return first->pfns[slot];
+  return miss(m, first, slot, vpn, access);
+}
+
+static u64 run_one(void *state, u64 start, u64 end) {
   struct work *work = state;
+  struct mmu *m = &work->mmu;
   u64 sum = 0;
-  for (u64 i = start; i < end; i++) sum += translate(&work->mmu, work->vpns[i], work->accesses[i]);
+  for (u64 i = start; i < end; i++) sum += translate(m, &m->data, work->vpns[i], work->accesses[i]);
   return sum;
 }
 
+static u64 run_levels(void *state, u64 start, u64 end) {
+  struct work *work = state;
+  struct mmu *m = &work->mmu;
+  u64 sum = 0;
+  for (u64 i = start; i < end; i++) {
+    u32 access = work->accesses[i];
+    sum += translate(m, (access & 3) == FETCH ? &m->fetch : &m->data, work->vpns[i], access);
+  }
+  return sum;
+}
+
+static void empty_all(void *state) {
+  struct mmu *m = &((struct work *)state)->mmu;
+  empty(&m->data.cache);
+  empty(&m->fetch.cache);
+  empty(&m->second.cache);
+  if (m->caches_pdes) empty(&m->pdes);
+}
+
 int main(int argc, char **argv) {
-  if (argc != 12) return 2;
+  if (argc != 16) return 2;
   static struct work work;
   struct mmu *m = &work.mmu;
-  u32 entries = atoi(argv[1]), ways = atoi(argv[2]), pdes = atoi(argv[3]), pde_ways = atoi(argv[4]);
-  u32 supervisor = atoi(argv[5]);
-  u64 above = ~(u64)0 << atoi(argv[6]);
+  u32 sizes[8];
+  for (int i = 0; i < 8; i++) sizes[i] = atoi(argv[1 + i]);
+  u32 supervisor = atoi(argv[9]);
+  u64 above = ~(u64)0 << atoi(argv[10]);
   size_t vpn_bytes, access_bytes, ram_bytes;
-  work.vpns = read_file(argv[9], &vpn_bytes);
-  work.accesses = read_file(argv[10], &access_bytes);
+  work.vpns = read_file(argv[13], &vpn_bytes);
+  work.accesses = read_file(argv[14], &access_bytes);
   m->walker = (struct walker){
-      .words = read_file(argv[11], &ram_bytes),
-      .first_pfn = atoll(argv[8]),
-      .root = atoll(argv[7]),
+      .words = read_file(argv[15], &ram_bytes),
+      .first_pfn = atoll(argv[12]),
+      .root = atoll(argv[11]),
       .top = 3,
       .low_end = (u64)1 << 35,
       .high_start = ((u64)1 << 52) - ((u64)1 << 35),
@@ -195,15 +258,19 @@ int main(int argc, char **argv) {
   make_rules();
   make_needs(m);
   m->context = CONTEXT;
-  m->tlb = make_cache(entries / ways, ways);
-  m->pfns = calloc(entries, sizeof *m->pfns);
-  m->rights = calloc(entries, sizeof *m->rights);
-  m->caches_pdes = pdes > 0;
-  if (pdes > 0) {
-    m->pdes = make_cache(pdes / pde_ways, pde_ways);
-    m->tables = calloc(pdes, sizeof *m->tables);
-    m->ands = calloc(pdes, sizeof *m->ands);
-    m->ors = calloc(pdes, sizeof *m->ors);
+  m->data = make_tlb(sizes[0], sizes[1]);
+  m->has_second = sizes[4] > 0;
+  if (m->has_second) {
+    m->fetch = make_tlb(sizes[2], sizes[3]);
+    m->second = make_tlb(sizes[4], sizes[5]);
   }
-  return serve(vpn_bytes / sizeof(u64), run, &work);
+  m->caches_pdes = sizes[6] > 0;
+  if (m->caches_pdes) {
+    m->pdes = make_cache(sizes[6], sizes[7]);
+    m->tables = calloc(sizes[6], sizeof *m->tables);
+    m->ands = calloc(sizes[6], sizeof *m->ands);
+    m->ors = calloc(sizes[6], sizeof *m->ors);
+  }
+  u64 units = vpn_bytes / sizeof(u64);
+  return m->has_second ? serve_laps(units, run_levels, empty_all, &work) : serve(units, run_one, &work);
 }

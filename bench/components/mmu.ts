@@ -34,6 +34,8 @@ interface Size {
 /** As a second level has it, and a first level. */
 const LARGE: Size = { entries: 1536, ways: 12 };
 const SMALL: Size = { entries: 64, ways: 4 };
+/** A first level for fetches. */
+const FETCH: Size = { entries: 128, ways: 8 };
 
 /** References of a trace that is made up. */
 const LENGTH = 2 ** 16;
@@ -64,13 +66,25 @@ function eitherWork(make: () => Mmu, trace: Trace): Work {
   };
 }
 
-/** What bench/c/mmu.c takes; without PDEs it has no cache of them. */
-function cWork(tables: Tables, { accesses, vpns }: Trace, tlb: Size, pdes?: Size): CWork {
-  const sizes = [tlb.entries, tlb.ways, pdes?.entries ?? 0, pdes?.ways ?? 0];
+/** The caches of an MMU in C. */
+interface CSizes {
+  /** The TLB, or the first level for loads and stores. */
+  readonly data: Size;
+  /** With two levels: the first for fetches, and the second. */
+  readonly fetch?: Size;
+  readonly second?: Size;
+  readonly pdes?: Size;
+}
+
+const NONE: Size = { entries: 0, ways: 0 };
+
+function cWork(tables: Tables, { accesses, vpns }: Trace, sizes: CSizes): CWork {
+  const { data, fetch = NONE, pdes = NONE, second = NONE } = sizes;
+  const numbers = [data, fetch, second, pdes].flatMap(({ entries, ways }) => [entries, ways]);
   return {
     source: 'mmu.c',
     units: vpns.length,
-    args: [...sizes, 1, MAX_PHY_ADDR, tables.root, FIRST_PFN],
+    args: [...numbers, 1, MAX_PHY_ADDR, tables.root, FIRST_PFN],
     inputs: [BigUint64Array.from(vpns, BigInt), accesses, new Uint8Array(tables.ram)],
   };
 }
@@ -120,7 +134,7 @@ function hitCase(size: Size, pages: number): Case {
     },
     c: () => {
       const made = tables();
-      return cWork(made, randomTrace(made), size);
+      return cWork(made, randomTrace(made), { data: size });
     },
     naive: () => {
       const made = tables();
@@ -172,7 +186,7 @@ function walkCacheCase(pdes: Size): Case {
     },
     c: () => {
       const made = tables();
-      return cWork(made, missTrace(made), LARGE, pdes);
+      return cWork(made, missTrace(made), { data: LARGE, pdes });
     },
   };
 }
@@ -224,7 +238,7 @@ const fullWalk = [
 
 function hierarchy(): TlbHierarchy {
   return new TlbHierarchy({
-    fetch: [{ entries: 128, ways: 8 }],
+    fetch: [FETCH],
     load: [SMALL],
     second: [LARGE],
     structures: x86Structures({ pde: 32, pdpte: 4, pml4e: 2 }),
@@ -251,6 +265,11 @@ function traceCase(program: string): Case {
         for (const tlb of caches) tlb.flush({ globals: true });
       };
       return { ...eitherWork(make, trace), rewind };
+    },
+    c: () => {
+      const trace = recordedTrace(program);
+      const pdes = { entries: 32, ways: 32 };
+      return cWork(tracedTables(trace), trace, { data: SMALL, fetch: FETCH, second: LARGE, pdes });
     },
   };
 }
