@@ -15,6 +15,8 @@ const US = 4n;
 const XD = 1n << 63n;
 
 export class NaiveMmu {
+  /** Of the address space: a switch keeps what the others have in the map. */
+  context = 5n;
   private readonly walker: NaiveX86Walker;
   private readonly entries: number;
   private readonly map: Map<bigint, Entry> = new Map();
@@ -27,10 +29,11 @@ export class NaiveMmu {
   /** What a user's access reaches. */
   translate(va: bigint, kind: Kind): bigint {
     const vpn = va >> 12n;
-    const entry = this.map.get(vpn) ?? this.walk(vpn, kind);
+    const key = (this.context << 52n) | vpn;
+    const entry = this.map.get(key) ?? this.walk(vpn, kind);
     // Again at the end: the first is the one that was used least recently.
-    this.map.delete(vpn);
-    this.map.set(vpn, entry);
+    this.map.delete(key);
+    this.map.set(key, entry);
     const allowed = kind === 'write' ? entry.writable : kind === 'read' || entry.executable;
     if (!entry.user || !allowed) throw new Error('page fault');
     return (entry.pfn << 12n) | (va & 0xfffn);

@@ -7,27 +7,11 @@
  * a first level of their own; those are empty before the first unit. Behind them a cache of PDEs with true LRU, whose sets
  * are scanned tag by tag (PDES 0: none), and the four-level walk of x86-walk.h.
  */
+#include "tlb-cache.h"
 #include "x86-walk.h"
 
 /* What an entry allows. A user page is no supervisor page: SMAP and SMEP ask for one. */
 enum { MAY_READ = 1, MAY_WRITE = 2, MAY_EXECUTE = 4, USER_PAGE = 8, SUPERVISOR_PAGE = 16, DIRTY = 32, NEVER = 64 };
-
-#define CONTEXT 5
-#define CLOCK_END 0x7fffffff
-
-/* Tags, and the stamps by which the least recently used way of a set is found. Tag 0 is that of no entry in CONTEXT. */
-struct cache {
-  u32 ways, set_mask;
-  u64 *tags;
-  i32 *stamps;
-  i32 clock;
-};
-
-struct tlb {
-  struct cache cache;
-  u64 *pfns;
-  i32 *rights;
-};
 
 struct mmu {
   struct walker walker;
@@ -46,60 +30,6 @@ struct work {
   const u64 *vpns;
   const u8 *accesses;
 };
-
-static struct cache make_cache(u32 entries, u32 ways) {
-  struct cache cache = {.ways = ways, .set_mask = entries / ways - 1};
-  cache.tags = calloc(entries, sizeof *cache.tags);
-  cache.stamps = calloc(entries, sizeof *cache.stamps);
-  return cache;
-}
-
-static struct tlb make_tlb(u32 entries, u32 ways) {
-  struct tlb tlb = {.cache = make_cache(entries, ways)};
-  tlb.pfns = calloc(entries, sizeof *tlb.pfns);
-  tlb.rights = calloc(entries, sizeof *tlb.rights);
-  return tlb;
-}
-
-static void empty(struct cache *c) {
-  size_t entries = (size_t)(c->set_mask + 1) * c->ways;
-  memset(c->tags, 0, entries * sizeof *c->tags);
-  memset(c->stamps, 0, entries * sizeof *c->stamps);
-}
-
-/* Once in 2^31 hits. */
-static __attribute__((noinline)) void restart_clock(struct cache *c) {
-  for (u32 i = 0; i < (c->set_mask + 1) * c->ways; i++) c->stamps[i] = 0;
-  c->clock = 1;
-}
-
-static inline void stamp(struct cache *c, u32 slot) {
-  if (++c->clock == CLOCK_END) restart_clock(c);
-  c->stamps[slot] = c->clock;
-}
-
-/* The slot, or -1. */
-static inline i32 find(struct cache *c, u64 number, u64 tag) {
-  u32 first = ((u32)number & c->set_mask) * c->ways;
-  for (u32 slot = first, end = first + c->ways; slot < end; slot++) {
-    if (c->tags[slot] == tag) {
-      stamp(c, slot);
-      return slot;
-    }
-  }
-  return -1;
-}
-
-/* The slot for a new entry: an empty one has never been stamped. */
-static inline u32 place(struct cache *c, u64 number, u64 tag) {
-  u32 first = ((u32)number & c->set_mask) * c->ways, slot = first;
-  for (u32 i = first + 1; i < first + c->ways; i++) {
-    if (c->stamps[i] < c->stamps[slot]) slot = i;
-  }
-  c->tags[slot] = tag;
-  stamp(c, slot);
-  return slot;
-}
 
 static void make_needs(struct mmu *m) {
   for (u32 access = 0; access < 64; access++) {
@@ -156,17 +86,10 @@ static void remember_pde(struct mmu *m, u64 vpn, u64 tag) {
   m->ors[slot] = or;
 }
 
-/* In a slot that has the page already, or a new one. */
-static inline void fill(struct mmu *m, struct tlb *tlb, i32 known, u64 vpn, u64 pfn, i32 rights) {
-  u32 slot = known >= 0 ? (u32)known : place(&tlb->cache, vpn, vpn << 12 | m->context);
-  tlb->pfns[slot] = pfn;
-  tlb->rights[slot] = rights;
-}
-
 static i64 walk_and_fill(struct mmu *m, struct tlb *first, i32 known, i32 known_second, u64 vpn, u32 access) {
   struct walker *w = &m->walker;
   i64 pfn = -1;
-  u64 tag = (vpn & ~(u64)511) << 12 | m->context;
+  u64 tag = tag_of(vpn & ~(u64)511, m->context);
   if (m->caches_pdes) {
     i32 slot = find(&m->pdes, vpn >> 9, tag);
     if (slot >= 0) pfn = last_step(m, vpn, access, slot);
@@ -177,8 +100,8 @@ static i64 walk_and_fill(struct mmu *m, struct tlb *first, i32 known, i32 known_
     if (m->caches_pdes && w->leaf_level == 0) remember_pde(m, vpn, tag);
   }
   i32 rights = rights_of(w->leaf_and, w->leaf_or);
-  if (m->has_second) fill(m, &m->second, known_second, vpn, pfn, rights);
-  fill(m, first, known, vpn, pfn, rights);
+  if (m->has_second) fill(&m->second, known_second, vpn, m->context, pfn, rights);
+  fill(first, known, vpn, m->context, pfn, rights);
   return pfn;
 }
 
@@ -187,9 +110,9 @@ static __attribute__((noinline)) i64 miss(struct mmu *m, struct tlb *first, i32 
   i32 slot = -1;
   if (m->has_second) {
     struct tlb *second = &m->second;
-    slot = find(&second->cache, vpn, vpn << 12 | m->context);
+    slot = find_page(second, vpn, m->context);
     if (slot >= 0 && (second->rights[slot] & m->needs[access]) == m->needs[access]) {
-      fill(m, first, known, vpn, second->pfns[slot], second->rights[slot]);
+      fill(first, known, vpn, m->context, second->pfns[slot], second->rights[slot]);
       return second->pfns[slot];
     }
   }
@@ -199,7 +122,7 @@ static __attribute__((noinline)) i64 miss(struct mmu *m, struct tlb *first, i32 
 /* The frame, or a negative number. */
 static inline i64 translate(struct mmu *m, struct tlb *first, u64 vpn, u32 access) {
   if (access & ~ACCESS_BITS) return -6;
-  i32 slot = find(&first->cache, vpn, vpn << 12 | m->context), need = m->needs[access];
+  i32 slot = find_page(first, vpn, m->context), need = m->needs[access];
   if (slot >= 0 && (first->rights[slot] & need) == need) return first->pfns[slot];
   return miss(m, first, slot, vpn, access);
 }
