@@ -1,8 +1,26 @@
 /**
- * Memory management units: a walker, the translation caches before it, and what keeps them true.
+ * Memory management units: a walker, the translation caches before it, and what keeps them true; and the TLBs that software
+ * fills itself.
  *
  * @packageDocumentation
  */
+export { LoongArchEntryLo, type LoongArchEntryLoFields } from './loongarch-entry-lo.js';
+export {
+  LoongArchTlbAnswer,
+  type LoongArchTlbEntry,
+  type LoongArchTlbOptions,
+  type LoongArchTlbSnapshot,
+} from './loongarch-options.js';
+export { LoongArchTlb } from './loongarch-tlb.js';
+export { MipsEntryLo, type MipsEntryLoFields } from './mips-entry-lo.js';
+export {
+  MipsTlbAnswer,
+  type MipsTlbEntry,
+  type MipsTlbOptions,
+  type MipsTlbSnapshot,
+  mipsExcCode,
+} from './mips-options.js';
+export { MipsTlb } from './mips-tlb.js';
 export { Mmu, type MmuReport } from './mmu.js';
 export type {
   MmuCosts,
@@ -11,3 +29,4 @@ export type {
   MmuOptions,
   MmuStatistics,
 } from './mmu-options.js';
+export type { SoftwareTlbHandler, SoftwareTlbStatistics } from './software-tlb.js';
