@@ -21,7 +21,7 @@ export {
   mipsExcCode,
 } from './mips-options.js';
 export { MipsTlb } from './mips-tlb.js';
-export { Mmu, type MmuReport } from './mmu.js';
+export { type GuestRead, type GuestRefusal, type GuestWrite, Mmu } from './mmu.js';
 export type {
   MmuCosts,
   MmuEvent,
@@ -30,3 +30,4 @@ export type {
   MmuStatistics,
 } from './mmu-options.js';
 export type { SoftwareTlbHandler, SoftwareTlbStatistics } from './software-tlb.js';
+export { type MmuReport, MmuTranslation } from './translation.js';

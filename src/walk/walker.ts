@@ -17,6 +17,7 @@ import { ALL_PROT } from './entry-rules.js';
 import type { WalkPath } from './path.js';
 import {
   type ExplainOptions,
+  type FaultTranslation,
   type LeafAttributes,
   type Translation,
   type WalkReport,
@@ -248,6 +249,29 @@ export abstract class RadixWalker extends CachedRules {
     update: boolean,
   ): number;
 
+  /**
+   * The object for the fault that the last walk ended in.
+   *
+   * @param vpn - The page that was walked for.
+   * @param offset - The byte in it.
+   * @param access - The access.
+   */
+  lastRefusal(vpn: number, offset: number, access: number): Plain<FaultTranslation> {
+    return this.refusal(addressFromVpn(vpn, offset, this.pageShift), access);
+  }
+
+  /**
+   * The page after another: after the last of the address space comes its first.
+   *
+   * @param vpn - The page.
+   */
+  pageAfter(vpn: number): number {
+    const { format, lastVpn, pageShift } = this;
+    const narrow = format !== null && format.virtualBits <= 32 && !format.signExtended;
+    const end = narrow ? 2 ** (format.virtualBits - pageShift) : lastVpn + 1;
+    return vpn + 1 === end ? 0 : vpn + 1;
+  }
+
   /** The object for a result. */
   private answer(result: number, vpn: number, offset: number, access: number): Plain<Translation> {
     const va = addressFromVpn(vpn, offset, this.pageShift);
@@ -273,7 +297,7 @@ export abstract class RadixWalker extends CachedRules {
   }
 
   /** The object for the last fault. */
-  private refusal(va: bigint, access: number): Plain<Translation> {
+  private refusal(va: bigint, access: number): Plain<FaultTranslation> {
     const { fault } = this;
     const { gpa, level, purpose, reason, rule } = fault;
     const encoding = this.faultEncoding(va);
