@@ -49,6 +49,9 @@ export class MmuTranslation {
   private readonly levels: TlbHierarchy | null;
   /** What accesses demand now, by access. */
   private demands: Int32Array;
+  /** The same, for who must not miss a change. @internal */
+  readonly demandsNow: { table: Int32Array };
+  private readonly flushListeners: (() => void)[] = [];
   private readonly leaf: KeptLeaf = new KeptLeaf();
   private readonly through: WalkThrough | null;
   private readonly takenOrders: readonly number[];
@@ -80,6 +83,7 @@ export class MmuTranslation {
     this.takenOrders = tlb instanceof Tlb ? ordersOf(tlb) : [];
     this.watcher = observer;
     this.demands = walker.demandTable();
+    this.demandsNow = { table: this.demands };
     this.stops.push(walker.onChange((change) => this.take(change)));
     const { secondStage } = walker;
     if (secondStage !== null) this.stops.push(secondStage.onChange((change) => this.take(change)));
@@ -264,6 +268,7 @@ export class MmuTranslation {
    * @throws `VmError` for a scope that is none.
    */
   flush(...scopes: readonly FlushScope[]): number {
+    for (const listener of this.flushListeners) listener();
     let dropped = 0;
     for (const scope of scopes) {
       dropped += this.tlb.flush(scope);
@@ -288,6 +293,30 @@ export class MmuTranslation {
     const dropped = this.flush(...owedScopes(owed, this.walker, stage));
     owed.complete();
     return dropped;
+  }
+
+  /** Calls somebody who keeps translations of his own before any are flushed. @internal */
+  beforeFlush(listener: () => void): void {
+    this.flushListeners.push(listener);
+  }
+
+  /**
+   * What the entry grants that served an access just now; 0 where none did, and the answer is good for once. What is not
+   * translated at all grants what nothing cached does.
+   *
+   * @internal
+   */
+  grantsOf(vpn: number, access: number): number {
+    const demand = this.demands[access]!;
+    const { format, protectedPages, secondStage } = this.walker;
+    const untranslated = demand < 0 && !protectedPages && secondStage === null;
+    if (untranslated) return format === null || (access & 128) !== 0 ? demand : 0;
+    const key = this.walker.cacheVpn(vpn, access);
+    for (const [, tlb] of this.arraysFor(access)) {
+      const slot = tlb.peek(key);
+      if (slot >= 0 && (tlb.rightsAt(slot) & demand) === demand) return tlb.rightsAt(slot);
+    }
+    return 0;
   }
 
   /** What was counted since it was made. */
@@ -336,7 +365,9 @@ export class MmuTranslation {
   /** The walker's state has changed. */
   private take(change: WalkerChange): void {
     this.demands = this.walker.demandTable();
+    this.demandsNow.table = this.demands;
     if (change === 'rights') return;
+    for (const listener of this.flushListeners) listener();
     this.takeContext();
     if (change === 'none') return;
     const { asid, root, vmid } = this.tlb.contexts.describe(this.context);

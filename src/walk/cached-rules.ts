@@ -120,6 +120,11 @@ export abstract class CachedRules extends EntryRules {
     return false;
   }
 
+  /** Whether what is not translated may be refused all the same, by a PMP. */
+  get protectedPages(): boolean {
+    return false;
+  }
+
   /** Whether a page fault drops what is cached of its address, after one. */
   get faultsDropEntries(): boolean {
     return false;

@@ -413,6 +413,10 @@ export class RiscvWalker extends RiscvFastWalk {
     return above | (low & RISCV_PTE.G);
   }
 
+  override get protectedPages(): boolean {
+    return this.pmp !== null;
+  }
+
   override cacheContext(): CacheContext {
     const { asid, gStage } = this;
     return { asid, vmid: gStage === null ? 0 : gStage.vmid, root: this.contextRoot() };
