@@ -31,5 +31,13 @@ export type {
   MmuOptions,
   MmuStatistics,
 } from './mmu-options.js';
+export {
+  type Shootdown,
+  type ShootdownOptions,
+  Smp,
+  type SmpCosts,
+  type SmpOptions,
+  type SmpStatistics,
+} from './smp.js';
 export type { SoftwareTlbHandler, SoftwareTlbStatistics } from './software-tlb.js';
 export { type MmuReport, MmuTranslation } from './translation.js';
