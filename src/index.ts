@@ -1,6 +1,6 @@
 /**
  * Virtual memory primitives. This root has everyday names; the rooms have all: `pagewright/core`, `/memory`,
- * `/pte`, `/walk`, `/page-table`, `/tlb`, `/replacement`, `/textbook`.
+ * `/pte`, `/walk`, `/page-table`, `/tlb`, `/mmu`, `/replacement`, `/textbook`.
  *
  * @packageDocumentation
  */
@@ -13,6 +13,7 @@ export {
   vpnFromAddress,
 } from './core/index.js';
 export { FramePool, PhysicalMemory } from './memory/index.js';
+export { Mmu, Smp } from './mmu/index.js';
 export { Invalidations, PageTable } from './page-table/index.js';
 export {
   aarch64,

@@ -34,7 +34,11 @@ const RESERVED = 2;
 /** In `flags`: nothing was stored there since dirty frames were taken. */
 const CLEAN = 4;
 
-/** Somebody who lets stores to a frame pass unseen until told. @internal */
+/**
+ * Somebody who lets stores to a frame pass unseen until told.
+ *
+ * @public
+ */
 export interface WriteCache {
   /** Forgets that stores may go to a page of the RAM, by its offset. */
   dropWrites(offset: number): void;

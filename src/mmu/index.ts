@@ -5,7 +5,7 @@
  * @packageDocumentation
  */
 export { HostPage, HostPages, type HostPagesOptions } from './host-pages.js';
-export { HostRam, type HostRamOptions } from './host-ram.js';
+export { HostRam, type HostRamOptions, type WriteCache } from './host-ram.js';
 export { LoongArchEntryLo, type LoongArchEntryLoFields } from './loongarch-entry-lo.js';
 export {
   LoongArchTlbAnswer,

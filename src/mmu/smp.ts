@@ -142,12 +142,13 @@ class PendingShootdown implements Shootdown {
  *   walker: new X86Walker({ memory, cr3: table.root * 4096 }),
  *   tlb: new Tlb({ entries: 16 }),
  * });
- * const smp = new Smp({ cpus: [cpu(), cpu()] });
+ * const [boot, other] = [cpu(), cpu()];
+ * const smp = new Smp({ cpus: [boot, other] });
  * for (const mmu of smp.cpus) mmu.translatePage(0x100, Access.Read); // both CPUs know the page
  * table.unmap(0x100, owed);
- * smp.cpus[1].translatePage(0x100, Access.Read); // => 0x55
+ * other.translatePage(0x100, Access.Read); // => 0x55
  * smp.shootdown(owed);
- * smp.cpus[1].translatePage(0x100, Access.Read) < 0; // => true
+ * other.translatePage(0x100, Access.Read) < 0; // => true
  * smp.statistics().interrupts; // => 1
  * ```
  * @public
