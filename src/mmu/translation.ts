@@ -212,6 +212,8 @@ export class MmuTranslation {
     }
     let order = -1;
     for (const taken of this.takenOrders) if (taken <= pageOrder) order = taken;
+    if (order === pageOrder && !global && single.refill(vpn, pfn, rights, order, memoryType))
+      return;
     if (order >= 0) single.fill(vpn, pfn, rights, order, global, memoryType, pageOrder);
   }
 

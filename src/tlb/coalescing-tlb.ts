@@ -73,6 +73,11 @@ export class CoalescingTlb extends Tlb {
     return super.content().map((entry) => ({ ...entry, members: this.members[entry.slot]! }));
   }
 
+  /** Every fill may join a group. @internal */
+  override refill(): boolean {
+    return false;
+  }
+
   protected override put(
     vpn: number,
     pfn: number,

@@ -69,7 +69,7 @@ export abstract class EntryStore {
   /** The next slot of the same chain. */
   declare protected readonly chain: Int32Array;
   /** Entries of each order. */
-  private readonly perOrder: Int32Array = new Int32Array(32);
+  protected readonly perOrder: Int32Array = new Int32Array(32);
   /** A bit for each order that has entries. */
   protected orders = 0;
   /** Entries that are less than the page that they came from. */

@@ -4,11 +4,14 @@ import type { WayOrder } from './way-order.js';
 /** LRU: the entry whose stamp, from its last fill or hit, is the least goes. FIFO: the same where hits stamp something else. */
 export class StampOrder implements WayOrder {
   readonly hitStamps: Int32Array;
+  /** Whether a hit makes an entry the youngest, and victims the oldest. */
+  readonly isLru: boolean;
   private readonly stamps: Int32Array;
   private readonly ways: number;
 
   constructor(sets: number, ways: number, onHit = true) {
     this.ways = ways;
+    this.isLru = onHit;
     this.stamps = new Int32Array(sets * ways);
     this.hitStamps = onHit ? this.stamps : new Int32Array(sets * ways);
   }

@@ -3,6 +3,7 @@ import { TlbAnswer } from './answer.js';
 import { type ContextUser, placeOf } from './contexts.js';
 import { EntryStore, NO_SLOT } from './entry-store.js';
 import { bad, type Geometry } from './geometry.js';
+import { StampOrder } from './stamp-order.js';
 import type { TlbStatistics } from './tlb-statistics.js';
 
 // Copied to constants of this module: what is imported is read anew at each use (measured).
@@ -31,6 +32,8 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
   /** Which of the two counts. Declared as in entry-store.ts. */
   declare private readonly stamped: boolean;
   declare private readonly stamps: Int32Array;
+  /** The stamps by which victims are chosen, where hits do nothing but stamp them and the oldest goes; otherwise `null`. */
+  declare protected readonly stampsOfHits: Int32Array | null;
   /** What the clock had counted when it started again. */
   private earlier = 0;
   private misses = 0;
@@ -50,6 +53,8 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
     this.setCounts = new Float64Array(geometry.countSets ? 3 * this.sets : 0);
     this.stamps = this.wayOrder.hitStamps;
     this.stamped = this.stamps.length > 0 && !geometry.countSets;
+    const lru = this.wayOrder instanceof StampOrder && this.wayOrder.isLru;
+    this.stampsOfHits = this.stamped && lru ? this.stamps : null;
     if (!this.stamped) this.clock = CLOCK_END - 1;
     this.switchTo(geometry.contexts.first);
     geometry.contexts.attach(this);
@@ -284,6 +289,17 @@ export abstract class TlbLookup extends EntryStore implements ContextUser {
     this.wayOrder.hit(set, slot, this.tick());
     if (this.setCounts.length > 0) this.setCounts[3 * set]!++;
     if (this.watcher !== null) this.tell('tlb-hit', slot, this.tags[slot]!);
+  }
+
+  /** The time that comes next while hits are stamps, or -1 when the clock has to start again first. */
+  protected nextTime(): number {
+    return this.clock + 1 < CLOCK_END - 1 ? this.clock + 1 : -1;
+  }
+
+  /** Stamps an entry with the time that came next. */
+  protected stampAt(slot: number, now: number): void {
+    this.clock = now;
+    this.stamps[slot] = now;
   }
 
   /** The clock's next time; in the end it starts again. */
