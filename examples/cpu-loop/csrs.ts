@@ -1,7 +1,6 @@
 // The control and status registers of S-mode (RISC-V Privileged, 12.1). M-mode is the host's, as firmware would be.
 import { bigintFromWords, highWord, lowWord } from 'pagewright/core';
 import type { RiscvWalker } from 'pagewright/walk';
-import type { GuestPages } from './guest-pages.js';
 
 const SSTATUS = 0x100;
 const SATP = 0x180;
@@ -41,11 +40,9 @@ export class Csrs {
   private readonly storedLow = new Int32Array(5);
   private readonly storedHigh = new Int32Array(5);
   private readonly walker: RiscvWalker;
-  private readonly pages: GuestPages;
 
-  constructor(walker: RiscvWalker, pages: GuestPages) {
+  constructor(walker: RiscvWalker) {
     this.walker = walker;
-    this.pages = pages;
   }
 
   /** Reads into `low` and `high`; `false` for a register that is not there. */
@@ -62,11 +59,7 @@ export class Csrs {
     const stored = STORED.get(number);
     if (stored !== undefined) this.store(stored, low, high);
     else if (number === SSTATUS) this.writeStatus(low & WRITABLE);
-    else if (number === SATP) {
-      this.walker.setSatp(bigintFromWords(low, high));
-      // The tags of the fast path know no ASID.
-      this.pages.flush();
-    }
+    else if (number === SATP) this.walker.setSatp(bigintFromWords(low, high));
   }
 
   /** Enters a trap (12.1.1 sstatus, 12.1.2 stvec); `low` and `high` are then the handler's address. */
@@ -113,6 +106,5 @@ export class Csrs {
     if (changed === 0) return;
     this.walker.sum = (status & SUM) !== 0;
     this.walker.mxr = (status & MXR) !== 0;
-    this.pages.flush();
   }
 }

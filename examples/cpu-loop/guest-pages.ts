@@ -11,7 +11,7 @@ export interface GuestPages {
   write(vpn: number, access: number): number;
   /** The same for an instruction fetch. */
   fetch(vpn: number, access: number): number;
-  /** Forgets all that was remembered: SFENCE.VMA, and every write of a register that rules translation. */
+  /** Forgets all that was remembered: SFENCE.VMA. */
   flush(): void;
   /** The frame of the last answer that was {@link HOST_DEVICE}. */
   readonly pfn: number;

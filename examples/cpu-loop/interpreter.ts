@@ -52,7 +52,7 @@ export class Hart {
     this.words = new Int32Array(ram);
     this.port = new MemoryPort(pages, memory, ram);
     this.atomics = new AtomicUnit(this.port, this.registers);
-    this.csrs = new Csrs(walker, pages);
+    this.csrs = new Csrs(walker);
   }
 
   /**

@@ -4,12 +4,12 @@ import { BUS_ERROR, PhysicalMemory } from 'pagewright/memory';
 import { sv39 } from 'pagewright/pte';
 import { RiscvWalker } from 'pagewright/walk';
 import { REG } from './assembler.js';
-import { CachedPages } from './cached-pages.js';
 import type { Result } from './expected.js';
 import type { GuestPages } from './guest-pages.js';
 import { Hart } from './interpreter.js';
 import { ENDED, kernel } from './kernel.js';
 import * as at from './layout.js';
+import { MmuPages } from './mmu-pages.js';
 import { program } from './program.js';
 import { SlowPages } from './slow-pages.js';
 
@@ -48,8 +48,10 @@ export function emptyMachine(kind: PathKind): Machine {
     },
   });
   const walker = new RiscvWalker({ memory });
-  const slow = new SlowPages(walker, at.RAM_BASE / 4096, at.RAM_BYTES / 4096);
-  const pages: GuestPages = kind === 'fast' ? new CachedPages(slow) : slow;
+  const pages: GuestPages =
+    kind === 'fast'
+      ? new MmuPages(walker, memory, at.RAM_BASE / 4096)
+      : new SlowPages(walker, at.RAM_BASE / 4096, at.RAM_BYTES / 4096);
   const hart = new Hart({ ram, memory, walker, pages });
   hart.pcLow = at.RAM_BASE | 0;
   return { hart, ram, memory, printed: () => text };

@@ -31,6 +31,8 @@ export type {
   MmuOptions,
   MmuStatistics,
 } from './mmu-options.js';
+export type { MmuReport } from './mmu-report.js';
+export { type ReferenceStream, streamHash } from './reference-stream.js';
 export {
   type Shootdown,
   type ShootdownOptions,
@@ -40,4 +42,14 @@ export {
   type SmpStatistics,
 } from './smp.js';
 export type { SoftwareTlbHandler, SoftwareTlbStatistics } from './software-tlb.js';
-export { type MmuReport, MmuTranslation } from './translation.js';
+export {
+  type SweepOptions,
+  type SweepResult,
+  type SweepRow,
+  type SweepSubject,
+  sweep,
+} from './sweep.js';
+export { grid, type SweepConfiguration, type SweepValue } from './sweep-configuration.js';
+export { sweepCsv } from './sweep-csv.js';
+export { hierarchySubject, type SweepFillOptions, tlbSubject } from './sweep-subjects.js';
+export { MmuTranslation } from './translation.js';

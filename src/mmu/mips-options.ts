@@ -13,7 +13,7 @@ export interface MipsTlbOptions {
   /** Bits of EntryHi.ASID; 10 with Config4.AE. @defaultValue 8 */
   readonly asidBits?: 8 | 10;
   /**
-   * RI and XI: not implemented (Config3.RXI=0), with the TLB Invalid exception (PageGrain.IEC=0), or with exceptions of
+   * RI and XI: bits that the processor has not got (Config3.RXI=0), with the TLB Invalid exception (PageGrain.IEC=0), or with exceptions of
    * their own (PageGrain.IEC=1). @defaultValue 'own'
    */
   readonly inhibit?: 'none' | 'invalid' | 'own';

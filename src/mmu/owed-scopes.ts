@@ -8,14 +8,16 @@ import type { RadixWalker } from '../walk/index.js';
  * @param owed - The accumulator.
  * @param walker - The CPU's walker, which knows its granule.
  * @param stage - Whose tables changed. Caches of whole translations do not know guest-physical pages: a change of the second
- * stage drops all of the virtual machine's.
+ * stage drops all of the virtual machine's, or, where they have no numbers, of all of them.
  */
 export function owedScopes(
   owed: Invalidations,
   walker: RadixWalker,
   stage: 1 | 2,
 ): readonly FlushScope[] {
-  return owed.invalidations().map((one) => (stage === 1 ? scopeOf(one, walker) : guestScope(one)));
+  return owed
+    .invalidations()
+    .map((one) => (stage === 1 ? scopeOf(one, walker) : guestScope(one, walker)));
 }
 
 function scopeOf(one: Invalidation, walker: RadixWalker): FlushScope {
@@ -26,12 +28,13 @@ function scopeOf(one: Invalidation, walker: RadixWalker): FlushScope {
   const whole = one.pages >= 2 ** 52;
   const structures = intermediate ? 'pages' : 'none';
   const caches = { translations: true, structures, secondStage: false } as const;
-  const whose = context === EVERY_CONTEXT ? {} : { asid: context };
+  const every = context === EVERY_CONTEXT || !walker.tagsSpaces;
+  const whose = every ? {} : { asid: context };
   const where = whole ? {} : { vpn: one.vpn * scale, pages: one.pages * scale };
-  return { ...whose, globals: global || context === EVERY_CONTEXT, ...where, caches };
+  return { ...whose, globals: global || every, ...where, caches };
 }
 
-function guestScope({ context }: Invalidation): FlushScope {
-  const whose = context === EVERY_CONTEXT ? {} : { vmid: context };
+function guestScope({ context }: Invalidation, walker: RadixWalker): FlushScope {
+  const whose = context === EVERY_CONTEXT || !walker.tagsMachines ? {} : { vmid: context };
   return { ...whose, exceptRoot: 0, globals: true };
 }

@@ -1,22 +1,13 @@
-import {
-  type Address,
-  checkInteger,
-  checkOptions,
-  type Plain,
-  pageAndOffset,
-  plain,
-  VmError,
-} from '../core/index.js';
+import { type Address, checkOptions, type Plain, plain, VmError } from '../core/index.js';
 import type { PhysicalMemory } from '../memory/index.js';
 import type { Invalidations } from '../page-table/index.js';
-import { type FlushScope, PagingStructureCache, Tlb, TlbHierarchy } from '../tlb/index.js';
+import { type FlushScope, type PagingStructureCache, Tlb, TlbHierarchy } from '../tlb/index.js';
 import {
   KeptLeaf,
-  RadixWalker,
+  type RadixWalker,
   type Translation,
   type WalkerChange,
   type WalkFault,
-  type WalkReport,
 } from '../walk/index.js';
 import {
   MMU_OPTIONS,
@@ -25,11 +16,10 @@ import {
   type MmuOptions,
   type MmuStatistics,
 } from './mmu-options.js';
+import { checkParts, MAX_ORDER, ordersOf } from './mmu-parts.js';
+import type { MmuReport } from './mmu-report.js';
 import { owedScopes } from './owed-scopes.js';
 import { WalkThrough } from './walk-through.js';
-
-/** The most that a TLB entry covers. */
-const MAX_ORDER = 30;
 
 /**
  * The translating half of an {@link Mmu}: hits, misses, contexts, invalidations, counts.
@@ -154,16 +144,20 @@ export class MmuTranslation {
     const { through, walker } = this;
     const demand = this.demands[access];
     this.walks++;
-    const pfn =
-      through === null || !walker.walksBelow
-        ? walker.walk(vpn, access, offset, bytes)
-        : through.walk(vpn, access, offset, bytes, demand ?? 0, this.leaf);
-    if (pfn < 0) return this.refused(vpn, key, access, pfn);
-    const begun = through !== null && through.from >= 0;
-    const references = begun ? through.references : walker.walkReferences();
+    const cached = through !== null && walker.walksBelow;
+    const pfn = cached
+      ? through.walk(vpn, access, offset, bytes, demand ?? 0, this.leaf)
+      : walker.walk(vpn, access, offset, bytes);
+    const from = cached ? through.from : -1;
+    const references =
+      from >= 0
+        ? through!.references
+        : pfn < 0
+          ? walker.refusedReferences()
+          : walker.walkReferences();
     this.walkReferences += references;
-    const from = begun ? through.from : -1;
     this.watcher?.({ type: 'mmu-walk', vpn, access, references, from });
+    if (pfn < 0) return this.refused(vpn, key, access, pfn);
     // What no entry ever serves is not kept either: M-mode, or no paging at all.
     if (demand === undefined || demand < 0) return pfn;
     walker.keepLeaf(this.leaf, access, pfn);
@@ -240,8 +234,7 @@ export class MmuTranslation {
    */
   explain(va: Address, access: number): Plain<MmuReport> {
     const walk = this.walker.explain(va, access);
-    const { vpn } = pageAndOffset(va);
-    const key = this.walker.cacheVpn(vpn, access);
+    const key = this.walker.cacheVpn(this.walker.pageOf(va), access);
     const demand = this.demands[access]!;
     for (const [level, tlb] of this.arraysFor(access)) {
       const slot = tlb.peek(key);
@@ -386,60 +379,4 @@ export class MmuTranslation {
     this.switches++;
     this.watcher?.({ type: 'mmu-context', context: id });
   }
-}
-
-/**
- * What {@link Mmu.explain} tells.
- *
- * @public
- */
-export interface MmuReport {
-  /** Whether an entry serves the access, is there and does not grant it, or is not there. */
-  readonly kind: 'hit' | 'denied' | 'miss';
-  /** The entry of the page. */
-  readonly entry: {
-    /** The level of its cache. */
-    readonly level: number;
-    /** Its slot there. */
-    readonly slot: number;
-    /** The frame that it gives to the page. */
-    readonly pfn: number;
-    /** Whether it serves the access. */
-    readonly serves: boolean;
-  } | null;
-  /** What a walk finds. */
-  readonly walk: WalkReport;
-}
-
-function checkParts({ observer, structures, tlb, walker }: MmuOptions): void {
-  const bad = (argument: string, value: unknown, expected: string): VmError =>
-    new VmError('bad-argument', { argument, value, expected });
-  if (!(walker instanceof RadixWalker)) throw bad('walker', walker, 'a walker');
-  if (!(tlb instanceof Tlb) && !(tlb instanceof TlbHierarchy)) {
-    throw bad('tlb', tlb, 'a Tlb or a TlbHierarchy');
-  }
-  if (structures !== undefined) {
-    if (!(structures instanceof PagingStructureCache) || structures.contexts !== tlb.contexts) {
-      throw bad('structures', structures, 'a PagingStructureCache over the contexts of tlb');
-    }
-    if (tlb instanceof TlbHierarchy) {
-      throw bad('structures', structures, 'nothing: a hierarchy has its own');
-    }
-  }
-  if (tlb instanceof TlbHierarchy && (tlb.nested !== null || tlb.nestedStructures !== null)) {
-    throw bad(
-      'tlb',
-      tlb,
-      'caches of whole translations: those of the second stage alone are not used',
-    );
-  }
-  if (observer !== undefined && typeof observer !== 'function') {
-    throw bad('observer', observer, 'a function');
-  }
-}
-
-/** The sizes that a TLB takes, the smallest first. */
-function ordersOf(tlb: Tlb): readonly number[] {
-  const all = Array.from({ length: MAX_ORDER + 1 }, (_, order) => order);
-  return all.filter((order) => tlb.takes(checkInteger('order', order, 0, MAX_ORDER)));
 }

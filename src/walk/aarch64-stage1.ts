@@ -394,6 +394,14 @@ export abstract class AArch64Stage1 extends AArch64FastWalk {
     return untagged >= 2 ** 43 ? untagged + 0xff * 2 ** 44 : untagged;
   }
 
+  override get tagsSpaces(): boolean {
+    return true;
+  }
+
+  override get tagsMachines(): boolean {
+    return true;
+  }
+
   override cacheContext(): CacheContext {
     const { asid, stage2 } = this;
     const root = (stage2 === null ? 0 : 1) | (this.on ? 0 : 2);

@@ -120,6 +120,16 @@ export abstract class CachedRules extends EntryRules {
     return false;
   }
 
+  /** Whether address spaces have numbers: what an invalidation says of one concerns all entries where they have none. */
+  get tagsSpaces(): boolean {
+    return false;
+  }
+
+  /** Whether virtual machines have numbers that page tables of the second stage go by. */
+  get tagsMachines(): boolean {
+    return false;
+  }
+
   /** Whether what is not translated may be refused all the same, by a PMP. */
   get protectedPages(): boolean {
     return false;

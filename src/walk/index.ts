@@ -59,6 +59,7 @@ export type {
   WalkReport,
   WalkStep,
 } from './report.js';
+export { RiscvCachedWalk } from './riscv-cached.js';
 export { RiscvCompleteWalk, RiscvFault } from './riscv-complete.js';
 export { RiscvFastWalk } from './riscv-fast.js';
 export { RiscvGStage, type RiscvGStageOptions, type RiscvGStageSnapshot } from './riscv-g-stage.js';

@@ -260,6 +260,22 @@ export abstract class RadixWalker extends CachedRules {
     return this.refusal(addressFromVpn(vpn, offset, this.pageShift), access);
   }
 
+  /** Entries of the first stage that a walk read which has just ended in a fault. */
+  refusedReferences(): number {
+    const { path } = this;
+    return path.format === null ? 0 : path.first - path.last + 1;
+  }
+
+  /**
+   * The page number of an address, in the walker's pages.
+   *
+   * @param va - The address.
+   * @throws `VmError` for what is no address.
+   */
+  pageOf(va: Address): number {
+    return this.split(va).vpn;
+  }
+
   /**
    * The page after another: after the last of the address space comes its first.
    *

@@ -128,7 +128,6 @@ export class X86Ept extends X86EptCompleteWalk implements X86SecondStage {
     }
     this.pointer = pattern;
     this.flags = (low & 0x40) !== 0;
-    this.changed('none');
     this.root = Number(pattern >> 12n);
     this.top = levels - 1;
     const long5 = this.modeBasedExecute ? eptLong5ModeBased : eptLong5;
@@ -137,6 +136,7 @@ export class X86Ept extends X86EptCompleteWalk implements X86SecondStage {
     // A page number has 52 bits: five levels translate 45 of them.
     this.setVirtualBits(this.shape.virtualBits, false);
     this.bindWindow();
+    this.changed('none');
   }
 
   override get rootCount(): number {

@@ -1,4 +1,4 @@
-import { Access, checkInteger, checkVersion, Prot } from '../core/index.js';
+import { Access, checkInteger, checkVersion, Prot, VmError } from '../core/index.js';
 import { CR4, patIndex, X86_PTE, X86_PTE_HIGH } from '../pte/index.js';
 import { ACCESS_END } from './demands.js';
 import type { CacheContext, KeptLeaf } from './kept-leaf.js';
@@ -23,6 +23,9 @@ import { RIGHTS, ROW_AC, rowOf, X86_RULES } from './x86-rules.js';
 import { KEYS_SUPERVISOR, KEYS_USER } from './x86-state.js';
 
 const { XD } = X86_PTE_HIGH;
+
+/** Roots of contexts have 20 bits, of which two say something else. */
+const MOST_HOST_ROOTS = 2 ** 18;
 
 /**
  * The page walk of an x86 CPU: 32-bit paging with PSE and PSE-36, PAE, four and five levels, with NX, SMEP, SMAP,
@@ -54,6 +57,8 @@ const { XD } = X86_PTE_HIGH;
  * @public
  */
 export class X86Walker extends X86Instructions {
+  /** Numbers of the second stage's roots that were seen. */
+  private readonly hostRoots: Map<number, number> = new Map();
   /** Holds the demands while protection keys are in force. */
   private readonly ownDemands: Int32Array = new Int32Array(ACCESS_END);
   /** Whether the fast path has the last word: no second stage. */
@@ -208,6 +213,25 @@ export class X86Walker extends X86Instructions {
     const { cr3, cr4 } = this.registers;
     const asid = (cr4 & CR4.PCIDE) !== 0 ? Number(cr3 & 0xfffn) : 0;
     return { asid, vmid: 0, root: this.contextRoot() };
+  }
+
+  /** CPUs tell second stages apart by where their tables are (SDM Vol. 3C, 29.4.1: EP4TA), so each root is a context. */
+  protected override contextRoot(): number {
+    const { nested } = this;
+    const root = super.contextRoot();
+    if (nested === null) return root;
+    const table = nested.rootAt(0);
+    const known = this.hostRoots.get(table) ?? this.hostRoots.size;
+    if (known === MOST_HOST_ROOTS) {
+      const expected = `at most ${MOST_HOST_ROOTS} tables of second stages`;
+      throw new VmError('out-of-range', { argument: 'secondStage', value: table, expected });
+    }
+    this.hostRoots.set(table, known);
+    return root | (known << 2);
+  }
+
+  override get tagsSpaces(): boolean {
+    return (this.registers.cr4 & CR4.PCIDE) !== 0;
   }
 
   override walk(vpn: number, access: number, offset = 0, bytes = 1): number {

@@ -35,7 +35,10 @@ class System {
   constructor(machine: Machine) {
     const { format } = machine;
     this.machine = machine;
-    const frames = new FramePool({ first: 0, frames: RAM / 2 ** format.pageShift });
+    const frames = new FramePool({
+      first: 0,
+      frames: RAM / 2 ** format.pageShift - 1 - 2 ** (16 - format.pageShift),
+    });
     this.owed = new Invalidations({ frames, capacity: 4 });
     this.tables = Array.from({ length: SPACES }, (_, space) => {
       const context = machine.tagged ? space + 1 : 0;
